@@ -1,0 +1,82 @@
+//! A moment, in milliseconds, as the views write it.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+
+/// A moment in UTC, to the millisecond. Its text is RFC 3339: `2026-11-01T06:00:00.000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Milliseconds since 1970 began; `None` outside the years 2 to 9999 (the platform writes year 1 for "none").
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        let year = DateTime::<Utc>::from_timestamp_millis(millis).map(|time| chrono::Datelike::year(&time));
+        year.filter(|year| (2..=9999).contains(year)).map(|_| Self(millis))
+    }
+
+    /// The present moment. Only the edges of the program ask for it; everything else is given the time.
+    pub fn now() -> Self {
+        Self(Utc::now().timestamp_millis())
+    }
+
+    /// Milliseconds since 1970 began.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads RFC 3339, with or without a zone (then UTC), with a blank for the `T`, or a bare date. `None` for anything else
+    /// and for year 1, by which the platform means "none".
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis());
+        let plain = || {
+            let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
+            formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+        };
+        let date = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+        let millis = zoned.ok().or_else(|| Some(plain().or_else(date)?.and_utc().timestamp_millis()))?;
+        Self::from_millis(millis)
+    }
+
+    /// The same moment, so many milliseconds later.
+    pub fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How many milliseconds lie between `earlier` and this moment; negative if it is later.
+    pub fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or_default();
+        f.pad(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_every_shape_read_as_one_text() {
+        for text in [
+            "2026-11-01T06:00:00Z",
+            "2026-11-01T07:00:00.000+01:00",
+            "2026-11-01 06:00:00",
+            "2026-11-01T06:00:00.000000",
+        ] {
+            assert_eq!(Timestamp::parse(text).expect(text).to_string(), "2026-11-01T06:00:00.000Z");
+        }
+        assert_eq!(Timestamp::parse("2026-11-01").expect("a date").to_string(), "2026-11-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn year_one_means_none() {
+        assert_eq!(Timestamp::parse("0001-01-01T00:00:00.000Z"), None);
+        assert_eq!(Timestamp::parse("soon"), None);
+    }
+}

@@ -1,0 +1,4 @@
+//! See README.
+
+pub mod config;
+pub mod inventory;
