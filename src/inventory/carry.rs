@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Inventory, Json, Node, Reading, ResourceType, Unanswered};
+use super::{FreshnessCheck, Inventory, Json, LastRun, Node, Reading, ResourceType, Unanswered};
 
 /// The facts in `properties` that only the warehouse's catalog provides.
 const CATALOG_PROPERTIES: [&str; 4] = ["stats", "relation_type", "relation_owner", "relation_comment"];
@@ -37,7 +37,12 @@ fn keep_defined(inventory: &mut Inventory, stored: &Inventory, warnings: &mut Ve
         }
         let mut node = old.clone();
         if old.is_applied == Some(true) {
+            // That it is no longer applied was answered: what only the applied state says of it is gone.
             node.is_applied = Some(false);
+            node.columns.clear();
+            node.compiled_code = None;
+            node.last_run = LastRun::default();
+            node.freshness = FreshnessCheck::default();
         }
         inventory.nodes.insert(id.clone(), node);
         kept += 1;
@@ -86,8 +91,15 @@ mod tests {
     use serde_json::json;
 
     fn column(name: &str) -> Column {
-        let name = name.to_owned();
-        Column { name, position: Some(1), data_type: None, description: None, comment: None, tags: None, meta: None }
+        Column {
+            name: name.into(),
+            position: Some(1),
+            data_type: None,
+            description: None,
+            comment: None,
+            tags: None,
+            meta: None,
+        }
     }
 
     fn model(id: &str) -> Node {

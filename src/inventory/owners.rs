@@ -4,30 +4,53 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Inventory, Node, ResourceType};
+use super::{Inventory, Node, ResourceType, Text};
 
 /// Fills in the owners of all nodes that have none of their own: the group's, else the first of `meta_keys` found in meta. So a
 /// group's new owner is a change of each member.
 pub fn resolve_owners(inventory: &mut Inventory, meta_keys: &[String]) {
-    let groups: BTreeMap<String, (Option<String>, Option<String>)> = inventory
-        .nodes
-        .values()
-        .filter(|node| node.resource_type == ResourceType::Group)
-        .filter_map(|node| Some((node.name.clone()?, (node.owner_name.clone(), node.owner_email.clone()))))
-        .collect();
+    let groups = Groups::of(inventory);
     for node in inventory.nodes.values_mut() {
         if matches!(node.resource_type, ResourceType::Group | ResourceType::Exposure)
             && (node.owner_name.is_some() || node.owner_email.is_some())
         {
             continue;
         }
-        let group = node.group_name.as_ref().and_then(|name| groups.get(name));
-        let (name, email) = match group {
+        let (name, email) = match groups.owner(node) {
             Some((name, email)) if name.is_some() || email.is_some() => (name.clone(), email.clone()),
-            _ => (meta_owner(node, meta_keys), None),
+            _ => (meta_owner(node, meta_keys).map(Text::from), None),
         };
         node.owner_name = name;
         node.owner_email = email;
+    }
+}
+
+type Owner = (Option<Text>, Option<Text>);
+
+/// The owners of groups, by name, each with its package: packages may have groups of the same name.
+struct Groups(BTreeMap<Text, Vec<(Option<Text>, Owner)>>);
+
+impl Groups {
+    fn of(inventory: &Inventory) -> Self {
+        let mut groups: BTreeMap<Text, Vec<(Option<Text>, Owner)>> = BTreeMap::new();
+        for node in inventory.nodes.values().filter(|node| node.resource_type == ResourceType::Group) {
+            if let Some(name) = &node.name {
+                let owner = (node.owner_name.clone(), node.owner_email.clone());
+                groups.entry(name.clone()).or_default().push((node.package_name.clone(), owner));
+            }
+        }
+        Self(groups)
+    }
+
+    /// The owner of a node's group: of its own package, else of the only one of that name.
+    fn owner(&self, node: &Node) -> Option<&Owner> {
+        let named = self.0.get(node.group_name.as_ref()?)?;
+        let own = named.iter().find(|(package, _)| *package == node.package_name);
+        let only = match named.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        };
+        own.or(only).map(|(_, owner)| owner)
     }
 }
 
