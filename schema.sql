@@ -1,0 +1,540 @@
+-- The whole schema of a fresh catalog: tables first, then views. Tables are private and migrate (src/catalog/migrations.rs);
+-- views are public, described in README, and are made anew by the writer when their text here differs.
+
+CREATE TABLE identity (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    catalog_id TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    schema_version INTEGER NOT NULL,
+    lineaged_version TEXT NOT NULL
+) STRICT;
+
+-- What views need of the configuration, as JSON.
+CREATE TABLE setting (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE environment (
+    environment_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    project_name TEXT,
+    adapter_type TEXT
+) STRICT;
+
+-- One row for each sync that began; `outcome` is NULL while it runs. The last four are what a good read saw.
+CREATE TABLE sync (
+    sync_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    trigger TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    finished_at TEXT,
+    outcome TEXT,
+    requests INTEGER,
+    bytes INTEGER,
+    seen INTEGER,
+    added INTEGER,
+    changed INTEGER,
+    removed INTEGER,
+    warnings TEXT,
+    error TEXT,
+    approved_at TEXT,
+    applied_at TEXT,
+    definition_at TEXT,
+    git_sha TEXT
+) STRICT;
+CREATE INDEX sync_by_environment ON sync (environment_id, outcome, sync_id);
+
+-- What a held sync would have removed.
+CREATE TABLE held_removal (
+    sync_id INTEGER NOT NULL REFERENCES sync,
+    unique_id TEXT NOT NULL,
+    PRIMARY KEY (sync_id, unique_id)
+) STRICT, WITHOUT ROWID;
+
+-- Raw code by content, for as long as a node or a change refers to it.
+CREATE TABLE raw_code (
+    sha256 TEXT PRIMARY KEY,
+    code TEXT NOT NULL
+) STRICT;
+
+-- A removed node keeps its row, with `removed_at`, and so its identity and history.
+CREATE TABLE node (
+    node_key INTEGER PRIMARY KEY,
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    unique_id TEXT NOT NULL,
+    resource_type TEXT NOT NULL,
+    is_applied INTEGER,
+    name TEXT,
+    package_name TEXT,
+    file_path TEXT,
+    description TEXT,
+    database_name TEXT,
+    schema_name TEXT,
+    identifier TEXT,
+    relation_name TEXT,
+    materialization TEXT,
+    access TEXT,
+    group_name TEXT,
+    owner_name TEXT,
+    owner_email TEXT,
+    layer TEXT,
+    contract_enforced INTEGER,
+    version TEXT,
+    latest_version TEXT,
+    deprecation_date TEXT,
+    fqn TEXT,
+    tags TEXT,
+    meta TEXT,
+    properties TEXT NOT NULL,
+    language TEXT,
+    raw_code_sha256 TEXT REFERENCES raw_code,
+    raw_code_lines INTEGER,
+    last_run_status TEXT,
+    attempt_status TEXT,
+    last_run_at TEXT,
+    last_run_error TEXT,
+    last_run_id INTEGER,
+    last_job_id INTEGER,
+    last_run_failures INTEGER,
+    executed_at TEXT,
+    execution_seconds REAL,
+    success_run_id INTEGER,
+    checked_status TEXT,
+    checked_at TEXT,
+    max_loaded_at TEXT,
+    first_seen_at TEXT NOT NULL,
+    last_changed_at TEXT NOT NULL,
+    removed_at TEXT,
+    removed_by INTEGER REFERENCES sync,
+    UNIQUE (environment_id, unique_id)
+) STRICT;
+
+CREATE TABLE edge (
+    parent_key INTEGER NOT NULL REFERENCES node,
+    child_key INTEGER NOT NULL REFERENCES node,
+    PRIMARY KEY (child_key, parent_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX edge_by_parent ON edge (parent_key, child_key);
+
+CREATE TABLE node_column (
+    node_key INTEGER NOT NULL REFERENCES node,
+    name TEXT NOT NULL,
+    position INTEGER,
+    data_type TEXT,
+    description TEXT,
+    comment TEXT,
+    tags TEXT,
+    meta TEXT,
+    PRIMARY KEY (node_key, name)
+) STRICT, WITHOUT ROWID;
+
+-- Compiled code only as last seen.
+CREATE TABLE compiled_code (
+    node_key INTEGER PRIMARY KEY REFERENCES node,
+    sha256 TEXT NOT NULL,
+    lines INTEGER NOT NULL,
+    code TEXT NOT NULL
+) STRICT;
+
+-- The history: AUTOINCREMENT, so that a seq is never used twice.
+CREATE TABLE change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    sync_id INTEGER NOT NULL REFERENCES sync,
+    node_key INTEGER NOT NULL REFERENCES node,
+    resource_type TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    field TEXT,
+    related TEXT,
+    before TEXT,
+    after TEXT
+) STRICT;
+CREATE INDEX change_by_node ON change (node_key, seq);
+CREATE INDEX change_by_sync ON change (sync_id, seq);
+
+CREATE TABLE run_result (
+    node_key INTEGER NOT NULL REFERENCES node,
+    run_id INTEGER NOT NULL,
+    job_id INTEGER,
+    status TEXT,
+    completed_at TEXT,
+    execution_seconds REAL,
+    error TEXT,
+    failures INTEGER,
+    PRIMARY KEY (node_key, run_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_result_by_run ON run_result (run_id);
+
+CREATE TABLE freshness_result (
+    node_key INTEGER NOT NULL REFERENCES node,
+    checked_at TEXT NOT NULL,
+    max_loaded_at TEXT,
+    status TEXT,
+    PRIMARY KEY (node_key, checked_at)
+) STRICT, WITHOUT ROWID;
+
+-- Every connected pair, tests and groups left out: kept by the sync, so that lineage is a look-up.
+CREATE TABLE reach (
+    descendant_key INTEGER NOT NULL REFERENCES node,
+    ancestor_key INTEGER NOT NULL REFERENCES node,
+    depth INTEGER NOT NULL,
+    PRIMARY KEY (descendant_key, ancestor_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reach_by_ancestor ON reach (ancestor_key, descendant_key, depth);
+
+CREATE INDEX test_by_tested ON node (environment_id, json_extract(properties, '$.attached_node'))
+WHERE resource_type IN ('test', 'unit_test');
+
+-- How much was documented and tested, by group, whenever a group's figures changed.
+CREATE TABLE coverage_count (
+    sync_id INTEGER NOT NULL REFERENCES sync,
+    resource_type TEXT NOT NULL,
+    package_name TEXT,
+    owner_name TEXT,
+    nodes INTEGER NOT NULL,
+    documented INTEGER NOT NULL,
+    columns INTEGER,
+    documented_columns INTEGER,
+    tested_columns INTEGER
+) STRICT;
+CREATE INDEX coverage_count_by_sync ON coverage_count (sync_id);
+
+-- What the platform said of the environment's state when a read ended well or was held.
+CREATE TABLE probe (
+    sync_id INTEGER PRIMARY KEY REFERENCES sync,
+    stamps TEXT NOT NULL
+) STRICT;
+
+-- Views: the contract. They need no extension and no function that SQLite 3.40 lacks.
+
+CREATE VIEW environments AS
+SELECT
+    e.environment_id,
+    e.name,
+    e.project_name,
+    e.adapter_type,
+    good.applied_at,
+    good.definition_at,
+    good.git_sha,
+    last.sync_id AS last_sync_id,
+    good.finished_at AS last_synced_at,
+    last.outcome AS last_outcome,
+    (SELECT count(*) FROM node n
+     WHERE n.environment_id = e.environment_id AND n.removed_at IS NULL AND n.resource_type <> 'external') AS nodes,
+    (SELECT count(*) FROM edge JOIN node n ON n.node_key = edge.child_key
+     WHERE n.environment_id = e.environment_id) AS edges
+FROM environment e
+LEFT JOIN sync last ON last.sync_id = (
+    SELECT max(s.sync_id) FROM sync s WHERE s.environment_id = e.environment_id AND s.outcome IS NOT NULL)
+LEFT JOIN sync good ON good.sync_id = (
+    SELECT max(s.sync_id) FROM sync s
+    WHERE s.environment_id = e.environment_id AND s.outcome IN ('applied', 'unchanged'));
+
+CREATE VIEW nodes AS
+SELECT
+    environment_id,
+    unique_id,
+    resource_type,
+    is_applied,
+    name,
+    package_name,
+    file_path,
+    description,
+    database_name,
+    schema_name,
+    identifier,
+    relation_name,
+    materialization,
+    access,
+    group_name,
+    owner_name,
+    owner_email,
+    layer,
+    contract_enforced,
+    version,
+    latest_version,
+    deprecation_date,
+    fqn,
+    tags,
+    meta,
+    properties,
+    last_run_status,
+    last_run_at,
+    last_run_error,
+    CASE WHEN resource_type IN ('model', 'seed', 'snapshot') THEN executed_at END AS last_built_at,
+    execution_seconds,
+    last_run_id,
+    last_job_id,
+    first_seen_at,
+    last_changed_at
+FROM node
+WHERE removed_at IS NULL;
+
+CREATE VIEW code AS
+SELECT n.environment_id, n.unique_id, n.language, r.code AS raw_code, c.code AS compiled_code
+FROM node n
+LEFT JOIN raw_code r ON r.sha256 = n.raw_code_sha256
+LEFT JOIN compiled_code c ON c.node_key = n.node_key
+WHERE n.removed_at IS NULL AND (r.sha256 IS NOT NULL OR c.node_key IS NOT NULL);
+
+CREATE VIEW edges AS
+SELECT child.environment_id, parent.unique_id AS parent_id, child.unique_id AS child_id
+FROM edge
+JOIN node child ON child.node_key = edge.child_key
+JOIN node parent ON parent.node_key = edge.parent_key;
+
+CREATE VIEW lineage AS
+SELECT d.environment_id, a.unique_id AS ancestor_id, d.unique_id AS descendant_id, r.depth
+FROM reach r
+JOIN node d ON d.node_key = r.descendant_key
+JOIN node a ON a.node_key = r.ancestor_key;
+
+CREATE VIEW columns AS
+SELECT n.environment_id, n.unique_id, c.name, c.position, c.data_type, c.description, c.comment, c.tags, c.meta
+FROM node_column c
+JOIN node n ON n.node_key = c.node_key;
+
+CREATE VIEW tests AS
+SELECT
+    environment_id,
+    unique_id,
+    json_extract(properties, '$.attached_node') AS tested_id,
+    json_extract(properties, '$.column_name') AS column_name,
+    coalesce(json_extract(properties, '$.test_metadata.name'), name) AS test_name,
+    json_extract(properties, '$.test_type') AS test_type,
+    last_run_status AS status,
+    last_run_failures AS failures,
+    last_run_error AS message,
+    last_run_at
+FROM node
+WHERE removed_at IS NULL AND resource_type IN ('test', 'unit_test');
+
+-- What the last check said of each source, and what the clock says since. The worse, the higher the rank.
+CREATE VIEW source_now AS
+WITH criteria AS (
+    SELECT
+        node_key,
+        environment_id,
+        unique_id,
+        max_loaded_at,
+        checked_at,
+        checked_status,
+        executed_at,
+        json_extract(properties, '$.freshness.warn_after.count')
+            * CASE json_extract(properties, '$.freshness.warn_after.period')
+                WHEN 'minute' THEN 60 WHEN 'hour' THEN 3600 WHEN 'day' THEN 86400 END AS warn_after_seconds,
+        json_extract(properties, '$.freshness.error_after.count')
+            * CASE json_extract(properties, '$.freshness.error_after.period')
+                WHEN 'minute' THEN 60 WHEN 'hour' THEN 3600 WHEN 'day' THEN 86400 END AS error_after_seconds,
+        (julianday('now') - julianday(max_loaded_at)) * 86400.0 AS age_seconds
+    FROM node
+    WHERE resource_type = 'source' AND removed_at IS NULL
+),
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN warn_after_seconds IS NULL AND error_after_seconds IS NULL THEN 'no_criteria'
+            WHEN checked_status = 'error' THEN 'error'
+            WHEN checked_status = 'warn' AND age_seconds > error_after_seconds THEN 'overdue'
+            WHEN checked_status = 'warn' THEN 'warn'
+            WHEN checked_status = 'pass' AND (age_seconds > warn_after_seconds OR age_seconds > error_after_seconds)
+                THEN 'overdue'
+            WHEN checked_status = 'pass' THEN 'pass'
+            ELSE 'never_checked'
+        END AS status
+    FROM criteria
+)
+SELECT
+    *,
+    CASE status
+        WHEN 'error' THEN 5 WHEN 'overdue' THEN 4 WHEN 'warn' THEN 3 WHEN 'never_checked' THEN 2 WHEN 'pass' THEN 1 ELSE 0
+    END AS rank
+FROM judged;
+
+CREATE VIEW freshness AS
+SELECT
+    environment_id,
+    unique_id,
+    'source' AS resource_type,
+    max_loaded_at,
+    checked_at,
+    checked_status,
+    status,
+    age_seconds,
+    warn_after_seconds,
+    error_after_seconds,
+    NULL AS worst_upstream_id,
+    NULL AS oldest_upstream_id,
+    NULL AS oldest_upstream_loaded_at,
+    NULL AS last_built_at,
+    NULL AS needs_run
+FROM source_now
+UNION ALL
+SELECT
+    n.environment_id,
+    n.unique_id,
+    n.resource_type,
+    NULL,
+    NULL,
+    NULL,
+    worst.status,
+    NULL,
+    NULL,
+    NULL,
+    worst.unique_id,
+    oldest.unique_id,
+    oldest.max_loaded_at,
+    CASE WHEN n.resource_type IN ('model', 'seed', 'snapshot') THEN n.executed_at END,
+    CASE WHEN n.resource_type IN ('model', 'snapshot') AND n.executed_at IS NOT NULL THEN EXISTS (
+        SELECT 1 FROM edge e JOIN node p ON p.node_key = e.parent_key
+        WHERE e.child_key = n.node_key
+        AND (p.resource_type = 'source' AND p.max_loaded_at > n.executed_at
+            OR p.resource_type IN ('model', 'seed', 'snapshot') AND p.executed_at > n.executed_at)) END
+FROM node n
+JOIN source_now worst ON worst.node_key = (
+    SELECT s.node_key FROM reach r JOIN source_now s ON s.node_key = r.ancestor_key
+    WHERE r.descendant_key = n.node_key ORDER BY s.rank DESC, s.unique_id LIMIT 1)
+LEFT JOIN node oldest ON oldest.node_key = (
+    SELECT s.node_key FROM reach r JOIN node s ON s.node_key = r.ancestor_key
+    WHERE r.descendant_key = n.node_key AND s.resource_type = 'source' AND s.max_loaded_at IS NOT NULL
+    ORDER BY s.max_loaded_at, s.unique_id LIMIT 1)
+WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
+
+-- The `+` takes the column's type away from it: else the index `test_by_tested`, whose expression has none, could not be used.
+CREATE VIEW coverage AS
+SELECT
+    n.environment_id,
+    n.unique_id,
+    n.resource_type,
+    n.package_name,
+    n.package_name = e.project_name AS is_own_package,
+    n.owner_name,
+    n.group_name,
+    n.layer,
+    n.description IS NOT NULL AS is_documented,
+    n.description IS NOT NULL AND (
+        lower(trim(n.description)) = lower(trim(n.name))
+        OR lower(trim(n.description)) IN (
+            SELECT lower(trim(p.value)) FROM setting s JOIN json_each(s.value) p WHERE s.name = 'placeholders')
+    ) AS is_placeholder,
+    nullif((SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key), 0) AS columns,
+    CASE WHEN EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = n.node_key) THEN
+        (SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key AND c.description IS NOT NULL)
+    END AS documented_columns,
+    CASE WHEN EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = n.node_key) THEN
+        (SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key AND lower(c.name) IN (
+            SELECT lower(json_extract(t.properties, '$.column_name')) FROM node t
+            WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
+            AND json_extract(t.properties, '$.attached_node') = +n.unique_id AND t.removed_at IS NULL))
+    END AS tested_columns,
+    (SELECT count(*) FROM node t
+     WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
+     AND json_extract(t.properties, '$.attached_node') = +n.unique_id AND t.removed_at IS NULL) AS tests
+FROM node n
+JOIN environment e ON e.environment_id = n.environment_id
+WHERE n.removed_at IS NULL AND n.resource_type IN (
+    'model', 'seed', 'snapshot', 'source', 'exposure', 'metric', 'semantic_model', 'saved_query');
+
+CREATE VIEW coverage_history AS
+SELECT
+    s.environment_id,
+    c.sync_id,
+    s.finished_at AS changed_at,
+    c.resource_type,
+    c.package_name,
+    c.owner_name,
+    c.nodes,
+    c.documented,
+    c.columns,
+    c.documented_columns,
+    c.tested_columns
+FROM coverage_count c
+JOIN sync s ON s.sync_id = c.sync_id;
+
+CREATE VIEW changes AS
+SELECT
+    c.seq,
+    s.environment_id,
+    c.sync_id,
+    s.finished_at AS changed_at,
+    n.unique_id,
+    c.resource_type,
+    c.kind,
+    c.field,
+    c.related,
+    c.before,
+    c.after
+FROM change c
+JOIN sync s ON s.sync_id = c.sync_id
+JOIN node n ON n.node_key = c.node_key;
+
+CREATE VIEW run_results AS
+SELECT
+    n.environment_id,
+    n.unique_id,
+    r.run_id,
+    r.job_id,
+    r.status,
+    r.completed_at,
+    r.execution_seconds,
+    r.error,
+    r.failures
+FROM run_result r
+JOIN node n ON n.node_key = r.node_key;
+
+CREATE VIEW runs AS
+SELECT
+    n.environment_id,
+    r.run_id,
+    max(r.job_id) AS job_id,
+    count(*) AS nodes,
+    count(*) FILTER (WHERE r.status IN ('error', 'fail')) AS failed,
+    max(r.completed_at) AS completed_at
+FROM run_result r
+JOIN node n ON n.node_key = r.node_key
+GROUP BY n.environment_id, r.run_id;
+
+CREATE VIEW freshness_results AS
+SELECT n.environment_id, n.unique_id, f.checked_at, f.max_loaded_at, f.status
+FROM freshness_result f
+JOIN node n ON n.node_key = f.node_key;
+
+CREATE VIEW syncs AS
+SELECT
+    sync_id,
+    environment_id,
+    trigger,
+    mode,
+    started_at,
+    finished_at,
+    outcome,
+    requests,
+    bytes,
+    seen,
+    added,
+    changed,
+    removed,
+    warnings,
+    error
+FROM sync;
+
+CREATE VIEW removed_nodes AS
+SELECT environment_id, unique_id, resource_type, name, removed_at, removed_by AS sync_id
+FROM node
+WHERE removed_at IS NOT NULL;
+
+CREATE VIEW catalog_info AS
+WITH feed AS (
+    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0) AS last_seq
+)
+SELECT
+    i.catalog_id,
+    1 AS contract_version,
+    i.schema_version,
+    i.lineaged_version,
+    i.created_at,
+    feed.last_seq,
+    coalesce((SELECT min(seq) FROM change), feed.last_seq + 1) AS oldest_seq
+FROM identity i, feed;

@@ -1,0 +1,110 @@
+//! What can be wrong with a catalog file, with the way out.
+
+use std::path::PathBuf;
+
+/// Why the catalog could not be opened, read or written. Nothing is half-written on any of these.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no file.
+    #[error("there is no catalog at `{0}`: `lineaged sync` makes it, `--catalog` or `catalog.path` names another")]
+    Missing(PathBuf),
+    /// The file is something else.
+    #[error(
+        "`{0}` is not a catalog of lineaged, so it is left alone: name another file with `--catalog` or `catalog.path`"
+    )]
+    NotOurs(PathBuf),
+    /// The file was written by a newer version.
+    #[error(
+        "`{path}` has schema version {found}, and this lineaged knows {known}: use the newer lineaged that wrote it"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file is of an older version, and only a writer may migrate it.
+    #[error(
+        "`{path}` has schema version {found}, and this lineaged reads {known}: run `lineaged sync` once, which migrates it"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file's content is broken.
+    #[error(
+        "`{path}` is damaged ({what}), so it is left alone: restore a backup, or move it away and let `lineaged sync` read everything anew"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        what: String,
+    },
+    /// The file is no longer the one that was opened.
+    #[error("`{0}` was removed or replaced while it was being written: nothing was saved, run the sync again")]
+    Replaced(PathBuf),
+    /// Another process writes.
+    #[error("`{path}` is held by {holder}{}: try again when that has ended", Waited(*waited))]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// Who holds it.
+        holder: String,
+        /// How long it was waited for, in seconds.
+        waited: u64,
+    },
+    /// The folder is not there.
+    #[error("there is no folder `{0}`: make it, or name another catalog with `--catalog` or `catalog.path`")]
+    NoFolder(PathBuf),
+    /// A folder, not a file.
+    #[error("`{0}` is a folder: name a file in it with `--catalog` or `catalog.path`")]
+    Folder(PathBuf),
+    /// A file operation failed.
+    #[error("can't {what} `{path}`")]
+    File {
+        /// The act.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The sync that was named can't be approved.
+    #[error("{0}")]
+    NotHeld(String),
+    /// SQLite refused something.
+    #[error("the catalog could not be {doing}")]
+    Sqlite {
+        /// The act: `read`, `written`, …
+        doing: &'static str,
+        /// The cause.
+        source: rusqlite::Error,
+    },
+}
+
+impl Error {
+    /// For `map_err`: names what was being done.
+    pub(crate) fn sqlite(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Sqlite { doing, source }
+    }
+}
+
+/// How long somebody waited, if at all.
+struct Waited(u64);
+
+impl std::fmt::Display for Waited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            seconds => write!(f, ", for which it was waited {seconds} s"),
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! The catalog against random histories: what was applied is what is stored, and the changes alone rebuild it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::diff::diff;
+use crate::guard::Held;
+use crate::inventory::{
+    Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, UniqueId,
+};
+
+struct TestCatalog {
+    folder: tempfile::TempDir,
+    clock: i64,
+}
+
+impl TestCatalog {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder"), clock: 1_790_000_000_000 }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("c.db")
+    }
+
+    fn open(&self) -> Catalog {
+        Catalog::open(&self.path(), &Writers::default(), "test", &|_| {}).expect("a catalog")
+    }
+
+    fn now(&mut self) -> Timestamp {
+        self.clock += 1000;
+        Timestamp::from_millis(self.clock).expect("a time")
+    }
+
+    /// One sync, as `sync` does it; returns the number of changes.
+    fn sync(&mut self, fetched: &Inventory) -> usize {
+        let mut catalog = self.open();
+        let (started, ended) = (self.now(), self.now());
+        let sync = catalog.start_sync(1, "prod", Trigger::Manual, started).expect("started");
+        for node in fetched.nodes.values() {
+            for code in [&node.raw_code, &node.compiled_code].into_iter().flatten() {
+                let text = (0..10).map(source).find(|text| Code::of(text) == *code).expect("a known text");
+                catalog.stage_code(code, &text).expect("staged");
+            }
+        }
+        let stored = Stored::load(catalog.connection(), 1, &mut Pool::default()).expect("loaded");
+        let diff = diff(&stored.inventory, fetched, &stored.tombstones);
+        let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
+        if diff.is_empty() {
+            catalog.leave_unchanged(sync, &ending, &fetched.environment, ended).expect("closed");
+        } else {
+            let applied = Applied { sync, environment_id: 1, fetched, diff: &diff, ending: &ending };
+            catalog.apply(&applied, ended).expect("applied");
+        }
+        diff.changes.len()
+    }
+
+    fn stored(&self) -> Inventory {
+        Stored::load(&open_to_read(&self.path()).expect("a catalog"), 1, &mut Pool::default())
+            .expect("loaded")
+            .inventory
+    }
+}
+
+fn source(number: u8) -> String {
+    format!("select {number}\nfrom t")
+}
+
+fn arbitrary_node() -> impl Strategy<Value = Node> {
+    let facts = (prop::option::of(0_u8..3), any::<bool>(), prop::option::of(0_u8..3), 0_u8..3, 0_u8..3);
+    let columns = prop::collection::btree_map(0_u8..4, prop::option::of(0_u8..2), 0..4);
+    (0_u8..8, facts, columns, prop::collection::btree_set(0_u8..8, 0..4)).prop_map(
+        |(number, (text, applied, code, run, check), columns, parents)| {
+            let types = [ResourceType::Model, ResourceType::Source, ResourceType::Test, ResourceType::Metric];
+            let resource_type = types[usize::from(number) % 4];
+            let mut node = Node {
+                is_applied: resource_type.has_applied_state().then_some(applied),
+                description: text.map(|n| format!("text {n}").into()),
+                contract_enforced: Some(applied),
+                deprecation_date: Timestamp::from_millis(1_700_000_000_000 + i64::from(run)),
+                tags: Some(Json::new(&json!([run]))),
+                properties: Json::new(&json!({"config": {"b": run, "a": [check]}})),
+                raw_code: code.map(|n| Code::of(&source(n))),
+                compiled_code: code.map(|n| Code::of(&source(n + 3))),
+                last_run: LastRun {
+                    status: Some(["success", "error", "skipped"][usize::from(run)].into()),
+                    attempt: Some(["success", "error", "skipped"][usize::from(run)].into()),
+                    run_id: Some(i64::from(run)),
+                    execution_seconds: Some(f64::from(run) / 3.0),
+                    ..LastRun::default()
+                },
+                freshness: FreshnessCheck {
+                    status: Some(["pass", "warn", "error"][usize::from(check)].into()),
+                    checked_at: Timestamp::from_millis(1_700_000_000_000 + i64::from(check)),
+                    max_loaded_at: None,
+                },
+                columns: columns.into_iter().map(|(name, kind)| column(name, kind)).collect(),
+                parents: parents.into_iter().map(|n| UniqueId::from(format!("n{n}"))).collect(),
+                ..Node::new(format!("n{number}"), resource_type)
+            };
+            node.normalize();
+            node
+        },
+    )
+}
+
+fn column(name: u8, data_type: Option<u8>) -> Column {
+    Column {
+        name: format!("c{name}").into(),
+        position: Some(i64::from(name)),
+        data_type: data_type.map(|n| format!("type{n}").into()),
+        description: None,
+        comment: None,
+        tags: Some(Json::new(&json!([]))),
+        meta: None,
+    }
+}
+
+fn arbitrary_inventory() -> impl Strategy<Value = Inventory> {
+    prop::collection::vec(arbitrary_node(), 0..8).prop_map(|nodes| {
+        let nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node)).collect();
+        let mut inventory = Inventory { nodes, ..Inventory::default() };
+        inventory.add_externals();
+        inventory
+    })
+}
+
+/// A reader of the feed who knows nothing but the contract: nodes with their columns and parents, built from the changes alone.
+fn follow(connection: &Connection) -> BTreeMap<String, Value> {
+    let mut nodes: BTreeMap<String, Value> = BTreeMap::new();
+    let mut statement = connection
+        .prepare("SELECT unique_id, kind, field, related, after FROM changes WHERE seq > 0 ORDER BY seq")
+        .expect("the view");
+    let mut rows = statement.query([]).expect("rows");
+    while let Some(row) = rows.next().expect("a row") {
+        let text = |n: usize| row.get::<_, Option<String>>(n).expect("text");
+        let (id, kind) = (text(0).expect("an id"), text(1).expect("a kind"));
+        let (field, related) = (text(2), text(3));
+        let after: Value = text(4).map_or(Value::Null, |text| serde_json::from_str(&text).expect("JSON"));
+        if kind == "removed" {
+            nodes.remove(&id);
+            continue;
+        }
+        let node = nodes.entry(id).or_default();
+        let list = |node: &mut Value, name: &str| node[name].as_array_mut().expect("a list").clone();
+        match kind.as_str() {
+            "added" | "restored" => *node = after,
+            "changed" => node[field.expect("a field")] = after,
+            "edge_added" | "edge_removed" => {
+                let parent = Value::from(related.expect("a parent"));
+                let mut parents = list(node, "parents");
+                parents.retain(|p| *p != parent);
+                if kind == "edge_added" {
+                    parents.push(parent);
+                }
+                parents.sort_by_key(|p| p.to_string());
+                node["parents"] = parents.into();
+            }
+            _ => {
+                let name = Value::from(related.expect("a column"));
+                let mut columns = list(node, "columns");
+                match kind.as_str() {
+                    "column_added" => columns.push(after),
+                    "column_removed" => columns.retain(|c| c["name"] != name),
+                    "column_changed" => {
+                        let column = columns.iter_mut().find(|c| c["name"] == name).expect("the column");
+                        column[field.expect("a field")] = after;
+                    }
+                    other => panic!("unknown kind {other}"),
+                }
+                columns.sort_by_key(|c| (c["position"].as_i64(), c["name"].to_string()));
+                node["columns"] = columns.into();
+            }
+        }
+    }
+    nodes
+}
+
+fn as_json(inventory: &Inventory) -> BTreeMap<String, Value> {
+    inventory.nodes.values().map(|node| (node.unique_id.to_string(), node.to_json())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn what_was_applied_is_stored_and_the_changes_alone_rebuild_it(history in prop::collection::vec(arbitrary_inventory(), 1..6)) {
+        let mut catalog = TestCatalog::new();
+        for inventory in &history {
+            catalog.sync(inventory);
+            prop_assert_eq!(&catalog.stored().nodes, &inventory.nodes);
+            prop_assert_eq!(catalog.sync(inventory), 0, "the second sync of the same input changes nothing");
+        }
+        let reader = open_to_read(&catalog.path()).expect("a catalog");
+        prop_assert_eq!(follow(&reader), as_json(&catalog.stored()));
+        let seqs: Vec<i64> = numbers(&reader, "SELECT seq FROM changes ORDER BY seq");
+        prop_assert_eq!(&seqs, &(1..=seqs.len() as i64).collect::<Vec<_>>());
+        prop_assert!(numbers(&reader, "SELECT count(*) FROM pragma_foreign_key_check").iter().all(|n| *n == 0));
+    }
+}
+
+fn numbers(connection: &Connection, sql: &str) -> Vec<i64> {
+    let mut statement = connection.prepare(sql).expect("SQL");
+    statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("numbers")
+}
+
+fn one_node() -> Inventory {
+    let mut inventory = Inventory {
+        environment: EnvironmentFacts { project_name: Some("shop".into()), ..EnvironmentFacts::default() },
+        ..Inventory::default()
+    };
+    let node = Node { raw_code: Some(Code::of(&source(1))), ..Node::new("model.a", ResourceType::Model) };
+    inventory.nodes.insert(node.unique_id.clone(), node);
+    inventory
+}
+
+#[test]
+fn an_unchanged_sync_writes_its_own_row_and_nothing_else() {
+    let mut catalog = TestCatalog::new();
+    catalog.sync(&one_node());
+    let dump = |catalog: &TestCatalog| -> Vec<i64> {
+        let reader = open_to_read(&catalog.path()).expect("a catalog");
+        let tables = ["identity", "setting", "environment", "raw_code", "node", "edge", "node_column", "change"];
+        let mut counts: Vec<i64> =
+            tables.iter().flat_map(|t| numbers(&reader, &format!("SELECT count(*) FROM {t}"))).collect();
+        counts.extend(numbers(&reader, "SELECT last_seq FROM catalog_info"));
+        counts
+    };
+    let before = dump(&catalog);
+    catalog.sync(&one_node());
+    assert_eq!(dump(&catalog), before);
+    let reader = open_to_read(&catalog.path()).expect("a catalog");
+    assert_eq!(numbers(&reader, "SELECT count(*) FROM syncs"), [2]);
+    assert_eq!(numbers(&reader, "SELECT count(*) FROM syncs WHERE outcome = 'unchanged'"), [1]);
+}
+
+#[test]
+fn a_removed_node_is_marked_not_deleted_and_keeps_its_identity_when_it_returns() {
+    let mut catalog = TestCatalog::new();
+    catalog.sync(&one_node());
+    let text = |sql: &str, catalog: &TestCatalog| -> String {
+        open_to_read(&catalog.path()).expect("a catalog").query_row(sql, [], |row| row.get(0)).expect(sql)
+    };
+    let first_seen = text("SELECT first_seen_at FROM nodes", &catalog);
+    catalog.sync(&Inventory::default());
+    assert_eq!(text("SELECT group_concat(unique_id) FROM removed_nodes", &catalog), "model.a");
+    assert_eq!(catalog.stored().nodes.len(), 0);
+    catalog.sync(&one_node());
+    assert_eq!(text("SELECT first_seen_at FROM nodes", &catalog), first_seen);
+    assert_eq!(text("SELECT group_concat(kind) FROM changes", &catalog), "added,removed,restored");
+    assert_eq!(text("SELECT raw_code FROM code", &catalog), source(1));
+}
+
+#[test]
+fn a_sync_that_a_killed_process_left_open_is_closed_as_interrupted() {
+    let catalog = TestCatalog::new();
+    catalog.open().start_sync(1, "prod", Trigger::Manual, Timestamp::now()).expect("started");
+    let writer = catalog.open();
+    let outcome: String =
+        writer.connection().query_row("SELECT outcome FROM syncs", [], |row| row.get(0)).expect("a row");
+    assert_eq!(outcome, "interrupted");
+}
+
+#[test]
+fn an_approval_is_of_one_list_and_ends_with_the_next_good_sync() {
+    let mut test = TestCatalog::new();
+    test.sync(&one_node());
+    let mut catalog = test.open();
+    let sync = catalog.start_sync(1, "prod", Trigger::Manual, Timestamp::now()).expect("started");
+    let held = Held { reasons: vec!["too many".into()], removals: vec!["model.a".into()] };
+    catalog.hold_sync(sync, &Ending::default(), &held, Timestamp::now()).expect("held");
+    assert_eq!(approved_removals(&catalog.connection, 1).expect("read"), BTreeSet::new());
+    assert_eq!(catalog.held_syncs().expect("read").len(), 1);
+    catalog.approve(sync, Timestamp::now()).expect("approved");
+    assert_eq!(approved_removals(&catalog.connection, 1).expect("read"), BTreeSet::from(["model.a".into()]));
+    let again = catalog.approve(sync, Timestamp::now()).expect_err("approved before");
+    assert!(again.to_string().contains("was approved at"), "{again}");
+    let unknown = catalog.approve(SyncId(99), Timestamp::now()).expect_err("unknown");
+    assert!(unknown.to_string().contains("there is no sync 99"), "{unknown}");
+    drop(catalog);
+    test.sync(&one_node());
+    assert_eq!(approved_removals(&test.open().connection, 1).expect("read"), BTreeSet::new());
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_newer_or_damaged_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    std::fs::write(file("text.db"), "this is a diary, not a database, and longer than a header").expect("written");
+    Connection::open(file("other.db")).expect("open").execute_batch("CREATE TABLE t (x)").expect("a table");
+    for (name, damage) in [("newer.db", false), ("damaged.db", true)] {
+        drop(Catalog::open(&file(name), &Writers::default(), "test", &|_| {}).expect("a catalog"));
+        if damage {
+            let mut bytes = std::fs::read(file(name)).expect("read");
+            let (start, end) = (5000, bytes.len());
+            bytes[start..end].fill(0xA5);
+            std::fs::write(file(name), bytes).expect("written");
+        } else {
+            Connection::open(file(name)).expect("open").pragma_update(None, "user_version", 999).expect("set");
+        }
+    }
+    let expected = [
+        ("text.db", "is not a catalog"),
+        ("other.db", "is not a catalog"),
+        ("newer.db", "newer lineaged"),
+        ("damaged.db", "is damaged"),
+    ];
+    for (name, message) in expected {
+        let before = std::fs::read(file(name)).expect("read");
+        let error = Catalog::open(&file(name), &Writers::default(), "test", &|_| {}).expect_err(name);
+        assert!(error.to_string().contains(message), "{name}: {error}");
+        assert_eq!(std::fs::read(file(name)).expect("read"), before, "{name} was touched");
+    }
+    assert!(matches!(open_to_read(&file("none.db")), Err(Error::Missing(_))));
+}
+
+#[test]
+fn truncated_anywhere_the_file_is_refused_or_read_but_never_touched() {
+    let mut test = TestCatalog::new();
+    test.sync(&one_node());
+    test.open().checkpoint().expect("checkpointed");
+    let whole = std::fs::read(test.path()).expect("read");
+    for length in (512..whole.len()).step_by(512) {
+        let cut = test.folder.path().join(format!("cut{length}.db"));
+        std::fs::write(&cut, &whole[..length]).expect("written");
+        match Catalog::open(&cut, &Writers::default(), "test", &|_| {}) {
+            Err(_) => assert_eq!(std::fs::read(&cut).expect("read").len(), length),
+            // All that is missing is a page that held nothing.
+            Ok(catalog) => {
+                let stored = Stored::load(&catalog.connection, 1, &mut Pool::default()).expect("whole");
+                assert_eq!(stored.inventory.nodes, one_node().nodes, "cut at {length}");
+                assert!(length + 4096 > whole.len(), "cut at {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn views_whose_text_differs_are_made_anew_by_a_writer() {
+    let test = TestCatalog::new();
+    test.open().connection.execute_batch("DROP VIEW runs; CREATE VIEW nodes_old AS SELECT 1").expect("changed");
+    let texts = view_texts(&test.open().connection).expect("read");
+    let fresh = Connection::open_in_memory().expect("open");
+    fresh.execute_batch(SCHEMA).expect("the schema");
+    assert_eq!(texts, view_texts(&fresh).expect("read"));
+}
+
+fn schema_texts(connection: &Connection) -> Vec<(String, String)> {
+    let mut statement = connection
+        .prepare(
+            "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY 1",
+        )
+        .expect("SQL");
+    let texts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    texts.collect::<Result<_, _>>().expect("texts")
+}
+
+#[test]
+fn a_migrated_old_catalog_equals_a_fresh_one_and_keeps_its_content() {
+    let mut test = TestCatalog::new();
+    let old = Connection::open(test.path()).expect("open");
+    old.execute_batch(include_str!("../../tests/fixtures/catalogs/v1.sql")).expect("version 1");
+    old.execute_batch(
+        "PRAGMA application_id = 0x4C4E4744; PRAGMA user_version = 1;
+         INSERT INTO identity VALUES (1, 'abc', '2026-01-01T00:00:00.000Z', 1, '0.0.1');
+         INSERT INTO environment VALUES (1, 'prod', 'shop', 'duckdb');
+         INSERT INTO sync (environment_id, trigger, mode, started_at, finished_at, outcome)
+         VALUES (1, 'manual', 'full', '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:01.000Z', 'applied');
+         INSERT INTO node (node_key, environment_id, unique_id, resource_type, properties, first_seen_at, last_changed_at)
+         VALUES (1, 1, 'source.s', 'source', '{}', 'x', 'x'), (2, 1, 'model.a', 'model', '{}', 'x', 'x'),
+                (3, 1, 'model.b', 'model', '{}', 'x', 'x');
+         INSERT INTO edge VALUES (1, 2), (2, 3);",
+    )
+    .expect("content");
+    drop(old);
+    assert!(matches!(open_to_read(&test.path()), Err(Error::Older { found: 1, .. })));
+    let migrated = test.open();
+    let fresh = TestCatalog::new();
+    assert_eq!(schema_texts(migrated.connection()), schema_texts(fresh.open().connection()));
+    let version = "SELECT schema_version FROM catalog_info";
+    assert_eq!(numbers(migrated.connection(), version), [SCHEMA_VERSION]);
+    assert_eq!(numbers(migrated.connection(), "SELECT depth FROM lineage ORDER BY 1"), [1, 1, 2]);
+    drop(migrated);
+    assert!(test.folder.path().join("c.db.v1").exists(), "the old file is kept");
+    assert_eq!(test.stored().nodes.len(), 3);
+    test.sync(&one_node());
+}
+
+/// The same by recursion over the public views, as somebody would without `reach`.
+const RECURSIVE_LINEAGE: &str = "
+    WITH RECURSIVE own AS (
+        SELECT e.parent_id, e.child_id FROM edges e
+        JOIN nodes p ON p.unique_id = e.parent_id AND p.resource_type NOT IN ('test', 'unit_test', 'group')
+        JOIN nodes c ON c.unique_id = e.child_id AND c.resource_type NOT IN ('test', 'unit_test', 'group')
+    ),
+    pair(a, d, depth) AS (
+        SELECT parent_id, child_id, 1 FROM own
+        UNION
+        SELECT pair.a, own.child_id, depth + 1 FROM pair JOIN own ON own.parent_id = pair.d WHERE depth < 9
+    )
+    SELECT a || ' ' || d || ' ' || min(depth) FROM pair GROUP BY a, d ORDER BY 1";
+
+fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).expect("SQL");
+    statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("texts")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn lineage_equals_a_recursive_query_after_every_sync(history in prop::collection::vec(arbitrary_inventory(), 1..5)) {
+        let mut catalog = TestCatalog::new();
+        for inventory in &history {
+            catalog.sync(inventory);
+            let reader = open_to_read(&catalog.path()).expect("a catalog");
+            let kept = texts(&reader, "SELECT ancestor_id || ' ' || descendant_id || ' ' || depth FROM lineage ORDER BY 1");
+            prop_assert_eq!(kept, texts(&reader, RECURSIVE_LINEAGE));
+        }
+    }
+
+    #[test]
+    fn the_last_row_of_each_group_of_coverage_history_is_the_coverage_of_now(
+        history in prop::collection::vec(arbitrary_inventory(), 1..5),
+    ) {
+        let mut catalog = TestCatalog::new();
+        for inventory in &history {
+            catalog.sync(inventory);
+        }
+        let reader = open_to_read(&catalog.path()).expect("a catalog");
+        let figures = "resource_type || ' ' || nodes || ' ' || documented || ' ' || coalesce(columns, '-') || ' '
+                       || coalesce(documented_columns, '-') || ' ' || coalesce(tested_columns, '-')";
+        let noted = format!("SELECT {figures} FROM (SELECT *, max(sync_id) FROM coverage_history
+                             GROUP BY resource_type, package_name, owner_name) WHERE nodes > 0 ORDER BY 1");
+        let now = format!("SELECT {figures} FROM (SELECT resource_type, count(*) AS nodes, sum(is_documented) AS documented,
+                           sum(columns) AS columns, sum(documented_columns) AS documented_columns,
+                           sum(tested_columns) AS tested_columns
+                           FROM coverage GROUP BY resource_type, package_name, owner_name) ORDER BY 1");
+        prop_assert_eq!(texts(&reader, &noted), texts(&reader, &now));
+    }
+}
+
+#[test]
+fn freshness_is_as_of_now_and_tells_the_checks_word_from_the_clocks() {
+    let connection = Connection::open_in_memory().expect("open");
+    connection.execute_batch(SCHEMA).expect("the schema");
+    connection.execute_batch("INSERT INTO environment VALUES (1, 'prod', NULL, NULL)").expect("an environment");
+    let criteria = r#"{"freshness": {"warn_after": {"count": 24, "period": "hour"}, "error_after": {"count": 2, "period": "day"}}}"#;
+    // Name, criteria, dbt's verdict, hours since the data were loaded, and what is to be told now.
+    let cases = [
+        ("fresh", criteria, Some("pass"), Some(1), "pass"),
+        ("late_since", criteria, Some("pass"), Some(30), "overdue"),
+        ("warned", criteria, Some("warn"), Some(30), "warn"),
+        ("warned_and_later_still", criteria, Some("warn"), Some(50), "overdue"),
+        ("failed", criteria, Some("error"), Some(1), "error"),
+        ("never", criteria, None, None, "never_checked"),
+        ("free", "{}", Some("pass"), Some(1000), "no_criteria"),
+    ];
+    for (name, properties, verdict, hours, _) in cases {
+        let loaded = hours.map(|hours: i64| Timestamp::now().plus_millis(-hours * 3_600_000).to_string());
+        connection
+            .execute(
+                "INSERT INTO node (environment_id, unique_id, resource_type, properties, checked_status, max_loaded_at,
+                                   first_seen_at, last_changed_at)
+                 VALUES (1, ?1, 'source', ?2, ?3, ?4, 'x', 'x')",
+                (name, properties, verdict, loaded),
+            )
+            .expect("a source");
+    }
+    for (name, _, _, hours, status) in cases {
+        let sql = "SELECT status, age_seconds, warn_after_seconds FROM freshness WHERE unique_id = ?1";
+        let row = connection.query_row(sql, [name], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<f64>>(1)?, row.get::<_, Option<i64>>(2)?))
+        });
+        let (found, age, warn_after) = row.expect(name);
+        assert_eq!(found, status, "{name}");
+        assert_eq!(age.map(|age| (age / 3600.0).round() as i64), hours, "{name}");
+        assert_eq!(warn_after, (name != "free").then_some(86_400), "{name}");
+    }
+    // A model on all of them is as bad as the worst; the oldest is told apart.
+    connection
+        .execute_batch(
+            "INSERT INTO node (node_key, environment_id, unique_id, resource_type, properties, executed_at, first_seen_at,
+                               last_changed_at)
+             VALUES (100, 1, 'model', 'model', '{}', strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-2 hours'), 'x', 'x');
+             INSERT INTO reach SELECT 100, node_key, 1 FROM node WHERE resource_type = 'source';
+             INSERT INTO edge SELECT node_key, 100 FROM node WHERE resource_type = 'source'",
+        )
+        .expect("a model");
+    let sql =
+        "SELECT status || ' ' || worst_upstream_id || ' ' || oldest_upstream_id || ' ' || needs_run FROM freshness
+               WHERE unique_id = 'model'";
+    assert_eq!(texts(&connection, sql), ["error failed free 1"]);
+}
