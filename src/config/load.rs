@@ -1,0 +1,350 @@
+//! From the sources to a valid configuration: defaults, then the file, then variables, then flags.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use figment::value::Dict;
+
+use super::reader::{Found, Reader, variable};
+use super::{
+    CatalogConfig, Config, CoverageConfig, DEFAULT_FILE, DiscoveryConfig, EnvironmentConfig, HttpConfig, Problems,
+    SyncConfig, keys,
+};
+use crate::schedule::Schedule;
+
+/// What the flags say.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// `--config`: this file instead of the usual one.
+    pub config: Option<PathBuf>,
+    /// `--catalog`: this catalog, whatever the configuration says.
+    pub catalog: Option<PathBuf>,
+}
+
+/// What a command needs of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Only the catalog.
+    Reading,
+    /// The platform, so environments and tokens.
+    Platform,
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// With every problem there is, each with its key, its source and the way out.
+pub fn load(source: &Source, need: Need) -> Result<Config, Problems> {
+    let mut problems = Problems::default();
+    let file = choose_file(source, &mut problems);
+    let mut figment = Figment::new();
+    if let Some(file) = &file {
+        match check_syntax(file) {
+            Ok(()) => figment = figment.merge(Toml::file_exact(file)),
+            Err(message) => problems.add("", file.display().to_string(), message),
+        }
+    }
+    if !problems.0.is_empty() {
+        // Nothing else can be judged as long as the file can't be read.
+        return Err(problems);
+    }
+    let figment = figment.merge(variables());
+    let mut reader = Reader { figment, file, problems };
+    reader.complain_of_unknown_keys();
+    let mut config = read(&mut reader, need);
+    if let Some(catalog) = &source.catalog {
+        config.catalog.path.clone_from(catalog);
+    }
+    if reader.problems.0.is_empty() { Ok(config) } else { Err(reader.problems) }
+}
+
+fn empty_reader() -> Reader {
+    Reader { figment: Figment::new(), file: None, problems: Problems::default() }
+}
+
+/// What holds where nothing is said.
+pub(super) fn defaults() -> Result<Config, Problems> {
+    let mut reader = empty_reader();
+    let config = read_sections(&mut reader);
+    if reader.problems.0.is_empty() { Ok(config) } else { Err(reader.problems) }
+}
+
+/// How an environment is reached and when it is synced, where nothing is said.
+pub(super) fn shared_defaults() -> Result<(DiscoveryConfig, Schedule), Problems> {
+    let mut reader = empty_reader();
+    let (discovery, schedule) = (read_discovery(&mut reader), read_schedule(&mut reader, None, None));
+    match schedule {
+        Some(schedule) if reader.problems.0.is_empty() => Ok((discovery, schedule)),
+        _ => Err(reader.problems),
+    }
+}
+
+fn choose_file(source: &Source, problems: &mut Problems) -> Option<PathBuf> {
+    let named = source.config.clone().or_else(|| std::env::var_os("LINEAGED_CONFIG").map(PathBuf::from));
+    match named {
+        Some(file) if file.is_file() => Some(file),
+        Some(file) => {
+            let file = file.display().to_string();
+            problems.add("", file, "there is no such file: name another, or write it with `lineaged init`");
+            None
+        }
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
+    }
+}
+
+/// The parser's own message would show the line, and with it what stands there. So it is asked only what and where.
+fn check_syntax(file: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("can't be read: {}", error.kind()))?;
+    let error = match text.parse::<toml::Table>() {
+        Ok(_) => return Ok(()),
+        Err(error) => error,
+    };
+    let before = &text[..error.span().map_or(0, |span| span.start).min(text.len())];
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    let reason = error.message().lines().next().unwrap_or("not valid TOML").to_owned();
+    Err(format!("line {line}, column {column} is not valid TOML: {reason}"))
+}
+
+/// All `LINEAGED_…` variables but those with a use of their own, and the secrets, which are read as they are.
+fn variables() -> Env {
+    Env::prefixed("LINEAGED_")
+        .filter(|name| {
+            let name = name.as_str().to_lowercase().replace("__", ".");
+            let secret = keys::SECRETS.iter().any(|secret| name == *secret || name == format!("{secret}_file"));
+            !secret && name != "config" && name != "log"
+        })
+        .split("__")
+}
+
+fn read(reader: &mut Reader, need: Need) -> Config {
+    let mut config = read_sections(reader);
+    let discovery = read_discovery(reader);
+    let shared_token = reader.secret("discovery.token");
+    config.warnings.extend(shared_token.as_ref().and_then(readable_by_others));
+    let secrets = [reader.secret("webhook.secret"), reader.secret("http.api_token")];
+    config.warnings.extend(secrets.iter().flatten().filter_map(readable_by_others));
+    let [webhook, api] = secrets.map(|found| found.map(|found| found.secret));
+    (config.webhook_secret, config.http.api_token) = (webhook, api);
+    if !config.http.listen.ip().is_loopback() && config.http.api_token.is_none() {
+        let help = format!("is not loopback, so `http.api_token` is needed: set it, or {}", variable("http.api_token"));
+        reader.problems.add("http.listen", "http.api_token not set", help);
+    }
+    let shared = DiscoveryConfig { token: shared_token.map(|found| found.secret), ..discovery };
+    read_environments(reader, &shared, need, &mut config);
+    config.warnings.sort();
+    config.warnings.dedup();
+    config
+}
+
+fn read_sections(reader: &mut Reader) -> Config {
+    let listen = reader.parse("http.listen", "an address with a port, e.g. 127.0.0.1:8585", |text| text.parse().ok());
+    Config {
+        catalog: CatalogConfig {
+            path: reader.text("catalog.path").unwrap_or_default().into(),
+            history: reader.duration("catalog.history"),
+        },
+        sync: SyncConfig {
+            max_removed_percent: reader.number("sync.max_removed_percent", 0.0, 100.0, "0 to 100"),
+            min_removed_floor: reader.number("sync.min_removed_floor", 0, 1_000_000_000, "a whole number from 0 on"),
+            full_every: reader.duration("sync.full_every").unwrap_or_default(),
+        },
+        http: HttpConfig {
+            listen: listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))),
+            allowed_hosts: reader.list("http.allowed_hosts"),
+            api_token: None,
+        },
+        webhook_secret: None,
+        coverage: CoverageConfig {
+            placeholders: reader.list("coverage.placeholders"),
+            owner_meta_keys: reader.list("coverage.owner_meta_keys"),
+        },
+        stale_after_days: reader.number("health.stale_after_days", 1, 36_500, "a whole number of days from 1 on"),
+        environments: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn read_discovery(reader: &mut Reader) -> DiscoveryConfig {
+    DiscoveryConfig {
+        url: reader.parse("discovery.url", URL_HELP, valid_url).unwrap_or_default(),
+        token: None,
+        page_size: reader.number("discovery.page_size", 1, 500, "1 to 500, which is the platform's limit"),
+        concurrency: reader.number("discovery.concurrency", 1, 64, "1 to 64"),
+        requests_per_minute: reader.number("discovery.requests_per_minute", 1, 100_000, "a whole number from 1 on"),
+        timeout: reader.duration("discovery.timeout").unwrap_or_default(),
+        give_up_after: reader.duration("discovery.give_up_after").unwrap_or_default(),
+        cooldown: reader.duration("discovery.cooldown").unwrap_or_default(),
+        ca_file: reader.parse("discovery.ca_file", "the name of a file that exists", existing_file),
+        partner_source: reader.text("discovery.partner_source"),
+    }
+}
+
+fn existing_file(text: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(text)).filter(|path| path.is_file())
+}
+
+const URL_HELP: &str =
+    "https://… as in Account settings > Access URLs, without user and password; http:// only to a loopback address";
+
+/// An https URL with a host and without a user; http only to loopback.
+fn valid_url(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let loopback = match url.host()? {
+        url::Host::Domain(name) => name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    };
+    let plain = url.username().is_empty() && url.password().is_none();
+    (plain && (url.scheme() == "https" || url.scheme() == "http" && loopback)).then(|| text.to_owned())
+}
+
+fn read_schedule(
+    reader: &mut Reader,
+    cron: Option<(&str, String)>,
+    interval: Option<(&str, String)>,
+) -> Option<Schedule> {
+    let zone = reader.parse("schedule.timezone", "a time zone such as Europe/Vienna", |text| text.parse().ok())?;
+    match (cron, interval) {
+        (Some((key, _)), Some(_)) => {
+            reader.problems.add(key, "with interval", "both cron and interval are given: use one of them");
+            None
+        }
+        (None, Some((key, text))) => {
+            let schedule = super::parse_duration(&text).and_then(Schedule::every);
+            if schedule.is_none() {
+                reader.problems.add(key, key, format!("is `{text}`: use at least 1s, e.g. 15m"));
+            }
+            schedule
+        }
+        (cron, None) => {
+            let (key, text) = cron.unwrap_or(("schedule.cron", keys::default_of("schedule.cron").to_owned()));
+            Schedule::cron(&text, zone).map_err(|message| reader.problems.add(key, format!("`{text}`"), message)).ok()
+        }
+    }
+}
+
+fn read_environments(reader: &mut Reader, shared: &DiscoveryConfig, need: Need, config: &mut Config) {
+    let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let shared_cron = reader.figment.contains("schedule.cron").then(|| reader.text("schedule.cron")).flatten();
+    let shared_interval = reader.text("schedule.interval");
+    let dicts = reader.environments();
+    if dicts.is_empty() {
+        // The schedule is checked also where nothing uses it yet.
+        let cron = shared_cron.clone().map(|text| ("schedule.cron", text));
+        read_schedule(reader, cron, shared_interval.clone().map(|text| ("schedule.interval", text)));
+    }
+    if need == Need::Platform && dicts.is_empty() {
+        let help = "there is none: add [[environments]] with the id and a name of each environment to read";
+        reader.problems.add("environments", "not set", help);
+    }
+    for (number, dict) in dicts.iter().enumerate() {
+        let place = format!("environments[{number}]");
+        let Some((id, name)) = read_identity(reader, &place, dict) else { continue };
+        for (fresh, what) in
+            [(ids.insert(id), format!("id {id}")), (names.insert(name.clone()), format!("name `{name}`"))]
+        {
+            if !fresh {
+                reader.problems.add(&place, &what, format!("{what} is there twice: each environment needs its own"));
+            }
+        }
+        let discovery = read_access(reader, &place, dict, shared, config);
+        if need == Need::Platform && discovery.token.is_none() {
+            let help = format!(
+                "set {} or discovery.token_file to a service token with the permission set Metadata Only",
+                variable("discovery.token")
+            );
+            reader.problems.add(
+                &format!("{place}.token"),
+                "not set",
+                format!("there is no token for `{name}`: {help}"),
+            );
+        }
+        let own = |reader: &mut Reader, key: &str| {
+            let value = dict.get(key)?;
+            reader.parse_value(&format!("{place}.{key}"), value, "text", |text| Some(text.to_owned()))
+        };
+        let (cron_key, interval_key) = (format!("{place}.cron"), format!("{place}.interval"));
+        let own_cron = own(reader, "cron").map(|text| (cron_key.as_str(), text));
+        let own_interval = own(reader, "interval").map(|text| (interval_key.as_str(), text));
+        let (cron, interval) = if own_cron.is_some() || own_interval.is_some() {
+            (own_cron, own_interval)
+        } else {
+            let cron = shared_cron.clone().map(|text| ("schedule.cron", text));
+            (cron, shared_interval.clone().map(|text| ("schedule.interval", text)))
+        };
+        if let Some(schedule) = read_schedule(reader, cron, interval) {
+            config.environments.push(EnvironmentConfig { id, name, discovery, schedule });
+        }
+    }
+}
+
+fn read_identity(reader: &mut Reader, place: &str, dict: &Dict) -> Option<(i64, String)> {
+    let mut required = |key: &str, expected: &str| match dict.get(key) {
+        Some(value) => Some(value.clone()),
+        None => {
+            reader.problems.add(&format!("{place}.{key}"), "not set", format!("is missing: use {expected}"));
+            None
+        }
+    };
+    let id_help = "the number in the URL of the environment's page";
+    let name_help = "a short name of your own, e.g. prod";
+    let (id, name) = (required("id", id_help), required("name", name_help));
+    let id = reader.parse_value(&format!("{place}.id"), &id?, id_help, |text| text.parse().ok().filter(|id| *id > 0));
+    let named = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let name = reader.parse_value(&format!("{place}.name"), &name?, name_help, named);
+    Some((id?, name?))
+}
+
+/// The shared way to the platform, with what an environment says otherwise.
+fn read_access(
+    reader: &mut Reader,
+    place: &str,
+    dict: &Dict,
+    shared: &DiscoveryConfig,
+    config: &mut Config,
+) -> DiscoveryConfig {
+    let mut discovery = shared.clone();
+    if let Some(value) = dict.get("url")
+        && let Some(url) = reader.parse_value(&format!("{place}.url"), value, URL_HELP, valid_url)
+    {
+        // Another host must not be sent the token that was given for the first one.
+        let same_host = |a: &str, b: &str| {
+            let host = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+            host(a) == host(b)
+        };
+        let own_token = dict.contains_key("token") || dict.contains_key("token_file");
+        if !same_host(&url, &shared.url) && !own_token && shared.token.is_some() {
+            config.warnings.push(format!("{place} has a url of its own, so `discovery.token` is sent there, too"));
+        }
+        discovery.url = url;
+    }
+    if dict.contains_key("token") || dict.contains_key("token_file") {
+        let found = reader.secret_of(&format!("{place}.token"), dict.get("token"), dict.get("token_file"));
+        config.warnings.extend(found.as_ref().and_then(readable_by_others));
+        discovery.token = found.map(|found| found.secret);
+    }
+    discovery
+}
+
+#[cfg(unix)]
+fn readable_by_others(found: &Found) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let file = found.file.as_ref()?;
+    let mode = std::fs::metadata(file).ok()?.mode();
+    (mode & 0o077 != 0).then(|| {
+        let file = file.display();
+        format!(
+            "`{file}` holds a secret, and other users may read it (mode {:03o}): run `chmod 600 {file}`",
+            mode & 0o777
+        )
+    })
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_: &Found) -> Option<String> {
+    None
+}

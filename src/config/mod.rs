@@ -1,0 +1,208 @@
+//! The configuration: what may be said, its defaults, and every problem with it at once.
+
+mod keys;
+mod load;
+mod problems;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::schedule::Schedule;
+
+pub use load::{Need, Source, load};
+pub use problems::{Problem, Problems};
+
+/// The file that is read from the working directory where no other is named.
+pub const DEFAULT_FILE: &str = "lineaged.toml";
+
+/// Every key with its default and a comment; `lineaged init` writes it.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+/// A valid configuration. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[catalog]`
+    pub catalog: CatalogConfig,
+    /// `[sync]`
+    pub sync: SyncConfig,
+    /// `[http]`
+    pub http: HttpConfig,
+    /// `[webhook] secret`; without it there is no webhook.
+    pub webhook_secret: Option<SecretString>,
+    /// `[coverage]`
+    pub coverage: CoverageConfig,
+    /// `[health] stale_after_days`: after so many days without a build or a check a node is stale.
+    pub stale_after_days: u32,
+    /// `[[environments]]`, each with the defaults of `[discovery]` and `[schedule]` filled in.
+    pub environments: Vec<EnvironmentConfig>,
+    /// What is valid but should be looked at, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Where the catalog is, and how far its history reaches.
+#[derive(Debug, Clone)]
+pub struct CatalogConfig {
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// How long changes are kept; `None` for ever.
+    pub history: Option<Duration>,
+}
+
+/// When a read that removes nodes is held, and when a full read is due.
+#[derive(Debug, Clone)]
+pub struct SyncConfig {
+    /// Per resource type, in percent; above it the sync is held.
+    pub max_removed_percent: f64,
+    /// This many removals of a type, or fewer, are never held.
+    pub min_removed_floor: u64,
+    /// A full read at least this often.
+    pub full_every: Duration,
+}
+
+/// How the catalog is served.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// The address to listen at.
+    pub listen: SocketAddr,
+    /// Further `Host` names that are served.
+    pub allowed_hosts: Vec<String>,
+    /// Needed for any other address than loopback.
+    pub api_token: Option<SecretString>,
+}
+
+/// What counts as documented and as owned.
+#[derive(Debug, Clone)]
+pub struct CoverageConfig {
+    /// Descriptions that say nothing.
+    pub placeholders: Vec<String>,
+    /// The keys of `meta` in which an owner stands, where a node has no group's.
+    pub owner_meta_keys: Vec<String>,
+}
+
+/// One environment to read.
+#[derive(Debug, Clone)]
+pub struct EnvironmentConfig {
+    /// dbt's environment id.
+    pub id: i64,
+    /// Unique name, as used on the command line.
+    pub name: String,
+    /// How to reach the platform for it.
+    pub discovery: DiscoveryConfig,
+    /// When to sync it.
+    pub schedule: Schedule,
+}
+
+/// How to reach the Discovery API.
+#[derive(Debug, Clone)]
+pub struct DiscoveryConfig {
+    /// The GraphQL endpoint; `http` only to loopback addresses.
+    pub url: String,
+    /// The token; `None` only for commands that do not need one.
+    pub token: Option<SecretString>,
+    /// Nodes per page, 1 to 500.
+    pub page_size: u32,
+    /// Requests in flight, whole process.
+    pub concurrency: u32,
+    /// Pace, per host and token.
+    pub requests_per_minute: u32,
+    /// One request, in all.
+    pub timeout: Duration,
+    /// All tries of one page together.
+    pub give_up_after: Duration,
+    /// How long to wait after a 429 that does not say.
+    pub cooldown: Duration,
+    /// A PEM file with extra certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Sent as `X-dbt-partner-source`.
+    pub partner_source: Option<String>,
+}
+
+impl Config {
+    /// The defaults, with one environment at `url`: what the demo runs on. Reads no file and no variable.
+    ///
+    /// # Errors
+    /// Never, as long as the defaults are valid (a test sees to that).
+    pub fn for_one(id: i64, name: &str, url: String, token: SecretString, catalog: PathBuf) -> Result<Self, Problems> {
+        let mut config = load::defaults()?;
+        let (discovery, schedule) = load::shared_defaults()?;
+        // In the same process nothing is worth waiting for.
+        let give_up_after = Duration::from_secs(20);
+        let discovery =
+            DiscoveryConfig { url, token: Some(token), requests_per_minute: 60_000, give_up_after, ..discovery };
+        config.environments = vec![EnvironmentConfig { id, name: name.to_owned(), discovery, schedule }];
+        config.catalog.path = catalog;
+        Ok(config)
+    }
+
+    /// How many requests may be in flight at once, in the whole process.
+    pub fn concurrency(&self) -> u32 {
+        self.environments.iter().map(|environment| environment.discovery.concurrency).max().unwrap_or(1)
+    }
+
+    /// What views need of the configuration: it is stored in the catalog by the next command that writes.
+    pub fn settings(&self) -> [(&'static str, serde_json::Value); 3] {
+        [
+            ("placeholders", self.coverage.placeholders.clone().into()),
+            ("owner_meta_keys", self.coverage.owner_meta_keys.clone().into()),
+            ("stale_after_days", self.stale_after_days.into()),
+        ]
+    }
+}
+
+/// Why the example could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// There is a file already.
+    #[error("`{0}` is there already and is left as it is: move it away, or name another with `--config`")]
+    Exists(PathBuf),
+    /// It can't be written.
+    #[error("can't write `{path}`")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// Writes the commented example to `path`, never over a file.
+pub fn init(path: &Path) -> Result<(), InitError> {
+    let write = || std::fs::File::create_new(path)?.write_all(EXAMPLE.as_bytes());
+    write().map_err(|source| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => InitError::Exists(path.to_owned()),
+        _ => InitError::Write { path: path.to_owned(), source },
+    })
+}
+
+/// `90s`, `15m`, `24h`, `400d`, `500ms`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: u64 = number.parse().ok()?;
+    let millis = match unit.trim() {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    // More than a century is a slip of the pen, and would overflow sums of times.
+    number.checked_mul(millis).filter(|millis| *millis <= 36_525 * 86_400_000).map(Duration::from_millis)
+}
+
+impl fmt::Display for DiscoveryConfig {
+    /// For `check`: the endpoint, without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
