@@ -1,0 +1,134 @@
+//! One sync: the whole pipeline, and the only place that knows its order. Every command and timer that syncs ends in [`run`].
+
+mod conclude;
+mod read;
+mod request;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::task::spawn_blocking;
+use tracing::Instrument;
+
+use crate::catalog::{self, Catalog, SyncId};
+use crate::diff::Counts;
+use crate::discovery::{Cost, Limits};
+use crate::guard::Held;
+use crate::inventory::Timestamp;
+
+use conclude::{finish, plan_only};
+use read::{Found, Read, read};
+pub use request::{Interrupted, Request, Stop, Watch};
+
+/// How a sync ended that did not fail.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The catalog was changed.
+    Applied(Counts),
+    /// The platform holds what the catalog holds.
+    Unchanged,
+    /// A person has to look at it first. Nothing was applied.
+    Held(SyncId, Held),
+    /// What a sync would do, of a dry run: one line for each change, and whether it would be held.
+    Planned(Vec<String>, Counts, Option<Held>),
+}
+
+/// What a sync did.
+#[derive(Debug)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How many nodes were read; `None` where the probe was enough.
+    pub seen: Option<u64>,
+    /// What it cost.
+    pub cost: Cost,
+    /// How long it took.
+    pub took: Duration,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Syncs one environment.
+///
+/// | difference | what is done |
+/// | --- | --- |
+/// | the read is not proved complete | nothing; the sync's row says why |
+/// | it would remove too much | nothing; held for `lineaged approve` |
+/// | a node is new, gone, back, or has another field, edge or column | applied, one row each in `changes` |
+/// | a run or a freshness check that was not seen before | a row in `run_results`, `freshness_results` |
+/// | a parent was not read | an `external` node, and a warning |
+/// | a part was not answered | what is stored stays |
+/// | nothing | the sync's own row |
+///
+/// A failed sync needs no repair, only another sync.
+///
+/// # Errors
+/// If the environment can't be read completely, or the catalog can't be written. The catalog then is as it was.
+pub async fn run(request: &Request, limits: &Limits) -> anyhow::Result<Report> {
+    let began = Instant::now();
+    let (catalog, sync) = if request.dry_run {
+        (None, None)
+    } else {
+        let (catalog, sync) = begin(request.clone()).await?;
+        (Some(catalog), Some(sync))
+    };
+    let span = tracing::info_span!("sync", sync = sync.map(|SyncId(id)| id), environment = request.environment.name);
+    proceed(request, limits, catalog, sync, began).instrument(span).await
+}
+
+async fn proceed(
+    request: &Request,
+    limits: &Limits,
+    catalog: Option<Catalog>,
+    sync: Option<SyncId>,
+    began: Instant,
+) -> anyhow::Result<Report> {
+    let Read { found, stamps, catalog, cost } = read(request, limits, catalog).await?;
+    let job = request.clone();
+    let done = spawn_blocking(move || match (catalog, sync) {
+        (Some(mut catalog), Some(sync)) => finish(&job, &mut catalog, sync, found, stamps, cost),
+        _ => match found? {
+            Found::Reading(reading) => plan_only(&job, *reading),
+            Found::Known(_) => Ok((Outcome::Unchanged, None, Vec::new())),
+        },
+    });
+    let (outcome, seen, warnings) = done.await.context("the sync ended early")??;
+    let report = Report { outcome, seen, cost, took: began.elapsed(), warnings };
+    tracing::info!(
+        outcome = %report.outcome,
+        nodes = report.seen.unwrap_or_default(),
+        requests = cost.requests,
+        bytes = cost.bytes,
+        took = report.took.as_secs_f64(),
+        "synced"
+    );
+    Ok(report)
+}
+
+/// Opens the catalog, stores what views need of the configuration, and notes that a sync begins.
+async fn begin(request: Request) -> anyhow::Result<(Catalog, SyncId)> {
+    let open = move || -> Result<_, catalog::Error> {
+        let purpose = format!("sync of {}", request.environment.name);
+        let mut catalog =
+            Catalog::open(&request.config.catalog.path, &request.writers, &purpose, &*request.watch.waiting)?;
+        for (name, value) in request.config.settings() {
+            catalog.set_setting(name, &value)?;
+        }
+        let environment = &request.environment;
+        let sync = catalog.start_sync(environment.id, &environment.name, request.trigger, Timestamp::now())?;
+        Ok((catalog, sync))
+    };
+    Ok(spawn_blocking(open).await.context("the sync ended early")??)
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Applied(_) => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Held(..) => "held",
+            Self::Planned(..) => "planned",
+        })
+    }
+}

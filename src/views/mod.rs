@@ -1,0 +1,170 @@
+//! Reading the catalog: the one place where the public views are queried, shared by the commands and by whatever serves them
+//! later. Nothing here prints, and nothing writes.
+
+mod changes;
+mod lineage;
+mod nodes;
+mod page;
+mod status;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ToSql};
+use serde_json::Value;
+
+pub use changes::{ChangesFilter, changes};
+pub use lineage::{Lineage, LineageNode, Reach, freshness};
+pub use nodes::{Found, columns_of, find, list, neighbours, node};
+pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
+pub use status::{Environment, environments, failures, held, held_ids, last_seq, last_sync_at, only_demos, summary};
+
+/// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
+pub const VIEWS: [&str; 17] = [
+    "environments",
+    "nodes",
+    "code",
+    "edges",
+    "lineage",
+    "columns",
+    "tests",
+    "freshness",
+    "coverage",
+    "coverage_history",
+    "changes",
+    "run_results",
+    "runs",
+    "freshness_results",
+    "syncs",
+    "removed_nodes",
+    "catalog_info",
+];
+
+/// Rows under a header: what every view is when it is read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Table {
+    /// The names of the columns, as the view has them.
+    pub columns: Vec<String>,
+    /// The cells of each row, as many as there are columns. Lists and maps are JSON text, as in the view.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl Table {
+    /// The same rows with only `columns`, in that order; names that are not there are left out.
+    pub fn only(self, columns: &[&str]) -> Self {
+        let places: Vec<usize> =
+            columns.iter().filter_map(|name| self.columns.iter().position(|column| column == name)).collect();
+        let pick = |row: &Vec<Value>| places.iter().map(|place| row[*place].clone()).collect();
+        Self {
+            columns: places.iter().map(|place| self.columns[*place].clone()).collect(),
+            rows: self.rows.iter().map(pick).collect(),
+        }
+    }
+}
+
+/// Why a question could not be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The question names something that is not there, or is there more than once. The text says what there is.
+    #[error("{0}")]
+    Question(String),
+    /// SQLite refused.
+    #[error("the catalog could not be read")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Runs a query and takes its rows as they are.
+fn table(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Table, Error> {
+    let mut statement = connection.prepare(sql)?;
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let width = columns.len();
+    let cells = |row: &rusqlite::Row<'_>| (0..width).map(|place| row.get_ref(place).map(cell)).collect();
+    let rows = statement.query_map(values, cells)?.collect::<Result<_, _>>()?;
+    Ok(Table { columns, rows })
+}
+
+fn cell(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the contract promises: every view, with exactly these columns in this order.
+    const CONTRACT: &[(&str, &str)] = &[
+        (
+            "environments",
+            "environment_id, name, project_name, adapter_type, applied_at, definition_at, git_sha, last_sync_id, \
+             last_synced_at, last_outcome, nodes, edges",
+        ),
+        (
+            "nodes",
+            "environment_id, unique_id, resource_type, is_applied, name, package_name, file_path, description, \
+             database_name, schema_name, identifier, relation_name, materialization, access, group_name, owner_name, \
+             owner_email, layer, contract_enforced, version, latest_version, deprecation_date, fqn, tags, meta, \
+             properties, last_run_status, last_run_at, last_run_error, last_built_at, execution_seconds, last_run_id, \
+             last_job_id, first_seen_at, last_changed_at",
+        ),
+        ("code", "environment_id, unique_id, language, raw_code, compiled_code"),
+        ("edges", "environment_id, parent_id, child_id"),
+        ("lineage", "environment_id, ancestor_id, descendant_id, depth"),
+        ("columns", "environment_id, unique_id, name, position, data_type, description, comment, tags, meta"),
+        (
+            "tests",
+            "environment_id, unique_id, tested_id, column_name, test_name, test_type, status, failures, message, \
+             last_run_at",
+        ),
+        (
+            "freshness",
+            "environment_id, unique_id, resource_type, max_loaded_at, checked_at, checked_status, status, age_seconds, \
+             warn_after_seconds, error_after_seconds, worst_upstream_id, oldest_upstream_id, oldest_upstream_loaded_at, \
+             last_built_at, needs_run",
+        ),
+        (
+            "coverage",
+            "environment_id, unique_id, resource_type, package_name, is_own_package, owner_name, group_name, layer, \
+             is_documented, is_placeholder, columns, documented_columns, tested_columns, tests",
+        ),
+        (
+            "coverage_history",
+            "environment_id, sync_id, changed_at, resource_type, package_name, owner_name, nodes, documented, columns, \
+             documented_columns, tested_columns",
+        ),
+        (
+            "changes",
+            "seq, environment_id, sync_id, changed_at, unique_id, resource_type, kind, field, related, before, after",
+        ),
+        (
+            "run_results",
+            "environment_id, unique_id, run_id, job_id, status, completed_at, execution_seconds, error, failures",
+        ),
+        ("runs", "environment_id, run_id, job_id, nodes, failed, completed_at"),
+        ("freshness_results", "environment_id, unique_id, checked_at, max_loaded_at, status"),
+        (
+            "syncs",
+            "sync_id, environment_id, trigger, mode, started_at, finished_at, outcome, requests, bytes, seen, added, \
+             changed, removed, warnings, error",
+        ),
+        ("removed_nodes", "environment_id, unique_id, resource_type, name, removed_at, sync_id"),
+        (
+            "catalog_info",
+            "catalog_id, contract_version, schema_version, lineaged_version, created_at, last_seq, oldest_seq",
+        ),
+    ];
+
+    #[test]
+    fn the_views_are_those_of_the_contract() {
+        let connection = Connection::open_in_memory().expect("open");
+        connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
+        assert_eq!(CONTRACT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), VIEWS);
+        for (view, columns) in CONTRACT {
+            let table = table(&connection, &format!("SELECT * FROM {view}"), &[]).expect(view);
+            assert_eq!(table.columns.join(", "), *columns, "{view}");
+        }
+    }
+}

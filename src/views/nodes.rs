@@ -1,0 +1,117 @@
+//! Nodes: listing them, finding one by id or name, and what stands around it.
+
+use rusqlite::{Connection, Row, ToSql};
+
+use super::{Error, Table, table};
+
+/// A node that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its environment's id.
+    pub environment_id: i64,
+    /// Its environment's name.
+    pub environment: String,
+    /// Its id.
+    pub unique_id: String,
+}
+
+/// The view `nodes`, by environment and id, of one environment or all, of some resource types or (if none are named) all.
+pub fn list(connection: &Connection, environment_id: Option<i64>, resource_types: &[String]) -> Result<Table, Error> {
+    let resource_types = serde_json::Value::from(resource_types.to_vec()).to_string();
+    let sql = "SELECT * FROM nodes WHERE (?1 IS NULL OR environment_id = ?1)
+               AND (?2 = '[]' OR resource_type IN (SELECT value FROM json_each(?2)))
+               ORDER BY environment_id, unique_id";
+    table(connection, sql, &[&environment_id, &resource_types])
+}
+
+/// Finds the one node that `text` means: its unique_id, or a name that only one node has (a model wins over its tests' names).
+///
+/// # Errors
+/// [`Error::Question`] if there is none (the text offers the nearest ids) or more than one (the text lists them).
+pub fn find(connection: &Connection, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
+    let by = |condition: &str| -> Result<Vec<Found>, Error> {
+        let sql = format!(
+            "SELECT n.environment_id, e.name, n.unique_id FROM nodes n JOIN environment e USING (environment_id)
+             WHERE (?1 IS NULL OR n.environment_id = ?1) AND {condition} ORDER BY n.unique_id, e.name"
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let found =
+            |row: &Row<'_>| Ok(Found { environment_id: row.get(0)?, environment: row.get(1)?, unique_id: row.get(2)? });
+        let values: [&dyn ToSql; 2] = [&environment_id, &text];
+        Ok(statement.query_map(values.as_slice(), found)?.collect::<Result<_, _>>()?)
+    };
+    for condition in ["n.unique_id = ?2", "n.name = ?2 AND n.resource_type NOT IN ('test', 'unit_test')", "n.name = ?2"]
+    {
+        let mut found = by(condition)?;
+        match found.len() {
+            0 => {}
+            1 => return Ok(found.remove(0)),
+            _ => return Err(Error::Question(ambiguous(text, &found))),
+        }
+    }
+    Err(Error::Question(unknown(connection, environment_id, text)?))
+}
+
+fn ambiguous(text: &str, found: &[Found]) -> String {
+    let first = &found[0].unique_id;
+    if found.iter().all(|node| node.unique_id == *first) {
+        let names: Vec<String> = found.iter().map(|node| format!("`{}`", node.environment)).collect();
+        return format!("`{text}` is in several environments: add `--environment` with one of {}", names.join(", "));
+    }
+    let ids: Vec<String> = found.iter().map(|node| format!("  {} ({})", node.unique_id, node.environment)).collect();
+    format!("`{text}` is the name of {} nodes: use the unique_id of one of\n{}", found.len(), ids.join("\n"))
+}
+
+fn unknown(connection: &Connection, environment_id: Option<i64>, text: &str) -> Result<String, Error> {
+    let sql = "SELECT unique_id, coalesce(name, unique_id) FROM nodes
+               WHERE (?1 IS NULL OR environment_id = ?1) AND resource_type NOT IN ('test', 'unit_test')";
+    let mut statement = connection.prepare(sql)?;
+    let names =
+        statement.query_map([environment_id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let mut near: Vec<(usize, String)> = Vec::new();
+    for pair in names {
+        let (id, name) = pair?;
+        let distance = strsim::levenshtein(text, &name).min(strsim::levenshtein(text, &id));
+        near.push((distance, id));
+    }
+    near.sort();
+    let limit = (text.chars().count() / 2).max(2);
+    let offers: Vec<String> = near
+        .into_iter()
+        .take_while(|(distance, _)| *distance <= limit)
+        .take(5)
+        .map(|(_, id)| format!("  {id}"))
+        .collect();
+    Ok(match offers.len() {
+        0 => format!("no node has the id or name `{text}`: `lineaged ls` lists them"),
+        _ => format!("no node has the id or name `{text}`: the nearest are\n{}", offers.join("\n")),
+    })
+}
+
+/// The view `nodes` of one node.
+pub fn node(connection: &Connection, node: &Found) -> Result<Table, Error> {
+    let sql = "SELECT * FROM nodes WHERE environment_id = ?1 AND unique_id = ?2";
+    table(connection, sql, &[&node.environment_id, &node.unique_id])
+}
+
+/// The view `columns` of one node, by position.
+pub fn columns_of(connection: &Connection, node: &Found) -> Result<Table, Error> {
+    let sql = "SELECT * FROM columns WHERE environment_id = ?1 AND unique_id = ?2 ORDER BY position, name";
+    table(connection, sql, &[&node.environment_id, &node.unique_id])
+}
+
+/// The parents, children and tests of a node: `relation` (parent, child, test), unique_id, resource_type, last_run_status.
+pub fn neighbours(connection: &Connection, node: &Found) -> Result<Table, Error> {
+    let sql = "SELECT around.relation, n.unique_id, n.resource_type, n.last_run_status
+               FROM (SELECT 1 AS rank, 'parent' AS relation, parent_id AS id FROM edges
+                     WHERE environment_id = ?1 AND child_id = ?2
+                     UNION ALL
+                     SELECT 2, 'child', child_id FROM edges WHERE environment_id = ?1 AND parent_id = ?2) around
+               JOIN nodes n ON n.environment_id = ?1 AND n.unique_id = around.id
+               WHERE around.relation = 'parent' OR n.resource_type NOT IN ('test', 'unit_test')
+               UNION ALL
+               SELECT 'test', unique_id, CASE test_type WHEN 'unit' THEN 'unit_test' ELSE 'test' END, status
+               FROM tests WHERE environment_id = ?1 AND tested_id = ?2
+               ORDER BY 1 DESC, 2";
+    table(connection, sql, &[&node.environment_id, &node.unique_id])
+}
