@@ -1,0 +1,158 @@
+//! Which environments are due: marked by timers, webhooks and requests, taken one after the other by the task of each.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::catalog::Trigger;
+
+/// So long a sync waits after a webhook for others of the same run.
+pub const DEBOUNCE: Duration = Duration::from_secs(2);
+
+/// Which environments are due, shared by everything that may make one due.
+#[derive(Debug, Clone)]
+pub struct Due(Arc<Mutex<BTreeMap<i64, State>>>);
+
+#[derive(Debug, Default)]
+struct State {
+    name: String,
+    running: bool,
+    pending: Option<Pending>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    trigger: Trigger,
+    not_before: Instant,
+}
+
+/// What marking an environment came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// It will be synced as soon as possible.
+    Pending,
+    /// It is being synced now; it will be synced once more after that.
+    Running,
+    /// There is no such environment.
+    Unknown,
+}
+
+impl Due {
+    /// Nothing is due yet, of these environments (id and name).
+    pub fn new(environments: impl IntoIterator<Item = (i64, String)>) -> Self {
+        let states = environments.into_iter().map(|(id, name)| (id, State { name, ..State::default() })).collect();
+        Self(Arc::new(Mutex::new(states)))
+    }
+
+    /// The id of the environment that is called `name`.
+    pub fn id_of(&self, name: &str) -> Option<i64> {
+        self.lock().iter().find(|(_, state)| state.name == name).map(|(id, _)| *id)
+    }
+
+    /// The ids of all environments.
+    pub fn ids(&self) -> Vec<i64> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// True while the environment is being synced.
+    pub fn is_running(&self, environment_id: i64) -> bool {
+        self.lock().get(&environment_id).is_some_and(|state| state.running)
+    }
+
+    /// Marks an environment as due. However often that happens before it is synced, it is synced once; a webhook among the
+    /// marks is remembered, since its sync does not end at the probe.
+    pub fn mark(&self, environment_id: i64, trigger: Trigger) -> Marked {
+        let mut states = self.lock();
+        let Some(state) = states.get_mut(&environment_id) else { return Marked::Unknown };
+        let wait = if trigger == Trigger::Webhook { DEBOUNCE } else { Duration::ZERO };
+        let new = Pending { trigger, not_before: Instant::now() + wait };
+        state.pending = Some(match state.pending {
+            None => new,
+            Some(old) => Pending {
+                trigger: if old.trigger == Trigger::Webhook { old.trigger } else { trigger },
+                not_before: old.not_before.min(new.not_before),
+            },
+        });
+        state.changed.notify_one();
+        if state.running { Marked::Running } else { Marked::Pending }
+    }
+
+    /// Waits until the environment is due, and takes it: it is running from then until [`Due::done`].
+    pub async fn take(&self, environment_id: i64) -> Trigger {
+        loop {
+            let (changed, wait) = {
+                let mut states = self.lock();
+                let state = states.entry(environment_id).or_default();
+                match state.pending {
+                    Some(pending) if pending.not_before <= Instant::now() => {
+                        state.pending = None;
+                        state.running = true;
+                        return pending.trigger;
+                    }
+                    Some(pending) => (Arc::clone(&state.changed), Some(pending.not_before)),
+                    None => (Arc::clone(&state.changed), None),
+                }
+            };
+            match wait {
+                // A timer's mark in the meantime is not debounced.
+                Some(moment) => tokio::select! {
+                    () = tokio::time::sleep_until(moment) => {}
+                    () = changed.notified() => {}
+                },
+                None => changed.notified().await,
+            }
+        }
+    }
+
+    /// The environment's sync has ended.
+    pub fn done(&self, environment_id: i64) {
+        if let Some(state) = self.lock().get_mut(&environment_id) {
+            state.running = false;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i64, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn marks_coalesce_into_one_pending_sync() {
+        let due = Due::new([(1, "prod".to_owned())]);
+        assert_eq!(due.mark(9, Trigger::Cron), Marked::Unknown);
+        for _ in 0..1000 {
+            assert_eq!(due.mark(1, Trigger::Webhook), Marked::Pending);
+        }
+        assert_eq!(due.mark(1, Trigger::Cron), Marked::Pending);
+        assert_eq!(due.take(1).await, Trigger::Webhook, "the webhook is remembered");
+        assert!(due.is_running(1));
+        assert_eq!(due.mark(1, Trigger::Manual), Marked::Running);
+        due.done(1);
+        assert_eq!(due.take(1).await, Trigger::Manual);
+        due.done(1);
+        let nothing = tokio::time::timeout(Duration::from_secs(3600), due.take(1)).await;
+        assert!(nothing.is_err(), "nothing else is due");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_webhook_waits_for_others_and_a_timer_does_not() {
+        let due = Due::new([(1, "prod".to_owned())]);
+        let began = Instant::now();
+        due.mark(1, Trigger::Webhook);
+        due.take(1).await;
+        assert!(began.elapsed() >= DEBOUNCE);
+        due.done(1);
+        let began = Instant::now();
+        due.mark(1, Trigger::Cron);
+        due.take(1).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+}

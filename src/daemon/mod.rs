@@ -1,0 +1,250 @@
+//! `lineaged serve`: a task for each environment that waits until it is due and syncs it, timers that make it due, and the HTTP
+//! server. No pipeline logic, no SQL.
+
+mod due;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::{JoinSet, spawn_blocking};
+
+use crate::catalog::{self, Catalog, DaemonLock, Trigger, Writers};
+use crate::config::{Config, EnvironmentConfig};
+use crate::discovery::{self, Kind, Limits};
+use crate::http;
+use crate::inventory::Timestamp;
+use crate::schedule::Schedule;
+use crate::sync::{self, Interrupted, Outcome, Report, Request, Stop, Watch};
+use crate::telemetry::Telemetry;
+use crate::views;
+
+pub use due::{DEBOUNCE, Due, Marked};
+
+/// The clock is looked at this often, so that a suspended machine or a clock that jumps is noticed.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// After a failed sync the environment rests so long, twice as long after each further one …
+const FIRST_REST: Duration = Duration::from_secs(15);
+
+/// … and at most so long.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
+
+/// So long a commit in hand may take after the daemon was told to end.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// What all tasks of the daemon share.
+#[derive(Debug, Clone)]
+struct Shared {
+    config: Arc<Config>,
+    due: Due,
+    limits: Limits,
+    writers: Writers,
+    telemetry: Telemetry,
+    stop: Stop,
+}
+
+/// Serves until `stop` is pulled: then the reads in hand are dropped, and a commit in hand is finished.
+///
+/// # Errors
+/// If the catalog can't be opened, if another daemon serves it, or if the address can't be listened at.
+pub async fn serve(config: Config, mut stop: Stop) -> anyhow::Result<()> {
+    let _only = DaemonLock::take(&config.catalog.path)?;
+    let writers = Writers::default();
+    prepare(&config, &writers).await?;
+    let listen = config.http.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen at {listen}"))?;
+    let address = listener.local_addr().context("can't tell the address that is listened at")?;
+    let environments: Vec<(i64, String)> = config.environments.iter().map(|e| (e.id, e.name.clone())).collect();
+    let shared = Shared {
+        due: Due::new(environments.iter().cloned()),
+        limits: Limits::new(config.concurrency(), config.environments.len()),
+        telemetry: Telemetry::new(&environments),
+        writers,
+        stop: stop.clone(),
+        config: Arc::new(config),
+    };
+    let state = http::State {
+        due: shared.due.clone(),
+        catalog: shared.config.catalog.path.clone(),
+        http: shared.config.http.clone(),
+        webhook_secret: shared.config.webhook_secret.clone(),
+        telemetry: shared.telemetry.clone(),
+        environments: environments.clone(),
+        limits: http::Limits::default(),
+    };
+    let mut tasks = JoinSet::new();
+    for environment in &shared.config.environments {
+        tasks.spawn(keep_time(shared.clone(), environment.clone()));
+        tasks.spawn(keep_synced(shared.clone(), environment.clone()));
+    }
+    let mut stop_http = stop.clone();
+    let server = tokio::spawn(http::serve(listener, state, async move { stop_http.pulled().await }));
+    tracing::info!(%address, catalog = %shared.config.catalog.path.display(), "serving");
+    // Only systemd listens; without it there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    stop.pulled().await;
+    tracing::info!("ending");
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let ended = async {
+        while tasks.join_next().await.is_some() {}
+        server.await
+    };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::warn!("something did not end in time and is left alone; the catalog is as of the last commit");
+    }
+    Ok(())
+}
+
+/// Makes or migrates the catalog before anybody reads it.
+async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
+    let (path, settings, writers) = (config.catalog.path.clone(), config.settings(), writers.clone());
+    let open = move || -> Result<(), catalog::Error> {
+        let waiting = |holder: &str| tracing::warn!(holder, "waiting for another process that writes the catalog");
+        let catalog = Catalog::open(&path, &writers, "start of serve", &waiting)?;
+        for (name, value) in settings {
+            catalog.set_setting(name, &value)?;
+        }
+        catalog.checkpoint()
+    };
+    Ok(spawn_blocking(open).await.context("the catalog could not be prepared")??)
+}
+
+/// Marks the environment at each firing of its schedule, and once at the start for those that were missed.
+async fn keep_time(shared: Shared, environment: EnvironmentConfig) {
+    let path = shared.config.catalog.path.clone();
+    let id = environment.id;
+    let last = spawn_blocking(move || {
+        let connection = catalog::open_to_read(&path).ok()?;
+        views::last_sync_at(&connection, id).ok().flatten()
+    });
+    let last = last.await.ok().flatten();
+    let missed = last.is_none_or(|last| environment.schedule.next(last).is_some_and(|next| next <= Timestamp::now()));
+    if missed {
+        shared.due.mark(id, Trigger::Startup);
+    }
+    let mut stop = shared.stop.clone();
+    while let Some(next) = environment.schedule.next(Timestamp::now()) {
+        tracing::info!(environment = environment.name, at = %next, "next firing");
+        tokio::select! {
+            () = wait_until(next, &environment.schedule) => {}
+            () = stop.pulled() => return,
+        }
+        shared.due.mark(id, Trigger::Cron);
+    }
+}
+
+/// Waits for a moment on the clock on the wall, and then a little more, so that not everybody asks the platform at once.
+async fn wait_until(moment: Timestamp, schedule: &Schedule) {
+    loop {
+        let left = moment.since(Timestamp::now());
+        if left <= 0 {
+            break;
+        }
+        let left = Duration::from_millis(left.unsigned_abs());
+        tokio::time::sleep(left.min(LOOK)).await;
+    }
+    let gap = schedule.next(moment).map_or(0, |next| next.since(moment)).clamp(0, 600_000).unsigned_abs();
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=gap / 20))).await;
+}
+
+/// Syncs the environment whenever it is due. Its trouble is its own: it rests, and the others go on.
+async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
+    let mut stop = shared.stop.clone();
+    let mut failures = 0;
+    loop {
+        let trigger = tokio::select! {
+            trigger = shared.due.take(environment.id) => trigger,
+            () = stop.pulled() => return,
+        };
+        let request = Request {
+            config: Arc::clone(&shared.config),
+            environment: environment.clone(),
+            trigger,
+            dry_run: false,
+            full: trigger == Trigger::Webhook,
+            writers: shared.writers.clone(),
+            stop: shared.stop.clone(),
+            watch: Watch::nobody(),
+        };
+        let result = sync::run(&request, &shared.limits).await;
+        shared.due.done(environment.id);
+        note(&shared, &environment, &result).await;
+        let Err(error) = result else {
+            failures = 0;
+            continue;
+        };
+        if error.is::<Interrupted>() {
+            return;
+        }
+        let rest = rest_after(&error, failures);
+        failures += 1;
+        tracing::error!(
+            environment = environment.name,
+            error = format!("{error:#}"),
+            rest = rest.as_secs(),
+            "sync failed"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(rest) => {}
+            () = stop.pulled() => return,
+        }
+    }
+}
+
+/// How long an environment rests: as long as the platform asks, else longer with each failure; an hour where only a person can help.
+fn rest_after(error: &anyhow::Error, failures: u32) -> Duration {
+    let grown = FIRST_REST.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_REST);
+    match error.downcast_ref::<discovery::Error>().map(discovery::Error::kind) {
+        Some(Kind::RateLimited { wait }) => (*wait).max(FIRST_REST),
+        Some(Kind::Unauthorized { .. } | Kind::Forbidden { .. }) if failures > 0 => LONGEST_REST,
+        _ => grown.mul_f64(0.75 + fastrand::f64() / 2.0),
+    }
+}
+
+/// Tells the metrics how a sync ended.
+async fn note(shared: &Shared, environment: &EnvironmentConfig, result: &anyhow::Result<Report>) {
+    let (telemetry, name) = (&shared.telemetry, environment.name.as_str());
+    match result {
+        Ok(Report { outcome, cost, took, .. }) => {
+            telemetry.synced(name, &outcome.to_string(), *took, *cost, Timestamp::now());
+            telemetry.held(name, matches!(outcome, Outcome::Held(..)));
+            telemetry.cooldown(name, None);
+        }
+        Err(error) => {
+            let outcome = if error.is::<Interrupted>() { "interrupted" } else { "failed" };
+            telemetry.synced(name, outcome, Duration::ZERO, discovery::Cost::default(), Timestamp::now());
+            if let Some(Kind::RateLimited { wait }) = error.downcast_ref().map(discovery::Error::kind) {
+                let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+                telemetry.cooldown(name, Some(Timestamp::now().plus_millis(millis)));
+            }
+        }
+    }
+    let (path, id) = (shared.config.catalog.path.clone(), environment.id);
+    let counts = spawn_blocking(move || {
+        let connection = catalog::open_to_read(&path).ok()?;
+        views::summary(&connection, id).ok()
+    });
+    if let Ok(Some(counts)) = counts.await {
+        for row in &counts.rows {
+            if let (Some(resource_type), Some(count)) = (row[0].as_str(), row[1].as_i64()) {
+                telemetry.nodes(name, resource_type, count);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_grows_with_each_failure_and_ends_at_an_hour() {
+        let error = anyhow::anyhow!("the network is gone");
+        let rests: Vec<Duration> = (0..12).map(|failures| rest_after(&error, failures)).collect();
+        assert!(rests[0] < Duration::from_secs(20), "{rests:?}");
+        assert!(rests[3] > rests[0], "{rests:?}");
+        assert!(rests.iter().all(|rest| *rest <= LONGEST_REST.mul_f64(1.25)), "{rests:?}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The catalog over HTTP, the webhook, and what watches the daemon. Nothing here knows SQL, and nothing here syncs: it marks
+//! environments as due.
+//!
+//! ```text
+//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | trigger | webhook | status ──▶ reading ──▶ views
+//! ```
+
+mod guard;
+mod nodes;
+mod problem;
+mod query;
+mod reading;
+mod routes;
+mod rows;
+mod server;
+mod status;
+mod trigger;
+mod webhook;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use crate::config::HttpConfig;
+use crate::daemon::Due;
+use crate::telemetry::Telemetry;
+
+pub use server::serve;
+
+/// What is served, and to whom.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Where requests and the webhook mark what is due.
+    pub due: Due,
+    /// The configured environments (id and name).
+    pub environments: Vec<(i64, String)>,
+    /// The catalog's file.
+    pub catalog: PathBuf,
+    /// `[http]`.
+    pub http: HttpConfig,
+    /// `[webhook] secret`; without it there is no webhook.
+    pub webhook_secret: Option<SecretString>,
+    /// What is counted.
+    pub telemetry: Telemetry,
+    /// How much one client, and all together, may take.
+    pub limits: Limits,
+}
+
+/// How much one client, and all together, may take. Whoever is slower or greedier is cut off.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// From the begin of a connection, or the end of an answer, to the end of the next request's header.
+    pub header: Duration,
+    /// For the body of a request.
+    pub body: Duration,
+    /// The size of the body of a request.
+    pub body_bytes: usize,
+    /// From the end of the header to the begin of the answer.
+    pub request: Duration,
+    /// While a client takes nothing of an answer.
+    pub write: Duration,
+    /// A connection, in all.
+    pub connection: Duration,
+    /// At the end: for requests that are under way.
+    pub grace: Duration,
+    /// Reads of the catalog at once.
+    pub readers: usize,
+    /// How long a read waits for its turn.
+    pub reader_wait: Duration,
+    /// One read.
+    pub reading: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            header: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            body_bytes: 1 << 20,
+            request: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            connection: Duration::from_secs(600),
+            grace: Duration::from_secs(4),
+            readers: 4,
+            reader_wait: Duration::from_secs(2),
+            reading: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What all handlers share.
+#[derive(Debug)]
+struct App {
+    state: State,
+    /// One permit for each read that may run.
+    readers: Arc<Semaphore>,
+    deliveries: webhook::Deliveries,
+    /// The description of the routes, once they are made.
+    openapi: OnceLock<String>,
+}
+
+impl App {
+    fn new(state: State) -> Arc<Self> {
+        let readers = Arc::new(Semaphore::new(state.limits.readers));
+        Arc::new(Self { state, readers, deliveries: webhook::Deliveries::default(), openapi: OnceLock::new() })
+    }
+}

@@ -1,0 +1,97 @@
+//! The part of an address after the `?`: read strictly, so that a misspelt filter does not answer everything.
+
+use axum::http::Uri;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::problem::Problem;
+
+/// The parameters of a request, each known to its route and given once.
+#[derive(Debug)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads the parameters of `uri`; others than `known` are refused.
+    pub(super) fn of(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        let mut found: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            if !known.contains(&name.as_ref()) {
+                let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(Problem::Bad(format!("there is no parameter `{name}` here, but {known}")));
+            }
+            if found.iter().any(|(other, _)| *other == name) {
+                return Err(Problem::Bad(format!("the parameter `{name}` is given more than once")));
+            }
+            found.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(found))
+    }
+
+    /// The value of a parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter that is a whole number of at least `least`.
+    pub(super) fn number(&self, name: &str, least: i64) -> Result<Option<i64>, Problem> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| *number >= least);
+        let wrong = || Problem::Bad(format!("`{name}` must be a whole number of at least {least}"));
+        number.map(Some).ok_or_else(wrong)
+    }
+
+    /// The same parameters with another `after`.
+    pub(super) fn with_after(&self, after: &str) -> String {
+        let others = self.0.iter().filter(|(name, _)| name != "after");
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(others).append_pair("after", after).finish()
+    }
+
+    /// The parameters in one text that is the same whatever their order.
+    pub(super) fn canonical(&self) -> String {
+        let mut pairs = self.0.clone();
+        pairs.sort();
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    }
+}
+
+/// The key of a row as a text that goes into an address as it is.
+pub(super) fn cursor(key: &[Value]) -> String {
+    Value::from(key).to_string().bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The key that [`cursor`] wrote, if it has `columns` values, each a text or a whole number.
+pub(super) fn key(cursor: &str, columns: usize) -> Option<Vec<Value>> {
+    let nibble = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
+    let (pairs, []) = cursor.as_bytes().as_chunks::<2>() else { return None };
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect();
+    let key: Vec<Value> = serde_json::from_slice(&bytes?).ok()?;
+    let fits = key.len() == columns && key.iter().all(|value| value.is_string() || value.is_i64());
+    fits.then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
+        let row = [Value::from(834), Value::from("model.a.b&c=ü")];
+        let text = cursor(&row);
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text}");
+        assert_eq!(key(&text, 2), Some(row.to_vec()));
+        for wrong in ["", "0", "zz", "5b5d", "6e756c6c", &text[2..], &format!("{text}0"), "5b312e352c6e756c6c5d"] {
+            assert_eq!(key(wrong, 2), None, "{wrong}");
+        }
+        assert_eq!(key(&text, 3), None);
+    }
+
+    #[test]
+    fn parameters_are_known_and_given_once() {
+        let of = |text: &'static str| Query::of(&Uri::from_static(text), &["limit", "after"]);
+        assert_eq!(of("/x?limit=5&after=%C3%BC").expect("fine").get("after"), Some("ü"));
+        assert_eq!(of("/x?after=1&limit=5").expect("fine").with_after("9"), "limit=5&after=9");
+        assert!(matches!(of("/x?as_of=1"), Err(Problem::Bad(text)) if text.contains("`limit`, `after`")));
+        assert!(matches!(of("/x?limit=5&limit=6"), Err(Problem::Bad(text)) if text.contains("more than once")));
+    }
+}

@@ -1,0 +1,108 @@
+//! Answers out of the catalog: each from one snapshot, off the threads that serve connections, a few at a time.
+
+use std::sync::Arc;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
+use super::App;
+use super::problem::Problem;
+use crate::catalog;
+use crate::views::Snapshot;
+
+/// The `seq` of the last change that an answer knows.
+const SEQ: &str = "lineaged-seq";
+
+/// Whether an answer may be kept by the client.
+pub(super) enum Kept {
+    /// No: it depends on the time of day.
+    No,
+    /// Until the catalog has changed in what `view` shows. The question tells answers of one view apart.
+    While { view: &'static str, question: String, known: Option<String> },
+}
+
+impl Kept {
+    /// An answer that a client may keep, and which it has.
+    pub(super) fn while_same(view: &'static str, question: String, headers: &HeaderMap) -> Self {
+        let known: Vec<&str> = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).collect();
+        Self::While { view, question, known: (!known.is_empty()).then(|| known.join(",")) }
+    }
+}
+
+/// JSON, and where the rest of it is.
+#[derive(Default)]
+pub(super) struct Json {
+    pub(super) body: Vec<u8>,
+    pub(super) next: Option<String>,
+}
+
+/// Reads the catalog when it is this request's turn.
+pub(super) async fn read<T: Send + 'static>(
+    app: &App,
+    read: impl FnOnce(&Snapshot) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let limits = &app.state.limits;
+    let turn = timeout(limits.reader_wait, Arc::clone(&app.readers).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else { return Err(Problem::Unavailable("too many are reading: try again".to_owned())) };
+    let (path, patience) = (app.state.catalog.clone(), limits.reading);
+    let task = tokio::task::spawn_blocking(move || -> Result<T, Problem> {
+        // Kept until the end, even if nobody waits for the answer any more.
+        let _turn = turn;
+        let snapshot = Snapshot::of(catalog::open_to_read(&path)?, patience)?;
+        Ok(read(&snapshot))
+    });
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a read of the catalog panicked");
+        Err(Problem::Internal)
+    })
+}
+
+/// Answers with JSON from a snapshot, or that what the client has is still true.
+pub(super) async fn answer(
+    app: &App,
+    kept: Kept,
+    make: impl FnOnce(&Snapshot) -> Result<Json, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    read(app, move |snapshot| {
+        let mut response = response(snapshot, kept, make).unwrap_or_else(Problem::into_response);
+        response.headers_mut().insert(SEQ, HeaderValue::from(snapshot.last_seq));
+        response
+    })
+    .await
+}
+
+fn response(
+    snapshot: &Snapshot,
+    kept: Kept,
+    make: impl FnOnce(&Snapshot) -> Result<Json, Problem>,
+) -> Result<Response, Problem> {
+    let Kept::While { view, question, known } = kept else { return Ok(json(make(snapshot)?)) };
+    let tag = tag(&snapshot.stamp(view)?, &question);
+    let is_known = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag || one.trim() == "*"));
+    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { json(make(snapshot)?) };
+    // Made of hexadecimal digits: always a valid header.
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}
+
+fn json(json: Json) -> Response {
+    let mut response = ([(CONTENT_TYPE, "application/json")], json.body).into_response();
+    let link = json.next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
+}
+
+/// Weak, because the same answer may come compressed or not.
+fn tag(stamp: &str, question: &str) -> String {
+    let digest = Sha256::new().chain_update(stamp).chain_update("\n").chain_update(question).finalize();
+    let digits: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("W/\"{digits}\"")
+}
