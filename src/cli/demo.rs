@@ -1,0 +1,143 @@
+//! `lineaged demo`: the whole thing in a few seconds, without network or configuration.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::progress::Progress;
+use super::sync::tell;
+use super::{Exit, Files, Misuse};
+use crate::catalog::{self, Trigger, Writers};
+use crate::config::Config;
+use crate::demo::{Project, Server};
+use crate::discovery::Limits;
+use crate::inventory::Timestamp;
+use crate::output::{self, Format};
+use crate::sync::{self, Request, Stop};
+use crate::views::{self, ChangesFilter};
+
+const ENVIRONMENT: i64 = 1;
+const NAME: &str = "demo";
+const CATALOG: &str = "lineaged.db";
+
+/// What a user may want to ask next; the tests run each of them.
+pub(super) const QUERIES: [&str; 3] = [
+    "select unique_id, last_run_status, last_run_error from nodes where last_run_status in ('error', 'fail')",
+    "select changed_at, kind, unique_id, field, before, after from changes where kind not in ('added', 'removed')",
+    "select c.unique_id, c.name, c.data_type from columns c where c.description is null",
+];
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Demo {
+    /// A dbt project's target folder, with manifest.json and what else there is
+    /// (catalog.json, run_results.json, sources.json) [default: a small bundled project]
+    target_folder: Option<PathBuf>,
+}
+
+impl Demo {
+    pub(super) async fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let path = files.catalog.clone().unwrap_or_else(|| PathBuf::from(CATALOG));
+        start_afresh(&path)?;
+        let now = Timestamp::now();
+        let (project, steps) = match &self.target_folder {
+            Some(folder) => (Project::load(folder, now)?, 0),
+            None => (Project::bundled(now), 2),
+        };
+        let server = Server::start(vec![(ENVIRONMENT, project)])?;
+        let config = Arc::new(Config::for_one(
+            ENVIRONMENT,
+            NAME,
+            server.url(),
+            SecretString::from(server.token()),
+            path.clone(),
+        )?);
+        writeln!(out, "A Discovery server with the project runs in this process. First sync:\n")?;
+        sync_once(&config, out).await?;
+        let connection = catalog::open_to_read(&path)?;
+        writeln!(out)?;
+        output::write(&views::summary(&connection, ENVIRONMENT)?, Format::Table, out)?;
+        for step in 1..=steps {
+            evolve(&server, step, &config, &path, out).await?;
+        }
+        writeln!(out, "\nThe catalog is {}. Try:\n", path.display())?;
+        for query in QUERIES {
+            writeln!(out, "  sqlite3 {} \"{query}\"", path.display())?;
+        }
+        if let Some(id) = views::list(&connection, None, &["model".to_owned()])?.only(&["unique_id"]).rows.first() {
+            writeln!(out, "  lineaged lineage {}", id[0].as_str().unwrap_or_default())?;
+        }
+        writeln!(out, "\nWith a Discovery API and a token: `lineaged init`, then `lineaged check`.")?;
+        Ok(Exit::Done)
+    }
+}
+
+/// A demo starts with an empty catalog. The file of an earlier demo is removed; any other file is left alone.
+fn start_afresh(path: &Path) -> anyhow::Result<()> {
+    let connection = match catalog::open_to_read(path) {
+        Ok(connection) => connection,
+        Err(catalog::Error::Missing(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !views::only_demos(&connection)? {
+        let path = path.display();
+        return Err(Misuse(format!(
+            "`{path}` holds more than a demo, so it is left alone: name another file with `--catalog`"
+        ))
+        .into());
+    }
+    drop(connection);
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn sync_once(config: &Arc<Config>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let environment = config.environments[0].clone();
+    let watch = Progress::start(NAME).watch();
+    let (_pull, stop) = Stop::new();
+    let request = Request {
+        config: Arc::clone(config),
+        environment,
+        trigger: Trigger::Demo,
+        dry_run: false,
+        full: false,
+        writers: Writers::default(),
+        stop,
+        watch,
+    };
+    let report = sync::run(&request, &Limits::new(config.concurrency(), 1)).await?;
+    drop(request);
+    tell(NAME, &report, out)?;
+    Ok(())
+}
+
+/// Lets the project live on for a step, syncs again, and shows what the catalog saw.
+async fn evolve(
+    server: &Server,
+    step: usize,
+    config: &Arc<Config>,
+    path: &Path,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    writeln!(out, "\nThe project lives on:")?;
+    for happened in server.change(ENVIRONMENT, |project| project.evolve(step)) {
+        writeln!(out, "  {}: {}", happened.unique_id, happened.what)?;
+    }
+    let connection = catalog::open_to_read(path)?;
+    let last = views::last_seq(&connection)?;
+    writeln!(out)?;
+    sync_once(config, out).await?;
+    let filter = ChangesFilter { after: Some(last), ..ChangesFilter::default() };
+    let (changes, _) = views::changes(&connection, &filter)?;
+    writeln!(out, "\nWhat changed, by `lineaged changes --after {last}`:\n")?;
+    output::write(&super::read::shortened(changes), Format::Table, out)?;
+    Ok(())
+}

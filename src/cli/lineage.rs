@@ -1,0 +1,182 @@
+//! `lineaged lineage`: what a node stands on and what stands on it, as a tree, a list or a drawing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+
+use clap::ValueEnum;
+
+use super::{Exit, Files, note};
+use crate::inventory::ResourceType;
+use crate::output::{self, sanitize};
+use crate::views::{self, Lineage as Around, LineageNode, Reach};
+
+/// How lineage is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Tree,
+    /// A row for each node, by depth.
+    Table,
+    /// The rows of the view `lineage`.
+    Json,
+    /// The same.
+    Csv,
+    /// For Graphviz.
+    Dot,
+    /// For Mermaid, e.g. in Markdown.
+    Mermaid,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Lineage {
+    /// The node: its unique_id, or a name that is unique
+    node: String,
+    /// So many hops upstream [default: all, or none if --downstream is given]
+    #[arg(long, value_name = "N")]
+    upstream: Option<u32>,
+    /// So many hops downstream [default: all, or none if --upstream is given]
+    #[arg(long, value_name = "N")]
+    downstream: Option<u32>,
+    /// Only these resource types, e.g. model,source
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = ResourceType::ALL.map(ResourceType::as_str))]
+    types: Vec<String>,
+    /// Only this environment
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Tree)]
+    format: Format,
+}
+
+impl Lineage {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let connection = files.open()?;
+        let named = |name: &String| views::Environment::named(&connection, name).map(|environment| environment.id);
+        let environment_id = self.environment.as_ref().map(named).transpose()?;
+        let found = views::find(&connection, environment_id, &self.node)?;
+        let reach = match (self.upstream, self.downstream) {
+            (None, None) => Reach::default(),
+            (upstream, downstream) => {
+                Reach { upstream: Some(upstream.unwrap_or(0)), downstream: Some(downstream.unwrap_or(0)) }
+            }
+        };
+        let around = Around::load(&connection, &found, reach, &self.types)?;
+        match self.format {
+            Format::Tree => tree(&around, out)?,
+            Format::Table => output::write(&around.table(), output::Format::Table, out)?,
+            Format::Json => output::write(&around.pairs(found.environment_id), output::Format::Json, out)?,
+            Format::Csv => output::write(&around.pairs(found.environment_id), output::Format::Csv, out)?,
+            Format::Dot => dot(&around, out)?,
+            Format::Mermaid => mermaid(&around, out)?,
+        }
+        if around.left_out > 0 {
+            note(&format!("{} more nodes are further away: raise --upstream and --downstream", around.left_out));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn tree(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {
+    let Some(root) = around.nodes.first() else { return Ok(()) };
+    writeln!(out, "{}", label(root))?;
+    let nodes: BTreeMap<&str, &LineageNode> = around.nodes.iter().map(|node| (node.unique_id.as_str(), node)).collect();
+    for (upstream, title) in [(true, "upstream"), (false, "downstream")] {
+        let count = around.nodes.iter().filter(|node| if upstream { node.depth < 0 } else { node.depth > 0 }).count();
+        writeln!(out, "\n{title}: {count}")?;
+        branches(around, &nodes, upstream, out)?;
+    }
+    Ok(())
+}
+
+/// Each node is unfolded once; where it comes again, it is marked. No recursion: the data say how deep it goes.
+fn branches<'a>(
+    around: &'a Around,
+    nodes: &BTreeMap<&'a str, &'a LineageNode>,
+    upstream: bool,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let next = around.next(upstream);
+    let side = |id: &&str| nodes.get(*id).is_some_and(|node| if upstream { node.depth < 0 } else { node.depth > 0 });
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut stack: Vec<(&'a str, String, bool)> = Vec::new();
+    let unfold = |id: &str, indent: &str, stack: &mut Vec<(&'a str, String, bool)>| {
+        let below: Vec<&'a str> = next.get(id).into_iter().flatten().copied().filter(side).collect();
+        let last = below.len().saturating_sub(1);
+        for (number, id) in below.into_iter().enumerate().rev() {
+            stack.push((id, indent.to_owned(), number == last));
+        }
+    };
+    if let Some(root) = around.nodes.first() {
+        unfold(&root.unique_id, "", &mut stack);
+    }
+    // Where a filter left out what connects them, nodes stand at the first level.
+    let connected = reachable(around, &next);
+    for node in around.nodes.iter().skip(1).rev() {
+        let id = node.unique_id.as_str();
+        if side(&id) && !connected.contains(id) {
+            stack.insert(0, (id, String::new(), false));
+        }
+    }
+    while let Some((id, indent, last)) = stack.pop() {
+        let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let Some(node) = nodes.get(id) else { continue };
+        let again = !seen.insert(id);
+        let folded = if again && next.get(id).is_some_and(|below| below.iter().any(&side)) { " (above)" } else { "" };
+        writeln!(out, "{indent}{branch}{}{folded}", label(node))?;
+        if !again {
+            unfold(id, &format!("{indent}{below}"), &mut stack);
+        }
+    }
+    Ok(())
+}
+
+/// What the node's own edges lead to, over nodes that are shown.
+fn reachable<'a>(around: &'a Around, next: &BTreeMap<&'a str, Vec<&'a str>>) -> HashSet<&'a str> {
+    let mut found: HashSet<&str> = HashSet::new();
+    let mut queue: Vec<&str> = around.nodes.first().map(|root| root.unique_id.as_str()).into_iter().collect();
+    while let Some(id) = queue.pop() {
+        for id in next.get(id).into_iter().flatten() {
+            if found.insert(id) {
+                queue.push(id);
+            }
+        }
+    }
+    found
+}
+
+fn label(node: &LineageNode) -> String {
+    let trouble = match node.last_run_status.as_deref() {
+        None | Some("success" | "pass") => String::new(),
+        Some(status) => format!(" [{}]", sanitize(status)),
+    };
+    format!("{}{trouble}", sanitize(&node.unique_id))
+}
+
+fn dot(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {
+    let quoted = |text: &str| format!("\"{}\"", sanitize(text).replace('\\', "\\\\").replace('"', "\\\""));
+    writeln!(out, "digraph lineage {{\n  rankdir = LR;\n  node [shape = box];")?;
+    for node in &around.nodes {
+        let bold = if node.depth == 0 { " [style = bold]" } else { "" };
+        writeln!(out, "  {}{bold};", quoted(&node.unique_id))?;
+    }
+    for (parent, child) in &around.edges {
+        writeln!(out, "  {} -> {};", quoted(parent), quoted(child))?;
+    }
+    writeln!(out, "}}")
+}
+
+fn mermaid(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {
+    let number: BTreeMap<&str, usize> =
+        around.nodes.iter().enumerate().map(|(number, node)| (node.unique_id.as_str(), number)).collect();
+    writeln!(out, "flowchart LR")?;
+    for (number, node) in around.nodes.iter().enumerate() {
+        let text = sanitize(&node.unique_id).replace('#', "#35;").replace('"', "#quot;");
+        writeln!(out, "  n{number}[\"{text}\"]")?;
+    }
+    for (parent, child) in &around.edges {
+        if let (Some(parent), Some(child)) = (number.get(parent.as_str()), number.get(child.as_str())) {
+            writeln!(out, "  n{parent} --> n{child}")?;
+        }
+    }
+    Ok(())
+}

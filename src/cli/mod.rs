@@ -1,0 +1,243 @@
+//! The command line: what can be said, and one arm for each command. No SQL and no HTTP.
+
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod lineage;
+mod progress;
+mod read;
+mod serve;
+mod show;
+mod sync;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, Config, Need, Problems, Source};
+use crate::output::Format;
+use crate::{catalog, logging, output, views};
+
+/// Keeps a local, trustworthy catalog of a dbt project in one SQLite file.
+#[derive(Debug, Parser)]
+#[command(name = "lineaged", version, about, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    files: Files,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lineaged demo                      see it work, without network or configuration
+  lineaged demo target/              the same with the artifacts of your own dbt project
+  lineaged init                      write a commented lineaged.toml
+  lineaged check                     is the configuration right, and can the platform be reached?
+  lineaged sync                      bring the catalog up to date
+  lineaged show stg_orders           everything about one node
+  sqlite3 lineaged.db 'select * from nodes limit 3'
+
+Exit codes: 0 done, 1 failed (network, API, I/O), 2 usage or configuration, 3 a check said no,
+4 held for approval.";
+
+#[derive(Debug, Args)]
+struct Files {
+    /// The configuration [default: $LINEAGED_CONFIG, else ./lineaged.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The catalog [default: catalog.path of the configuration, else ./lineaged.db]
+    #[arg(long, global = true, value_name = "PATH")]
+    catalog: Option<PathBuf>,
+}
+
+impl Files {
+    fn load(&self, need: Need) -> Result<Config, Problems> {
+        let config = config::load(&Source { config: self.config.clone(), catalog: self.catalog.clone() }, need)?;
+        if need == Need::Platform {
+            for warning in &config.warnings {
+                note(&format!("warning: {warning}"));
+            }
+        }
+        Ok(config)
+    }
+
+    /// A connection to the catalog for a command that reads.
+    fn open(&self) -> anyhow::Result<rusqlite::Connection> {
+        let config = self.load(Need::Reading)?;
+        Ok(catalog::open_to_read(&config.catalog.path)?)
+    }
+}
+
+/// What commands that read have in common.
+#[derive(Debug, Args)]
+struct Reading {
+    /// Only this environment
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+impl Reading {
+    /// The id of the environment that was named, if one was.
+    fn environment_id(&self, connection: &rusqlite::Connection) -> Result<Option<i64>, views::Error> {
+        let named = |name: &String| views::Environment::named(connection, name).map(|environment| environment.id);
+        self.environment.as_ref().map(named).transpose()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what this is, on a small bundled project or on your own dbt artifacts
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
+    /// Write a commented lineaged.toml, never over an existing one
+    Init,
+    /// Check the configuration, the token and each environment, and say what to mend
+    Check,
+    /// Read the environments completely and bring the catalog up to date
+    Sync(sync::Sync),
+    /// Sync on schedule and on events, and serve the catalog over HTTP
+    Serve,
+    /// Show the environments, their last syncs, and what is held for approval
+    Status(read::Status),
+    /// Approve what a held sync would remove
+    Approve(sync::Approve),
+    /// List what changed
+    Changes(read::Changes),
+    /// List the nodes
+    Ls(read::Ls),
+    /// Show one node with its columns, parents, children and tests
+    Show(show::Show),
+    /// Show what a node stands on and what stands on it
+    Lineage(lineage::Lineage),
+    /// Show how fresh sources are now, and what is built on them
+    Freshness(read::Freshness),
+    /// Make a verified copy of the catalog, also while it is being written
+    Backup(serve::Backup),
+    /// Write completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command ended, as its exit code tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// Something failed: network, API or I/O.
+    Failed = 1,
+    /// The command or the configuration is wrong.
+    Usage = 2,
+    /// A check said no.
+    No = 3,
+    /// A sync was held for approval.
+    Held = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl Cli {
+    /// Runs the command, prints what it has to say, and tells how it ended.
+    pub fn run(self) -> Exit {
+        match self.dispatch() {
+            Ok(exit) => exit,
+            Err(error) if is_broken_pipe(&error) => Exit::Done,
+            Err(error) => {
+                match error.downcast_ref::<Problems>() {
+                    Some(problems) => note(&problems.to_string()),
+                    None => complain("error", &error),
+                }
+                exit_of(&error)
+            }
+        }
+    }
+
+    fn dispatch(self) -> anyhow::Result<Exit> {
+        let Self { files, command } = self;
+        let level = if matches!(command, Command::Serve) { "info" } else { "warn" };
+        logging::init(level).map_err(anyhow::Error::msg)?;
+        let mut out = std::io::stdout().lock();
+        match command {
+            #[cfg(feature = "demo")]
+            Command::Demo(demo) => runtime()?.block_on(demo.run(&files, &mut out)),
+            Command::Init => {
+                let path = files.config.unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
+                config::init(&path)?;
+                writeln!(
+                    out,
+                    "wrote {}: set the token and the environments, then run `lineaged check`",
+                    path.display()
+                )?;
+                Ok(Exit::Done)
+            }
+            Command::Check => runtime()?.block_on(check::run(&files, &mut out)),
+            Command::Sync(sync) => runtime()?.block_on(sync.run(&files, &mut out)),
+            Command::Approve(approve) => approve.run(&files, &mut out),
+            Command::Status(status) => status.run(&files, &mut out),
+            Command::Changes(changes) => changes.run(&files, &mut out),
+            Command::Ls(ls) => ls.run(&files, &mut out),
+            Command::Show(show) => show.run(&files, &mut out),
+            Command::Serve => runtime()?.block_on(serve::run(&files)),
+            Command::Lineage(lineage) => lineage.run(&files, &mut out),
+            Command::Freshness(freshness) => freshness.run(&files, &mut out),
+            Command::Backup(backup) => backup.run(&files, &mut out),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "lineaged", &mut out);
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("can't start the asynchronous runtime")
+}
+
+/// Prints a line for people to standard error.
+fn note(line: &str) {
+    // Nothing can be done where even this fails.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints an error; its lines are ours, what stands in them may come from outside.
+fn complain(what: &str, error: &anyhow::Error) {
+    let text = format!("{error:#}");
+    let lines: Vec<_> = text.lines().map(output::sanitize).collect();
+    note(&format!("{what}: {}", lines.join("\n")));
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let usage = error.is::<Problems>()
+        || error.is::<Misuse>()
+        || matches!(error.downcast_ref(), Some(views::Error::Question(_)))
+        || matches!(error.downcast_ref(), Some(catalog::Error::NotHeld(_)));
+    if usage { Exit::Usage } else { Exit::Failed }
+}
+
+/// The command can't be done as it was given; the text says what to do instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misuse(String);

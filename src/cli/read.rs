@@ -1,0 +1,225 @@
+//! The commands that list what the catalog holds: `status`, `changes`, `ls`.
+
+use std::io::Write;
+
+use super::{Exit, Files, Reading, note};
+use crate::catalog;
+use crate::config::Need;
+use crate::inventory::ResourceType;
+use crate::output::{self, Format, sanitize};
+use crate::views::{self, ChangesFilter, Table};
+
+/// So many changes are listed on a terminal, unless told otherwise.
+const CHANGES_SHOWN: u32 = 50;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Status {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let config = files.load(Need::Reading)?;
+        let connection = catalog::open_to_read(&config.catalog.path)?;
+        let id = self.reading.environment_id(&connection)?;
+        let mut table = views::environments(&connection)?;
+        table.rows.retain(|row| id.is_none_or(|id| row[0] == id));
+        if self.reading.format != Format::Table {
+            output::write(&table, self.reading.format, out)?;
+            return Ok(Exit::Done);
+        }
+        let columns = [
+            "environment_id",
+            "name",
+            "project_name",
+            "nodes",
+            "edges",
+            "applied_at",
+            "last_synced_at",
+            "last_outcome",
+        ];
+        output::write(&table.only(&columns), Format::Table, out)?;
+        for environment in config.environments.iter().filter(|environment| id.is_none_or(|id| id == environment.id)) {
+            let (name, next) = (sanitize(&environment.name), environment.schedule.next_three());
+            writeln!(out, "\n{name}: with `lineaged serve`, the next syncs are at {next}")?;
+        }
+        let held = views::held(&connection)?;
+        for row in held.rows.iter().filter(|row| id.is_none_or(|id| row[1] == id)) {
+            let sync = row[0].as_i64().unwrap_or_default();
+            let ids = views::held_ids(&connection, sync)?;
+            writeln!(out, "\nsync {sync} is held since {}: it would remove {} nodes:", text(&row[2]), ids.len())?;
+            for id in ids {
+                writeln!(out, "  - {}", sanitize(&id))?;
+            }
+            writeln!(out, "if they are really gone, run `lineaged approve {sync}` and then `lineaged sync`")?;
+        }
+        for failure in views::failures(&connection)?.rows.iter().filter(|row| id.is_none_or(|id| row[1] == id)) {
+            writeln!(out, "\n{}: the last sync failed: {}", text(&failure[2]), sanitize(text(&failure[3])))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn text(value: &serde_json::Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Changes {
+    /// Only of this node (unique_id, or a name that is unique)
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
+    /// Only of this kind (may be given more than once)
+    #[arg(long, value_name = "KIND", value_parser = KINDS)]
+    kind: Vec<String>,
+    /// Only what came after this seq, first ones first
+    #[arg(long, value_name = "SEQ")]
+    after: Option<i64>,
+    /// At most so many [default: 50 in a table, else all]
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+const KINDS: [&str; 9] = [
+    "added",
+    "removed",
+    "restored",
+    "changed",
+    "edge_added",
+    "edge_removed",
+    "column_added",
+    "column_removed",
+    "column_changed",
+];
+
+impl Changes {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let connection = files.open()?;
+        let mut environment_id = self.reading.environment_id(&connection)?;
+        let mut unique_id = None;
+        if let Some(node) = &self.node {
+            let found = views::find(&connection, environment_id, node)?;
+            (environment_id, unique_id) = (Some(found.environment_id), Some(found.unique_id));
+        }
+        let in_table = self.reading.format == Format::Table;
+        let limit = self.limit.or(in_table.then_some(CHANGES_SHOWN));
+        let filter = ChangesFilter { environment_id, unique_id, kinds: self.kind, after: self.after, limit };
+        let (table, left_out) = views::changes(&connection, &filter)?;
+        let table = if in_table { shortened(table) } else { table };
+        output::write(&table, self.reading.format, out)?;
+        if left_out > 0 {
+            let which = if self.after.is_some() { "later" } else { "earlier" };
+            note(&format!("{left_out} {which} changes are left out: raise `--limit`"));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// For people: whole nodes are left to the other formats.
+pub(super) fn shortened(table: Table) -> Table {
+    let columns = ["seq", "changed_at", "kind", "unique_id", "field", "related", "before", "after"];
+    let mut table = table.only(&columns);
+    for row in &mut table.rows {
+        let whole = !matches!(row[2].as_str(), Some("changed" | "column_changed"));
+        for value in &mut row[6..] {
+            if whole {
+                *value = serde_json::Value::Null;
+            } else if let Some((end, _)) = value.as_str().and_then(|text| text.char_indices().nth(80)) {
+                *value = format!("{}…", &text(value)[..end]).into();
+            }
+        }
+    }
+    table
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Ls {
+    /// Only of this resource type (may be given more than once)
+    #[arg(long, value_name = "TYPE", value_parser = ResourceType::ALL.map(ResourceType::as_str))]
+    resource_type: Vec<String>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Ls {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let connection = files.open()?;
+        let environment_id = self.reading.environment_id(&connection)?;
+        let mut table = views::list(&connection, environment_id, &self.resource_type)?;
+        if self.reading.format == Format::Table {
+            let several = views::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
+            let columns =
+                ["environment_id", "unique_id", "materialization", "last_run_status", "owner_name", "description"];
+            table = table.only(&columns[usize::from(!several)..]);
+        }
+        output::write(&table, self.reading.format, out)?;
+        Ok(Exit::Done)
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Freshness {
+    /// Only what is late or was never checked
+    #[arg(long)]
+    stale: bool,
+    /// End with exit code 3 if a source is as bad as this, or worse
+    #[arg(long, value_name = "STATUS", value_parser = ["warn", "overdue", "error"])]
+    fail_on: Option<String>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Freshness {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let connection = files.open()?;
+        let environment_id = self.reading.environment_id(&connection)?;
+        let table = views::freshness(&connection, environment_id, self.stale)?;
+        let bad: &[&str] = match self.fail_on.as_deref() {
+            Some("warn") => &["warn", "overdue", "error"],
+            Some("overdue") => &["overdue", "error"],
+            Some(_) => &["error"],
+            None => &[],
+        };
+        let [id, resource_type, status] = ["unique_id", "resource_type", "status"]
+            .map(|name| table.columns.iter().position(|column| column == name).unwrap_or_default());
+        let is_bad =
+            |row: &&Vec<serde_json::Value>| row[resource_type] == "source" && bad.contains(&text(&row[status]));
+        let failed: Vec<String> =
+            table.rows.iter().filter(is_bad).map(|row| sanitize(text(&row[id])).into_owned()).collect();
+        let table = if self.reading.format == Format::Table { readable(table) } else { table };
+        output::write(&table, self.reading.format, out)?;
+        if failed.is_empty() {
+            return Ok(Exit::Done);
+        }
+        note(&format!("{} sources fail the check: {}", failed.len(), failed.join(", ")));
+        Ok(Exit::No)
+    }
+}
+
+/// For people: how old, not since when to the millisecond.
+fn readable(table: Table) -> Table {
+    let columns =
+        ["unique_id", "status", "age_seconds", "max_loaded_at", "worst_upstream_id", "last_built_at", "needs_run"];
+    let mut table = table.only(&columns);
+    for row in &mut table.rows {
+        if let Some(seconds) = row[2].as_f64() {
+            row[2] = age(seconds).into();
+        }
+    }
+    if let Some(column) = table.columns.iter_mut().find(|column| *column == "age_seconds") {
+        *column = "age".to_owned();
+    }
+    table
+}
+
+fn age(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
+}

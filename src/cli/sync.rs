@@ -1,0 +1,180 @@
+//! `lineaged sync` and `lineaged approve`.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::Arc;
+
+use super::progress::Progress;
+use super::{Exit, Files, Misuse, note};
+use crate::catalog::{Catalog, SyncId, Trigger, Writers};
+use crate::config::{Config, EnvironmentConfig, Need};
+use crate::discovery::Limits;
+use crate::inventory::Timestamp;
+use crate::output::sanitize;
+use crate::sync::{self, Outcome, Report, Request, Stop};
+
+/// So many warnings and ids are printed; all of them are in the catalog.
+const SHOWN: usize = 10;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Sync {
+    /// Only this environment (may be given more than once)
+    #[arg(long, value_name = "NAME")]
+    environment: Vec<String>,
+    /// Print what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Read everything, even if the platform says that nothing has moved
+    #[arg(long)]
+    full: bool,
+}
+
+impl Sync {
+    pub(super) async fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let config = Arc::new(files.load(Need::Platform)?);
+        let environments = choose(&config, &self.environment)?;
+        let limits = Limits::new(config.concurrency(), 1);
+        let writers = Writers::default();
+        let stop = stop_on_interrupt();
+        let mut worst = BTreeSet::from([Exit::Done]);
+        for environment in environments {
+            let name = environment.name.clone();
+            let request = Request {
+                config: Arc::clone(&config),
+                environment,
+                trigger: Trigger::Manual,
+                dry_run: self.dry_run,
+                full: self.full,
+                writers: writers.clone(),
+                stop: stop.clone(),
+                watch: Progress::start(&name).watch(),
+            };
+            let result = sync::run(&request, &limits).await;
+            drop(request);
+            match result {
+                Ok(report) => {
+                    worst.insert(tell(&name, &report, out)?);
+                }
+                Err(error) => {
+                    super::complain(&format!("error: {name}"), &error);
+                    worst.insert(super::exit_of(&error));
+                }
+            }
+        }
+        let first = [Exit::Usage, Exit::Failed, Exit::Held].into_iter().find(|exit| worst.contains(exit));
+        Ok(first.unwrap_or(Exit::Done))
+    }
+}
+
+/// Control-C ends the read in hand, so that its row says so.
+fn stop_on_interrupt() -> Stop {
+    let (pull, stop) = Stop::new();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            let _ = pull.send(true);
+        }
+        pull.closed().await;
+    });
+    stop
+}
+
+fn choose(config: &Config, names: &[String]) -> Result<Vec<EnvironmentConfig>, Misuse> {
+    let known: Vec<&str> = config.environments.iter().map(|environment| environment.name.as_str()).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let known = known.join("`, `");
+        return Err(Misuse(format!("the configuration has no environment `{unknown}`, but `{known}`")));
+    }
+    let wanted = |environment: &&EnvironmentConfig| names.is_empty() || names.contains(&environment.name);
+    Ok(config.environments.iter().filter(wanted).cloned().collect())
+}
+
+/// Prints what a sync did: its line on standard output, what needs attention on standard error.
+pub(super) fn tell(name: &str, report: &Report, out: &mut dyn Write) -> std::io::Result<Exit> {
+    let Report { outcome, seen, cost, took, warnings } = report;
+    for warning in warnings.iter().take(SHOWN) {
+        note(&format!("warning: {name}: {}", sanitize(warning)));
+    }
+    if warnings.len() > SHOWN {
+        let more = warnings.len() - SHOWN;
+        note(&format!("warning: {name}: {more} more, see `select warnings from syncs`"));
+    }
+    let (what, exit) = match outcome {
+        Outcome::Applied(counts) => {
+            (format!("{} added, {} changed, {} removed", counts.added, counts.changed, counts.removed), Exit::Done)
+        }
+        Outcome::Unchanged => ("unchanged".to_owned(), Exit::Done),
+        Outcome::Held(sync, held) => {
+            tell_held(name, *sync, held);
+            (format!("held for approval, {} would be removed", held.removals.len()), Exit::Held)
+        }
+        Outcome::Planned(lines, counts, held) => {
+            for line in lines {
+                writeln!(out, "{}", sanitize(line))?;
+            }
+            let verdict = held.as_ref().map(|held| format!("; would be held: {}", held.reasons.join("; ")));
+            let counts = format!("{} added, {} changed, {} removed", counts.added, counts.changed, counts.removed);
+            let exit = if held.is_some() { Exit::Held } else { Exit::Done };
+            (format!("dry run, nothing written: {counts}{}", verdict.unwrap_or_default()), exit)
+        }
+    };
+    let seconds = took.as_secs_f64();
+    let (requests, size) = (cost.requests, bytes(cost.bytes));
+    let seen = seen.map_or_else(String::new, |seen| format!("{seen} nodes seen, "));
+    let requests = if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
+    writeln!(out, "{name}: {seen}{what}; {requests}, {size}, {seconds:.1} s")?;
+    Ok(exit)
+}
+
+fn tell_held(name: &str, SyncId(sync): SyncId, held: &crate::guard::Held) {
+    note(&format!("held: {name}: {}", held.reasons.join("; ")));
+    for id in held.removals.iter().take(SHOWN) {
+        note(&format!("  - {}", sanitize(id.as_str())));
+    }
+    if held.removals.len() > SHOWN {
+        note(&format!("  and {} more, see `lineaged status`", held.removals.len() - SHOWN));
+    }
+    note(&format!(
+        "nothing was changed; if these nodes are really gone, run `lineaged approve {sync}` and then `lineaged sync`"
+    ));
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.0} kB", count as f64 / 1e3),
+        _ => format!("{:.1} MB", count as f64 / 1e6),
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Approve {
+    /// The number of the held sync, as `lineaged status` shows it
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    sync: Option<i64>,
+    /// Approve everything that is held
+    #[arg(long)]
+    all: bool,
+}
+
+impl Approve {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let config = files.load(Need::Reading)?;
+        // So that a mistyped path makes no catalog.
+        drop(crate::catalog::open_to_read(&config.catalog.path)?);
+        let waiting = |holder: &str| note(&format!("waiting for {holder}"));
+        let mut catalog = Catalog::open(&config.catalog.path, &Writers::default(), "approve", &waiting)?;
+        let syncs = match self.sync {
+            Some(sync) => vec![SyncId(sync)],
+            None => catalog.held_syncs()?.into_iter().map(|held| held.sync_id).collect(),
+        };
+        if syncs.is_empty() {
+            writeln!(out, "nothing is held")?;
+        }
+        for sync in syncs {
+            let held = catalog.approve(sync, Timestamp::now())?;
+            let (SyncId(number), name, removals) = (held.sync_id, held.environment, held.removals);
+            writeln!(out, "{name}: approved sync {number}: the next `lineaged sync` may remove its {removals} nodes")?;
+        }
+        Ok(Exit::Done)
+    }
+}
