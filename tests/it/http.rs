@@ -1,0 +1,697 @@
+//! The server on a real port, asked byte by byte: pages, guards, the webhook, and clients that misbehave.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, KeyInit, Mac};
+use lineaged::config::HttpConfig;
+use lineaged::daemon::Due;
+use lineaged::demo::Project;
+use lineaged::http::{Limits, State, serve};
+use lineaged::inventory::Timestamp;
+use lineaged::telemetry::Telemetry;
+use lineaged::views::{VIEWS, shape};
+use serde_json::Value;
+use sha2::Sha256;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use crate::support::{ENVIRONMENT, World};
+
+const SECRET: &str = "a secret of the webhook";
+const TOKEN: &str = "a token of the api";
+
+/// A server in this process.
+struct Site {
+    runtime: Runtime,
+    address: SocketAddr,
+    due: Due,
+    stop: Option<oneshot::Sender<()>>,
+    ended: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Answer {
+    code: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("text")
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    fn rows(&self) -> Vec<Value> {
+        assert_eq!(self.code, 200, "{}", self.text());
+        self.json().as_array().expect("a list").clone()
+    }
+
+    fn next(&self) -> Option<String> {
+        let link = self.header("link")?.strip_prefix('<').expect("a link");
+        Some(link.strip_suffix(">; rel=\"next\"").expect("the next").to_owned())
+    }
+}
+
+impl Site {
+    fn of(world: &World) -> Self {
+        Self::with(world, |_| {})
+    }
+
+    fn with(world: &World, change: impl FnOnce(&mut State)) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let environments = vec![(ENVIRONMENT, "prod".to_owned())];
+        let due = Due::new(environments.clone());
+        let mut state = State {
+            due: due.clone(),
+            telemetry: Telemetry::new(&environments),
+            environments,
+            catalog: world.catalog(),
+            http: HttpConfig { listen: address, allowed_hosts: vec!["Catalog.example".to_owned()], api_token: None },
+            webhook_secret: Some(SECRET.into()),
+            limits: Limits::default(),
+        };
+        change(&mut state);
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async move {
+            let _ = stopped.await;
+        };
+        let ended = runtime.spawn(serve(listener, state, shutdown));
+        Self { runtime, address, due, stop: Some(stop), ended: Some(ended) }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+        stream
+    }
+
+    /// Sends a header (lines without the blank one at the end) and a body, and reads to the end.
+    fn send(&self, head: &str, body: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        let head = format!("{head}\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("sent");
+        // A server that has refused already may have closed its side.
+        let _ = stream.write_all(body);
+        answer(&mut stream).unwrap_or_else(|| panic!("no answer to {head}"))
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}", self.address), b"")
+    }
+
+    fn get_with(&self, path: &str, header: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{header}", self.address), b"")
+    }
+
+    fn post(&self, path: &str, headers: &str) -> Answer {
+        self.send(&format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0{headers}", self.address), b"")
+    }
+
+    fn deliver(&self, body: &[u8], headers: &str) -> Answer {
+        let head = format!("POST /webhooks/dbt HTTP/1.1\r\nHost: {}\r\nContent-Length: {}", self.address, body.len());
+        self.send(&format!("{head}{headers}"), body)
+    }
+
+    /// Asks the server to stop, and tells how long that took.
+    fn stop(mut self) -> Duration {
+        let begun = Instant::now();
+        drop(self.stop.take());
+        self.runtime.block_on(self.ended.take().expect("a task")).expect("it ended");
+        begun.elapsed()
+    }
+}
+
+/// Everything until the other side closes; `None` if that is nothing.
+fn answer(stream: &mut TcpStream) -> Option<Answer> {
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
+    let mut lines = head.split("\r\n");
+    let code = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+    let headers: Vec<_> = lines.filter_map(header).collect();
+    let body = bytes[end + 4..].to_vec();
+    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    Some(Answer { code, headers, body: if chunked { unchunked(&body) } else { body } })
+}
+
+fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|window| window == b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).expect("a size"), 16).expect("a size");
+        whole.extend_from_slice(&bytes[end + 2..end + 2 + size]);
+        bytes = &bytes[end + 4 + size..];
+        if size == 0 {
+            break;
+        }
+    }
+    whole
+}
+
+fn synced() -> World {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world
+}
+
+/// What grows while the pages are read is left out.
+fn without_age(mut rows: Vec<Value>) -> Vec<String> {
+    for row in &mut rows {
+        row.as_object_mut().expect("a row").remove("age_seconds");
+    }
+    rows.iter().map(Value::to_string).collect()
+}
+
+#[test]
+fn pages_walk_every_view_exactly_once() {
+    let world = World::bundled();
+    for _ in 0..3 {
+        world.ok(&["sync"]);
+        world.change(|project| {
+            project.touch();
+            let words = format!("Words {}.", project.ids().len());
+            project.describe("model.mini_shop.orders", &words);
+            if project.node("exposure.mini_shop.churn_notebook").is_some() {
+                project.remove("exposure.mini_shop.churn_notebook");
+            }
+        });
+    }
+    let site = Site::of(&world);
+    for view in VIEWS {
+        let whole = site.get(&format!("/api/v1/{view}?limit=5000").replace("catalog_info?limit=5000", "catalog_info"));
+        let expected = whole.rows();
+        assert_eq!(expected.len().to_string(), world.cells(&format!("SELECT count(*) FROM {view}"))[0], "{view}");
+        let columns: BTreeSet<String> = shape(view).expect(view).columns().expect(view).into_iter().collect();
+        for row in &expected {
+            assert_eq!(row.as_object().expect("a row").keys().cloned().collect::<BTreeSet<_>>(), columns, "{view}");
+        }
+        if view == "catalog_info" {
+            continue;
+        }
+        for limit in [1, 7] {
+            if limit == 1 && expected.len() > 60 {
+                continue;
+            }
+            let (mut found, mut next) = (Vec::new(), Some(format!("/api/v1/{view}?limit={limit}")));
+            while let Some(path) = next {
+                let page = site.get(&path);
+                found.extend(page.rows());
+                assert!(page.header("lineaged-seq").is_some(), "{view}");
+                next = page.next();
+            }
+            assert_eq!(without_age(found), without_age(expected.clone()), "{view} by {limit}");
+        }
+    }
+}
+
+#[test]
+fn filters_are_those_that_are_named_and_unknown_ones_are_refused() {
+    let world = synced();
+    let site = Site::of(&world);
+    for (path, sql) in [
+        ("nodes?resource_type=model", "nodes WHERE resource_type = 'model'"),
+        ("nodes?environment=prod&resource_type=source", "nodes WHERE resource_type = 'source'"),
+        ("edges?child_id=model.mini_shop.orders", "edges WHERE child_id = 'model.mini_shop.orders'"),
+        ("columns?unique_id=model.mini_shop.orders", "columns WHERE unique_id = 'model.mini_shop.orders'"),
+        ("tests?status=pass", "tests WHERE status = 'pass'"),
+        ("changes?kind=added&after=3", "changes WHERE kind = 'added' AND seq > 3"),
+        ("changes?sync_id=1", "changes WHERE sync_id = 1"),
+        ("syncs?trigger=manual&outcome=applied", "syncs WHERE outcome = 'applied'"),
+        ("nodes?name=x%27%20OR%201=1", "nodes WHERE 0"),
+    ] {
+        let found = site.get(&format!("/api/v1/{path}")).rows().len().to_string();
+        assert_eq!(found, world.cells(&format!("SELECT count(*) FROM {sql}"))[0], "{path}");
+    }
+    for (path, code, text) in [
+        ("nodes?colour=red", 400, "`resource_type`"),
+        ("nodes?as_of=2026-01-01", 400, "`limit`, `after`, `environment`"),
+        ("nodes?limit=0", 400, "at least 1"),
+        ("nodes?limit=5001", 400, "5000"),
+        ("nodes?after=7", 400, "`Link`"),
+        ("changes?after=-1", 400, "at least 0"),
+        ("changes?sync_id=one", 400, "whole number"),
+        ("nodes?environment=nowhere", 404, "`prod`"),
+        ("catalog_info?limit=1", 400, "none"),
+        ("nowhere", 404, "openapi"),
+    ] {
+        let answer = site.get(&format!("/api/v1/{path}"));
+        assert_eq!(answer.code, code, "{path}: {}", answer.text());
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
+        let problem = answer.json();
+        assert_eq!(problem["status"], code, "{path}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(text)), "{path}: {problem}");
+    }
+    assert_eq!(site.post("/api/v1/nodes", "").code, 405);
+}
+
+#[test]
+fn a_node_comes_with_what_is_around_it_and_an_unknown_one_with_the_nearest() {
+    let world = World::with(
+        vec![(ENVIRONMENT, Project::bundled(Timestamp::now())), (2, Project::bundled(Timestamp::now()))],
+        "",
+    );
+    world.server.change(2, |project| drop(project.add_model("only_here", &["model.mini_shop.orders"])));
+    world.ok(&["sync"]);
+    let site = Site::of(&world);
+    let several = site.get("/api/v1/nodes/model.mini_shop.orders");
+    assert_eq!(several.code, 409);
+    assert!(several.text().contains("`env2` or `prod`"), "{}", several.text());
+    let node = site.get("/api/v1/nodes/model.mini_shop.orders?environment=prod").json();
+    assert_eq!(node["unique_id"], "model.mini_shop.orders");
+    let list = |name: &str| node[name].as_array().expect(name).len().to_string();
+    let of = "environment_id = 834 AND";
+    let id = "'model.mini_shop.orders'";
+    assert_eq!(list("columns"), world.cells(&format!("SELECT count(*) FROM columns WHERE {of} unique_id = {id}"))[0]);
+    assert_eq!(list("parents"), world.cells(&format!("SELECT count(*) FROM edges WHERE {of} child_id = {id}"))[0]);
+    assert_eq!(list("children"), world.cells(&format!("SELECT count(*) FROM edges WHERE {of} parent_id = {id}"))[0]);
+    assert!(node["parents"][0].is_string(), "{node}");
+    assert_eq!(site.get("/api/v1/nodes/model.mini_shop.only_here").json()["environment_id"], 2);
+    let unknown = site.get("/api/v1/nodes/model.mini_shop.oders");
+    assert_eq!(unknown.code, 404);
+    assert_eq!(unknown.json()["nearest"][0], "model.mini_shop.orders");
+    assert!(unknown.header("lineaged-seq").is_some());
+    assert_eq!(site.get("/api/v1/nodes/%00%F0%9F%98%80'\"").code, 404);
+}
+
+#[test]
+fn lineage_is_signed_and_as_deep_as_asked() {
+    if !VIEWS.contains(&"lineage") {
+        return;
+    }
+    let world = synced();
+    let site = Site::of(&world);
+    let of = |question: &str| site.get(&format!("/api/v1/nodes/model.mini_shop.orders/lineage{question}")).rows();
+    let up = "SELECT count(*) FROM lineage WHERE descendant_id = 'model.mini_shop.orders'";
+    let down = "SELECT count(*) FROM lineage WHERE ancestor_id = 'model.mini_shop.orders'";
+    let all = of("");
+    let count = |wanted: fn(i64) -> bool| {
+        all.iter().filter(|row| wanted(row["depth"].as_i64().expect("a depth"))).count().to_string()
+    };
+    assert_eq!(
+        [count(|depth| depth < 0), count(|depth| depth > 0)],
+        [world.cells(up)[0].clone(), world.cells(down)[0].clone()]
+    );
+    assert!(of("?direction=upstream&depth=1").iter().all(|row| row["depth"] == -1));
+    assert!(of("?direction=downstream").iter().all(|row| row["depth"].as_i64() > Some(0)));
+    let wrong = site.get("/api/v1/nodes/model.mini_shop.orders/lineage?direction=sideways");
+    assert_eq!(wrong.code, 400);
+}
+
+#[test]
+fn an_etag_holds_until_a_sync_is_applied() {
+    let world = synced();
+    let site = Site::of(&world);
+    let first = site.get("/api/v1/nodes");
+    let tag = first.header("etag").expect("a tag").to_owned();
+    let again = site.get_with("/api/v1/nodes", &format!("If-None-Match: \"x\", {tag}"));
+    assert_eq!((again.code, again.body.len()), (304, 0));
+    assert_eq!(again.header("lineaged-seq"), first.header("lineaged-seq"));
+    assert_ne!(site.get("/api/v1/edges").header("etag"), Some(tag.as_str()));
+    assert_ne!(site.get("/api/v1/nodes?limit=1").header("etag"), Some(tag.as_str()));
+    let syncs = site.get("/api/v1/syncs").header("etag").expect("a tag").to_owned();
+    world.ok(&["sync"]);
+    let same = |path: &str, tag: &str| site.get_with(path, &format!("If-None-Match: {tag}")).code;
+    assert_eq!(same("/api/v1/nodes", &tag), 304, "an unchanged sync changes no node");
+    assert_eq!(same("/api/v1/syncs", &syncs), 200, "but there is one sync more");
+    world.change(|project| project.describe("model.mini_shop.orders", "New words."));
+    world.ok(&["sync"]);
+    assert_eq!(same("/api/v1/nodes", &tag), 200);
+}
+
+#[test]
+fn the_feed_says_where_history_begins() {
+    let world = synced();
+    let site = Site::of(&world);
+    assert_eq!(site.get("/api/v1/changes?after=0&limit=2").next().expect("more"), "/api/v1/changes?limit=2&after=2");
+    let last = world.cells("SELECT last_seq FROM catalog_info")[0].clone();
+    assert!(site.get(&format!("/api/v1/changes?after={last}")).rows().is_empty());
+    let writer = rusqlite::Connection::open(world.catalog()).expect("open");
+    writer.execute("DELETE FROM change WHERE seq <= 5", []).expect("forgotten");
+    let gone = site.get("/api/v1/changes?after=4");
+    assert_eq!((gone.code, &gone.json()["oldest_seq"]), (410, &Value::from(6)));
+    assert_eq!(site.get("/api/v1/changes?after=5&limit=1").rows()[0]["seq"], 6);
+    assert_eq!(site.get("/api/v1/changes?limit=1").rows()[0]["seq"], 6);
+    writer.execute("DELETE FROM change", []).expect("forgotten");
+    assert_eq!(site.get("/api/v1/changes?after=5").code, 410);
+    assert!(site.get(&format!("/api/v1/changes?after={last}")).rows().is_empty());
+}
+
+#[test]
+fn answers_are_compressed_for_those_who_ask() {
+    let world = synced();
+    let site = Site::of(&world);
+    let plain = site.get("/api/v1/nodes");
+    let packed = site.get_with("/api/v1/nodes", "Accept-Encoding: gzip");
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_end(&mut text).expect("gzip");
+    assert_eq!(text, plain.body);
+    assert!(packed.body.len() < plain.body.len() / 3);
+}
+
+#[test]
+fn only_our_hosts_are_served() {
+    let world = synced();
+    let site = Site::of(&world);
+    let port = site.address.port();
+    for (line, served) in [
+        ("Host: localhost".to_owned(), true),
+        (format!("Host: localhost:{port}"), true),
+        ("Host: LocalHost.".to_owned(), true),
+        ("Host: 127.0.0.1:1".to_owned(), true),
+        ("Host: [::1]:8585".to_owned(), true),
+        ("Host: catalog.EXAMPLE".to_owned(), true),
+        ("Host: catalog.example.:443".to_owned(), true),
+        ("Host: evil.example".to_owned(), false),
+        ("Host: localhost.evil.example".to_owned(), false),
+        ("Host: localhost..".to_owned(), false),
+        ("Host: user@localhost".to_owned(), false),
+        ("Host: 127.0.0.2".to_owned(), false),
+        ("Host: ".to_owned(), false),
+        ("Host: localhost\r\nHost: localhost".to_owned(), false),
+        ("Accept: */*".to_owned(), false),
+    ] {
+        for path in ["/api/v1/catalog_info", "/metrics", "/-/healthy", "/"] {
+            let answer = site.send(&format!("GET {path} HTTP/1.1\r\n{line}"), b"");
+            let refused = matches!(answer.code, 421 | 400);
+            assert_eq!((answer.code == 200, refused), (served, !served), "{line} {path}: {}", answer.code);
+        }
+    }
+    let whole = site.send("GET http://evil.example/-/healthy HTTP/1.1\r\nHost: localhost", b"");
+    assert_eq!(whole.code, 421);
+}
+
+#[test]
+fn no_other_web_site_starts_a_sync() {
+    let world = synced();
+    let site = Site::of(&world);
+    let own = format!("http://{}", site.address);
+    for (headers, code) in [
+        (String::new(), 202),
+        ("\r\nSec-Fetch-Site: same-origin".to_owned(), 202),
+        ("\r\nSec-Fetch-Site: none".to_owned(), 202),
+        ("\r\nSec-Fetch-Site: same-site".to_owned(), 403),
+        ("\r\nSec-Fetch-Site: cross-site".to_owned(), 403),
+        ("\r\nSec-Fetch-Site: none\r\nSec-Fetch-Site: none".to_owned(), 403),
+        (format!("\r\nOrigin: {own}"), 202),
+        (format!("\r\nOrigin: {own}\r\nSec-Fetch-Site: cross-site"), 403),
+        ("\r\nOrigin: null".to_owned(), 403),
+        ("\r\nOrigin: http://evil.example".to_owned(), 403),
+        (format!("\r\nOrigin: http://127.0.0.1:{}", site.address.port().wrapping_add(1)), 403),
+        (format!("\r\nOrigin: {own}.evil.example"), 403),
+    ] {
+        let answer = site.post("/api/v1/sync", &headers);
+        assert_eq!(answer.code, code, "{headers}: {}", answer.text());
+        assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{answer:?}");
+    }
+    assert_eq!(site.get("/api/v1/sync").code, 405);
+    assert_eq!(site.post("/api/v1/sync", "").json()["environments"][0], "prod");
+    assert_eq!(site.post("/api/v1/sync?environment=nowhere", "").code, 404);
+    for path in ["/", "/metrics", "/api/v1/nodes", "/nowhere"] {
+        let answer = site.get(path);
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert!(answer.header("content-security-policy").is_some_and(|policy| policy.contains("'none'")), "{path}");
+    }
+}
+
+#[test]
+fn beyond_loopback_every_route_of_the_api_needs_the_token() {
+    let world = synced();
+    let beyond = |token: Option<&'static str>| {
+        Site::with(&world, move |state| {
+            state.http.listen = "0.0.0.0:8585".parse().expect("an address");
+            state.http.api_token = token.map(Into::into);
+        })
+    };
+    let site = beyond(Some(TOKEN));
+    for path in ["nodes", "catalog_info", "nodes/model.mini_shop.orders", "changes?after=0"] {
+        let path = format!("/api/v1/{path}");
+        assert_eq!(site.get_with(&path, &format!("Authorization: Bearer {TOKEN}")).code, 200, "{path}");
+        for wrong in ["Bearer", "Bearer ", "Bearer a token of the apj", "Basic a token of the api", TOKEN] {
+            assert_eq!(site.get_with(&path, &format!("Authorization: {wrong}")).code, 401, "{path} {wrong}");
+        }
+        let refused = site.get(&path);
+        assert_eq!((refused.code, refused.header("www-authenticate")), (401, Some("Bearer")), "{path}");
+    }
+    assert_eq!(site.get("/api/v1/nodes?api_token=a%20token%20of%20the%20api").code, 401);
+    assert_eq!(site.post("/api/v1/sync", "").code, 401);
+    assert_eq!(site.post("/api/v1/sync", &format!("\r\nAuthorization: Bearer {TOKEN}")).code, 202);
+    assert_eq!(site.get("/-/healthy").code, 200);
+    assert_eq!(beyond(None).get("/api/v1/nodes").code, 401, "without a token nobody is let in");
+}
+
+fn signed(body: &[u8]) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length").chain_update(body);
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn event(number: usize) -> String {
+    format!(
+        r#"{{"accountId":1,"eventId":"wev_{number}","timestamp":"{}","eventType":"job.run.completed","data":{{"environmentId":"834"}}}}"#,
+        Timestamp::now()
+    )
+}
+
+#[test]
+fn a_signed_delivery_makes_an_environment_due_and_nothing_else_does() {
+    let world = synced();
+    let site = Site::of(&world);
+    let body = event(1);
+    let signature = signed(body.as_bytes());
+    let authorization = |text: &str| format!("\r\nAuthorization: {text}");
+    for place in 0..body.len() {
+        let mut forged = body.clone().into_bytes();
+        forged[place] ^= 1;
+        assert_eq!(site.deliver(&forged, &authorization(&signature)).code, 401, "byte {place} of the body");
+    }
+    for place in 0..signature.len() {
+        let mut forged = signature.clone().into_bytes();
+        forged[place] = if forged[place] == b'0' { b'1' } else { b'0' };
+        let forged = String::from_utf8(forged).expect("text");
+        assert_eq!(site.deliver(body.as_bytes(), &authorization(&forged)).code, 401, "digit {place}");
+    }
+    for wrong in [
+        String::new(),
+        authorization(&signature.to_uppercase()),
+        authorization(&format!("Bearer {signature}")),
+        authorization(&signature[..62]),
+        format!("{0}{0}", authorization(&signature)),
+    ] {
+        assert_eq!(site.deliver(body.as_bytes(), &wrong).code, 401, "{wrong}");
+    }
+    let first = site.deliver(body.as_bytes(), &authorization(&signature));
+    assert_eq!((first.code, first.json()["result"].as_str()), (200, Some("accepted")));
+    let replayed = site.deliver(body.as_bytes(), &authorization(&signature));
+    assert_eq!((replayed.code, replayed.json()["result"].as_str()), (200, Some("duplicate")));
+    let metrics = site.get("/metrics").text();
+    assert!(metrics.contains("lineaged_webhook_deliveries_total{result=\"accepted\"} 1\n"), "{metrics}");
+    let broken = site.deliver(b"{", &authorization(&signed(b"{")));
+    assert_eq!((broken.code, broken.json()["result"].as_str()), (200, Some("unreadable")));
+}
+
+#[test]
+fn an_oversized_delivery_is_refused_and_without_a_secret_there_is_no_webhook() {
+    let world = synced();
+    let site = Site::of(&world);
+    let large = vec![b' '; (1 << 20) + 1];
+    let authorization = format!("\r\nAuthorization: {}", signed(&large));
+    assert_eq!(site.deliver(&large, &authorization).code, 413);
+    let head = format!("POST /webhooks/dbt HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked{authorization}");
+    let chunk = [format!("{:x}\r\n", large.len()).as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
+    assert_eq!(site.send(&head, &chunk).code, 413);
+    let fits = vec![b' '; 1 << 20];
+    assert_eq!(site.deliver(&fits, &format!("\r\nAuthorization: {}", signed(&fits))).code, 200);
+    let closed = Site::with(&world, |state| state.webhook_secret = None);
+    assert_eq!(closed.deliver(b"{}", &format!("\r\nAuthorization: {}", signed(b"{}"))).code, 404);
+}
+
+#[test]
+fn a_thousand_deliveries_mark_one_environment() {
+    let world = synced();
+    let site = Site::of(&world);
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let site = &site;
+            scope.spawn(move || {
+                for number in 0..250 {
+                    let body = event(worker * 250 + number);
+                    let authorization = format!("\r\nAuthorization: {}", signed(body.as_bytes()));
+                    assert_eq!(site.deliver(body.as_bytes(), &authorization).code, 200);
+                }
+            });
+        }
+    });
+    let metrics = site.get("/metrics").text();
+    assert!(metrics.contains("lineaged_webhook_deliveries_total{result=\"accepted\"} 1000\n"), "{metrics}");
+    assert!(format!("{:?}", site.due).contains("Webhook"), "{:?}", site.due);
+}
+
+#[test]
+fn slow_and_silent_clients_are_cut_off() {
+    let world = synced();
+    let site = Site::with(&world, |state| {
+        state.limits.header = Duration::from_millis(200);
+        state.limits.body = Duration::from_millis(200);
+    });
+    for begin in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
+        let mut stream = site.connect();
+        stream.write_all(begin.as_bytes()).expect("sent");
+        let begun = Instant::now();
+        let end = answer(&mut stream).map(|answer| answer.code);
+        assert!(matches!(end, None | Some(408)), "{begin}: {end:?}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{begin}");
+    }
+    let mut idle = site.connect();
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    assert_eq!(answer(&mut idle).expect("an answer").code, 200, "and then the end of the connection");
+    let head = "POST /webhooks/dbt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100";
+    assert_eq!(site.send(head, b"half of").code, 408);
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(100_000));
+    assert_eq!(site.send(&long, b"").code, 431);
+}
+
+#[test]
+fn connections_beyond_the_limit_wait_for_their_turn() {
+    let world = synced();
+    let site = Site::with(&world, |state| {
+        state.limits.connections = 2;
+        state.limits.header = Duration::from_millis(300);
+    });
+    let _silent = [site.connect(), site.connect()];
+    assert_eq!(site.get("/-/healthy").code, 200, "after the silent ones were cut off");
+}
+
+#[test]
+fn who_takes_no_answers_is_cut_off() {
+    let world = synced();
+    let site = Site::with(&world, |state| {
+        state.limits.connections = 1;
+        state.limits.write = Duration::from_millis(200);
+    });
+    let mut greedy = site.connect();
+    greedy.set_nonblocking(true).expect("set");
+    let request = "GET /api/v1/nodes?limit=5000 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
+    // As much as fits; none of the answers is read.
+    let _ = greedy.write_all(request.as_bytes());
+    assert_eq!(site.get("/-/healthy").code, 200, "when the greedy one has gone");
+}
+
+#[test]
+fn a_read_waits_for_its_turn_and_gives_up() {
+    let world = synced();
+    let site = Site::with(&world, |state| {
+        state.limits.readers = 0;
+        state.limits.reader_wait = Duration::from_millis(50);
+    });
+    let busy = site.get("/api/v1/nodes");
+    assert_eq!((busy.code, busy.header("retry-after")), (503, Some("2")));
+    let late = Site::with(&world, |state| state.limits.request = Duration::ZERO);
+    assert_eq!(late.get("/api/v1/nodes").code, 503);
+}
+
+#[test]
+fn the_server_stops_whoever_hangs_on() {
+    let world = synced();
+    let site = Site::with(&world, |state| state.limits.grace = Duration::from_millis(500));
+    let mut half = site.connect();
+    half.write_all(b"GET / HTTP/1.1\r\nHost: loc").expect("sent");
+    let mut body = site.connect();
+    body.write_all(b"POST /webhooks/dbt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{").expect("sent");
+    let mut idle = site.connect();
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    let mut some = [0; 12];
+    idle.read_exact(&mut some).expect("an answer");
+    let took = site.stop();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn it_is_ready_once_a_sync_was_complete() {
+    let world = World::bundled();
+    let site = Site::of(&world);
+    assert_eq!(site.get("/-/healthy").code, 200);
+    let early = site.get("/-/ready");
+    assert_eq!((early.code, early.json()["ready"].as_bool()), (503, Some(false)));
+    assert_eq!(site.get("/api/v1/nodes").code, 503);
+    world.ok(&["sync"]);
+    assert_eq!(site.get("/-/ready").code, 200);
+    assert_eq!(site.get("/api/v1/nodes").code, 200);
+}
+
+#[test]
+fn metrics_parse_line_by_line() {
+    let world = synced();
+    let site = Site::of(&world);
+    let answer = site.get("/metrics");
+    assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text")));
+    let text = answer.text();
+    let mut types = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            types.insert(rest.split(' ').next().expect("a name").to_owned());
+            continue;
+        }
+        if line.starts_with('#') {
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect(line);
+        value.parse::<f64>().expect(line);
+        let name = series.split('{').next().expect("a name");
+        assert!(types.iter().any(|known| name.starts_with(known.as_str())), "{line}");
+    }
+    for name in ["lineaged_syncs", "lineaged_sync_duration_seconds", "lineaged_nodes", "lineaged_http_requests"] {
+        assert!(types.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn the_description_is_openapi_3_1_and_names_every_route() {
+    let world = synced();
+    let site = Site::of(&world);
+    let described = site.get("/openapi.json").json();
+    assert!(described["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")), "{described}");
+    let standard: Value = serde_json::from_str(include_str!("openapi-3.1.schema.json")).expect("the standard");
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("https://openapi.test/schema", standard).expect("added");
+    let mut schemas = boon::Schemas::new();
+    let schema = compiler.compile("https://openapi.test/schema", &mut schemas).expect("compiled");
+    schemas.validate(&described, schema).unwrap_or_else(|error| panic!("{error:#}"));
+    let mut expected: BTreeSet<String> = VIEWS.iter().map(|view| format!("/api/v1/{view}")).collect();
+    let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage /api/v1/sync /webhooks/dbt / /metrics \
+                  /-/healthy /-/ready /openapi.json";
+    expected.extend(others.split_whitespace().map(str::to_owned));
+    let paths = described["paths"].as_object().expect("paths");
+    assert_eq!(paths.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    let mut operations = BTreeSet::new();
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().expect("an item") {
+            let id = operation["operationId"].as_str().expect("an id");
+            assert!(operations.insert(id.to_owned()), "`{id}` is there twice");
+            let address = path.replace("{unique_id}", "model.mini_shop.orders");
+            let code = if method == "get" { site.get(&address).code } else { site.post(&address, "").code };
+            assert!(!matches!(code, 404 | 405), "{method} {address}: {code}");
+        }
+    }
+    let text = described.to_string();
+    let references = text.match_indices("\"$ref\":\"#").map(|(at, found)| &text[at + found.len()..]);
+    for reference in references {
+        let pointer = reference.split('"').next().expect("a reference");
+        assert!(described.pointer(pointer).is_some(), "{pointer} leads nowhere");
+    }
+}

@@ -1,0 +1,17 @@
+//! Whole-program tests: the real binary against a Discovery server that speaks real HTTP and real GraphQL.
+
+#![allow(missing_docs)]
+
+mod boundaries;
+mod cli;
+mod docs;
+mod documents;
+mod faults;
+mod guard;
+mod http;
+mod kill;
+mod reads;
+mod secrets;
+mod serve;
+mod soak;
+mod support;
