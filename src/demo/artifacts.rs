@@ -272,7 +272,7 @@ pub(super) mod tests {
     /// The folder with real projects' artifacts, if there is one: said aloud if not, since the tests then prove less.
     pub(in super::super) fn sample_data() -> Option<std::path::PathBuf> {
         let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-        let folder = std::env::var_os("LINEAGED_SAMPLE_DATA").map_or_else(beside, Into::into);
+        let folder = std::env::var_os("SAMPLE_DATA").map_or_else(beside, Into::into);
         if !folder.is_dir() {
             eprintln!("skipped: no sample data at {}", folder.display());
             return None;
