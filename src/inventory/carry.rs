@@ -1,7 +1,5 @@
 //! What was not answered is unknown, not gone: carries such facts over from the stored inventory, before anything is compared.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::{FreshnessCheck, Inventory, Json, LastRun, Node, Reading, ResourceType, Unanswered};
@@ -74,14 +72,6 @@ fn with_catalog_properties(new: &Json, old: &Json) -> Json {
     };
     new.extend(CATALOG_PROPERTIES.into_iter().filter_map(|name| old.remove_entry(name)));
     Json::new(&Value::Object(new))
-}
-
-impl Inventory {
-    /// The ids of nodes that are not `external`: what a removal is counted by.
-    pub fn read_ids(&self) -> BTreeSet<&super::UniqueId> {
-        let read = self.nodes.values().filter(|node| node.resource_type != ResourceType::External);
-        read.map(|node| &node.unique_id).collect()
-    }
 }
 
 #[cfg(test)]
