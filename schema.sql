@@ -206,6 +206,12 @@ CREATE TABLE probe (
     stamps TEXT NOT NULL
 ) STRICT;
 
+-- How far history was pruned: everything up to this moment is known only by its result.
+CREATE TABLE horizon (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    pruned_at TEXT NOT NULL
+) STRICT;
+
 -- Views: the contract. They need no extension and no function that SQLite 3.40 lacks.
 
 CREATE VIEW environments AS

@@ -1,4 +1,4 @@
-//! A table of a view as text, JSON or CSV. Knows no view by name. Whatever text from outside goes to a terminal goes through
+//! A table of a view as text, JSON, CSV or Markdown. Knows no view by name. Whatever text from outside goes to a terminal goes through
 //! [`sanitize`].
 
 use std::borrow::Cow;
@@ -18,6 +18,8 @@ pub enum Format {
     Json,
     /// With a header; text that a spreadsheet would run as a formula gets a leading apostrophe.
     Csv,
+    /// For a pull request or a mail.
+    Markdown,
 }
 
 /// Prints `table`.
@@ -29,7 +31,41 @@ pub fn write(table: &Table, format: Format, out: &mut dyn Write) -> io::Result<(
         Format::Table => write_text(table, out),
         Format::Json => write_json(table, out),
         Format::Csv => write_csv(table, out),
+        Format::Markdown => write_markdown(table, out),
     }
+}
+
+fn write_markdown(table: &Table, out: &mut dyn Write) -> io::Result<()> {
+    let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    writeln!(out, "{}", line(table.columns.clone()))?;
+    writeln!(out, "{}", line(vec!["---".to_owned(); table.columns.len()]))?;
+    for row in &table.rows {
+        let cells = row.iter().map(|value| match value {
+            Value::Null => String::new(),
+            Value::String(text) => markdown(text),
+            number => number.to_string(),
+        });
+        writeln!(out, "{}", line(cells.collect()))?;
+    }
+    Ok(())
+}
+
+/// Makes text from outside inert in Markdown, also in the cell of a table: no markup, no link, no HTML, no mention.
+pub fn markdown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in sanitize(text).chars() {
+        match c {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            // A mention would send a mail; a bare address would become a link.
+            '@' => safe.push_str("&#64;"),
+            ':' => safe.push_str("&#58;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => safe.extend(['\\', c]),
+            c => safe.push(c),
+        }
+    }
+    safe
 }
 
 fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The migration at index n leads from version n + 1 to n + 2. `schema.sql` always holds the result of all of them.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("to_v2.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("to_v2.sql"), include_str!("to_v3.sql")];
 
 /// The version that `schema.sql` makes.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64 + 1;

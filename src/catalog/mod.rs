@@ -1,6 +1,7 @@
 //! The SQLite file: opening it safely, and the only writes to it. What it holds is read by `views`.
 
 mod apply;
+mod as_of;
 mod backup;
 mod coverage;
 mod error;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::inventory::{Code, Timestamp};
 
 pub use apply::Applied;
+pub use as_of::open_as_of;
 pub use backup::backup;
 pub use error::Error;
 pub use load::{Stored, environment_facts};

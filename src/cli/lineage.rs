@@ -5,7 +5,7 @@ use std::io::Write;
 
 use clap::ValueEnum;
 
-use super::{Exit, Files, note};
+use super::{Exit, Files, Reading, note};
 use crate::inventory::ResourceType;
 use crate::output::{self, sanitize};
 use crate::views::{self, Lineage as Around, LineageNode, Reach};
@@ -40,19 +40,17 @@ pub(super) struct Lineage {
     /// Only these resource types, e.g. model,source
     #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = ResourceType::ALL.map(ResourceType::as_str))]
     types: Vec<String>,
-    /// Only this environment
-    #[arg(long, value_name = "NAME")]
-    environment: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Tree)]
     format: Format,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 impl Lineage {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = files.open()?;
-        let named = |name: &String| views::Environment::named(&connection, name).map(|environment| environment.id);
-        let environment_id = self.environment.as_ref().map(named).transpose()?;
+        let connection = self.reading.open(files)?;
+        let environment_id = self.reading.environment_id(&connection)?;
         let found = views::find(&connection, environment_id, &self.node)?;
         let reach = match (self.upstream, self.downstream) {
             (None, None) => Reach::default(),

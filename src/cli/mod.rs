@@ -18,7 +18,9 @@ use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Config, Need, Problems, Source};
+use crate::inventory::Timestamp;
 use crate::output::Format;
+use crate::views::{Chosen, Table};
 use crate::{catalog, logging, output, views};
 
 /// Keeps a local, trustworthy catalog of a dbt project in one SQLite file.
@@ -64,12 +66,6 @@ impl Files {
         }
         Ok(config)
     }
-
-    /// A connection to the catalog for a command that reads.
-    fn open(&self) -> anyhow::Result<rusqlite::Connection> {
-        let config = self.load(Need::Reading)?;
-        Ok(catalog::open_to_read(&config.catalog.path)?)
-    }
 }
 
 /// What commands that read have in common.
@@ -78,17 +74,103 @@ struct Reading {
     /// Only this environment
     #[arg(long, value_name = "NAME")]
     environment: Option<String>,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    /// The catalog as it was then: 2026-03-31 (to the end of that day), 2026-03-31T06:00, 7d (ago)
+    #[arg(long, value_name = "TIME", value_parser = until)]
+    as_of: Option<Timestamp>,
 }
 
 impl Reading {
+    /// A connection to the catalog, as it is or as it was.
+    fn open(&self, files: &Files) -> anyhow::Result<rusqlite::Connection> {
+        let config = files.load(Need::Reading)?;
+        match self.as_of {
+            None => Ok(catalog::open_to_read(&config.catalog.path)?),
+            Some(time) => {
+                note(&format!("as of {time}; run facts, compiled code and search are as of now"));
+                Ok(catalog::open_as_of(&config.catalog.path, time)?)
+            }
+        }
+    }
+
     /// The id of the environment that was named, if one was.
     fn environment_id(&self, connection: &rusqlite::Connection) -> Result<Option<i64>, views::Error> {
         let named = |name: &String| views::Environment::named(connection, name).map(|environment| environment.id);
         self.environment.as_ref().map(named).transpose()
     }
+}
+
+/// How rows are printed, and how many.
+#[derive(Debug, Args)]
+struct Printing {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// At most so many rows
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl Printing {
+    /// True if people read it.
+    fn is_table(&self) -> bool {
+        self.format == Format::Table
+    }
+
+    /// Prints the rows up to the limit, and tells on standard error how many it left out.
+    fn print(&self, mut table: Table, out: &mut dyn Write) -> std::io::Result<()> {
+        let left_out = self.limit.map_or(0, |limit| table.rows.len().saturating_sub(limit));
+        table.rows.truncate(table.rows.len() - left_out);
+        output::write(&table, self.format, out)?;
+        if left_out > 0 {
+            note(&format!("{left_out} more rows are left out: raise `--limit`"));
+        }
+        Ok(())
+    }
+}
+
+/// Which nodes, in dbt's selection grammar.
+#[derive(Debug, Args)]
+struct Choosing {
+    /// Only these nodes, in dbt's selection grammar: +orders, tag:nightly, path:models/marts
+    #[arg(long, short = 's', value_name = "SELECTOR", num_args = 1..)]
+    select: Vec<String>,
+    /// Not these nodes
+    #[arg(long, value_name = "SELECTOR", num_args = 1..)]
+    exclude: Vec<String>,
+}
+
+impl Choosing {
+    /// The nodes that were chosen; `None` if nothing was said, so all.
+    fn chosen(
+        &self,
+        connection: &rusqlite::Connection,
+        environment_id: Option<i64>,
+    ) -> Result<Option<Chosen>, views::Error> {
+        Chosen::load(connection, environment_id, &self.select, &self.exclude)
+    }
+
+    /// Leaves those rows of `table` that are of chosen nodes.
+    fn keep(
+        &self,
+        connection: &rusqlite::Connection,
+        environment_id: Option<i64>,
+        table: &mut Table,
+    ) -> Result<(), views::Error> {
+        if let Some(chosen) = self.chosen(connection, environment_id)? {
+            chosen.keep(table);
+        }
+        Ok(())
+    }
+}
+
+/// A time at whose end something lies: a bare date means the end of that day.
+fn until(text: &str) -> Result<Timestamp, String> {
+    Timestamp::of_people(text, Timestamp::now(), true)
+}
+
+/// A time at whose beginning something lies: a bare date means the beginning of that day.
+fn since(text: &str) -> Result<Timestamp, String> {
+    Timestamp::of_people(text, Timestamp::now(), false)
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,8 +2,7 @@
 
 use std::io::Write;
 
-use super::{Exit, Files, Reading, note};
-use crate::catalog;
+use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::config::Need;
 use crate::inventory::ResourceType;
 use crate::output::{self, Format, sanitize};
@@ -16,17 +15,19 @@ const CHANGES_SHOWN: u32 = 50;
 pub(super) struct Status {
     #[command(flatten)]
     reading: Reading,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 impl Status {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let config = files.load(Need::Reading)?;
-        let connection = catalog::open_to_read(&config.catalog.path)?;
+        let connection = self.reading.open(files)?;
         let id = self.reading.environment_id(&connection)?;
         let mut table = views::environments(&connection)?;
         table.rows.retain(|row| id.is_none_or(|id| row[0] == id));
-        if self.reading.format != Format::Table {
-            output::write(&table, self.reading.format, out)?;
+        if !self.printing.is_table() {
+            self.printing.print(table, out)?;
             return Ok(Exit::Done);
         }
         let columns = [
@@ -39,7 +40,7 @@ impl Status {
             "last_synced_at",
             "last_outcome",
         ];
-        output::write(&table.only(&columns), Format::Table, out)?;
+        self.printing.print(table.only(&columns), out)?;
         for environment in config.environments.iter().filter(|environment| id.is_none_or(|id| id == environment.id)) {
             let (name, next) = (sanitize(&environment.name), environment.schedule.next_three());
             writeln!(out, "\n{name}: with `lineaged serve`, the next syncs are at {next}")?;
@@ -79,6 +80,9 @@ pub(super) struct Changes {
     /// At most so many [default: 50 in a table, else all]
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
     #[command(flatten)]
     reading: Reading,
 }
@@ -97,19 +101,19 @@ const KINDS: [&str; 9] = [
 
 impl Changes {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = files.open()?;
+        let connection = self.reading.open(files)?;
         let mut environment_id = self.reading.environment_id(&connection)?;
         let mut unique_id = None;
         if let Some(node) = &self.node {
             let found = views::find(&connection, environment_id, node)?;
             (environment_id, unique_id) = (Some(found.environment_id), Some(found.unique_id));
         }
-        let in_table = self.reading.format == Format::Table;
+        let in_table = self.format == Format::Table;
         let limit = self.limit.or(in_table.then_some(CHANGES_SHOWN));
         let filter = ChangesFilter { environment_id, unique_id, kinds: self.kind, after: self.after, limit };
         let (table, left_out) = views::changes(&connection, &filter)?;
         let table = if in_table { shortened(table) } else { table };
-        output::write(&table, self.reading.format, out)?;
+        output::write(&table, self.format, out)?;
         if left_out > 0 {
             let which = if self.after.is_some() { "later" } else { "earlier" };
             note(&format!("{left_out} {which} changes are left out: raise `--limit`"));
@@ -141,21 +145,26 @@ pub(super) struct Ls {
     #[arg(long, value_name = "TYPE", value_parser = ResourceType::ALL.map(ResourceType::as_str))]
     resource_type: Vec<String>,
     #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
     reading: Reading,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 impl Ls {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = files.open()?;
+        let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
         let mut table = views::list(&connection, environment_id, &self.resource_type)?;
-        if self.reading.format == Format::Table {
+        self.choosing.keep(&connection, environment_id, &mut table)?;
+        if self.printing.is_table() {
             let several = views::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
             let columns =
                 ["environment_id", "unique_id", "materialization", "last_run_status", "owner_name", "description"];
             table = table.only(&columns[usize::from(!several)..]);
         }
-        output::write(&table, self.reading.format, out)?;
+        self.printing.print(table, out)?;
         Ok(Exit::Done)
     }
 }
@@ -169,14 +178,19 @@ pub(super) struct Freshness {
     #[arg(long, value_name = "STATUS", value_parser = ["warn", "overdue", "error"])]
     fail_on: Option<String>,
     #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
     reading: Reading,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 impl Freshness {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = files.open()?;
+        let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let table = views::freshness(&connection, environment_id, self.stale)?;
+        let mut table = views::freshness(&connection, environment_id, self.stale)?;
+        self.choosing.keep(&connection, environment_id, &mut table)?;
         let bad: &[&str] = match self.fail_on.as_deref() {
             Some("warn") => &["warn", "overdue", "error"],
             Some("overdue") => &["overdue", "error"],
@@ -189,8 +203,8 @@ impl Freshness {
             |row: &&Vec<serde_json::Value>| row[resource_type] == "source" && bad.contains(&text(&row[status]));
         let failed: Vec<String> =
             table.rows.iter().filter(is_bad).map(|row| sanitize(text(&row[id])).into_owned()).collect();
-        let table = if self.reading.format == Format::Table { readable(table) } else { table };
-        output::write(&table, self.reading.format, out)?;
+        let table = if self.printing.is_table() { readable(table) } else { table };
+        self.printing.print(table, out)?;
         if failed.is_empty() {
             return Ok(Exit::Done);
         }

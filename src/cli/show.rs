@@ -5,7 +5,7 @@ use std::io::Write;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{Exit, Files, Reading};
+use super::{Exit, Files, Printing, Reading};
 use crate::output::{self, Format, sanitize};
 use crate::views::{self, ChangesFilter, Found, Table};
 
@@ -18,18 +18,20 @@ pub(super) struct Show {
     node: String,
     #[command(flatten)]
     reading: Reading,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 impl Show {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = files.open()?;
+        let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
         let found = views::find(&connection, environment_id, &self.node)?;
         let node = views::node(&connection, &found)?;
-        if self.reading.format == Format::Table {
+        if self.printing.is_table() {
             screen(&connection, &found, &node, out)?;
         } else {
-            output::write(&node, self.reading.format, out)?;
+            self.printing.print(node, out)?;
         }
         Ok(Exit::Done)
     }

@@ -39,6 +39,37 @@ impl Timestamp {
         Self::from_millis(millis)
     }
 
+    /// What people write on a command line or in an address: whatever [`parse`](Self::parse) reads, also without seconds, or how
+    /// long ago (`7d`, `24h`, `90m`). A bare date means the end of that day in UTC if `end_of_day`, else its beginning.
+    ///
+    /// # Errors
+    /// A sentence that says what can be read.
+    pub fn of_people(text: &str, now: Self, end_of_day: bool) -> Result<Self, String> {
+        let text = text.trim();
+        let wrong = || {
+            format!(
+                "`{text}` is no time: write 2026-03-31, 2026-03-31T06:00:00Z, or how long ago, as in 7d, 24h or 90m"
+            )
+        };
+        let ago = || {
+            let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+            let unit = match unit {
+                "m" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                _ => return None,
+            };
+            let number = number.parse::<u32>().ok()?;
+            Self::from_millis(now.0 - i64::from(number) * unit)
+        };
+        let is_date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok();
+        let found = Self::parse(text).or_else(|| Self::parse(&format!("{}:00Z", text.trim_end_matches('Z'))));
+        match found.or_else(ago) {
+            Some(day) if is_date && end_of_day => Ok(day.plus_millis(86_400_000 - 1)),
+            found => found.ok_or_else(wrong),
+        }
+    }
+
     /// The same moment, so many milliseconds later.
     pub fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
@@ -72,6 +103,27 @@ mod tests {
             assert_eq!(Timestamp::parse(text).expect(text).to_string(), "2026-11-01T06:00:00.000Z");
         }
         assert_eq!(Timestamp::parse("2026-11-01").expect("a date").to_string(), "2026-11-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn people_write_dates_times_and_how_long_ago() {
+        let now = Timestamp::parse("2026-11-24T12:00:00Z").expect("a time");
+        for (text, end_of_day, expected) in [
+            ("2026-03-31", true, "2026-03-31T23:59:59.999Z"),
+            ("2026-03-31", false, "2026-03-31T00:00:00.000Z"),
+            ("2026-03-31T06:00", true, "2026-03-31T06:00:00.000Z"),
+            ("2026-03-31 06:00:30", true, "2026-03-31T06:00:30.000Z"),
+            ("2026-03-31T06:00:00+02:00", true, "2026-03-31T04:00:00.000Z"),
+            ("7d", true, "2026-11-17T12:00:00.000Z"),
+            ("90m", false, "2026-11-24T10:30:00.000Z"),
+        ] {
+            let time = Timestamp::of_people(text, now, end_of_day).expect(text);
+            assert_eq!(time.to_string(), expected, "{text}");
+        }
+        for text in ["", "d", "soon", "7w", "-7d", "2026-13-01", "99999999999d", "ä"] {
+            let error = Timestamp::of_people(text, now, true).expect_err(text);
+            assert!(error.contains("is no time"), "{error}");
+        }
     }
 
     #[test]

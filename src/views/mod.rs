@@ -5,6 +5,7 @@ mod changes;
 mod lineage;
 mod nodes;
 mod page;
+mod select;
 mod status;
 
 use rusqlite::types::ValueRef;
@@ -15,6 +16,7 @@ pub use changes::{ChangesFilter, changes};
 pub use lineage::{Lineage, LineageNode, Reach, freshness};
 pub use nodes::{Found, columns_of, find, list, neighbours, node};
 pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
+pub use select::Chosen;
 pub use status::{Environment, environments, failures, held, held_ids, last_seq, last_sync_at, only_demos, summary};
 
 /// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
