@@ -116,7 +116,7 @@ pub(super) fn name_environment(
     Ok(())
 }
 
-fn keys(transaction: &Transaction<'_>, environment_id: i64) -> rusqlite::Result<HashMap<UniqueId, i64>> {
+pub(super) fn keys(transaction: &Transaction<'_>, environment_id: i64) -> rusqlite::Result<HashMap<UniqueId, i64>> {
     let mut statement = transaction.prepare("SELECT unique_id, node_key FROM node WHERE environment_id = ?1")?;
     let key = |row: &rusqlite::Row<'_>| Ok((UniqueId::from(row.get::<_, String>(0)?), row.get(1)?));
     statement.query_map([environment_id], key)?.collect()

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::inventory::Timestamp;
+
 /// Why the catalog could not be opened, read or written. Nothing is half-written on any of these.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -76,6 +78,17 @@ pub enum Error {
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
+    },
+    /// A time was asked for that the history does not reach back to.
+    #[error(
+        "the catalog can't be shown as of {asked}: {}",
+        first.map_or("it has had no sync yet".to_owned(), |first| format!("its history begins at {first}"))
+    )]
+    TooEarly {
+        /// The time.
+        asked: Timestamp,
+        /// Where the history begins, if it does.
+        first: Option<Timestamp>,
     },
     /// The sync that was named can't be approved.
     #[error("{0}")]

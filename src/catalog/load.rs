@@ -23,14 +23,16 @@ impl Stored {
     /// Loads the environment, as a reader or a writer sees it; empty if it was never synced. Texts that are in `pool` are not
     /// held twice.
     pub fn load(connection: &Connection, environment_id: i64, pool: &mut Pool) -> Result<Self, Error> {
-        let mut load = || -> rusqlite::Result<Self> {
-            // One snapshot for all the queries, also for a reader beside a writer.
-            let snapshot = connection.unchecked_transaction()?;
-            let (nodes, tombstones) = nodes(&snapshot, environment_id, pool)?;
-            let environment = environment(&snapshot, environment_id)?;
-            Ok(Self { inventory: Inventory { environment, nodes }, tombstones })
-        };
-        load().map_err(Error::sqlite("read"))
+        // One snapshot for all the queries, also for a reader beside a writer.
+        let snapshot = connection.unchecked_transaction().map_err(Error::sqlite("read"))?;
+        Self::read(&snapshot, environment_id, pool).map_err(Error::sqlite("read"))
+    }
+
+    /// The same within a transaction.
+    pub(super) fn read(snapshot: &Connection, environment_id: i64, pool: &mut Pool) -> rusqlite::Result<Self> {
+        let (nodes, tombstones) = nodes(snapshot, environment_id, pool)?;
+        let environment = environment(snapshot, environment_id)?;
+        Ok(Self { inventory: Inventory { environment, nodes }, tombstones })
     }
 }
 

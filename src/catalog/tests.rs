@@ -494,3 +494,75 @@ fn freshness_is_as_of_now_and_tells_the_checks_word_from_the_clocks() {
                WHERE unique_id = 'model'";
     assert_eq!(texts(&connection, sql), ["error failed free 1"]);
 }
+
+/// Everything that has a history, as the views show it.
+const WITH_HISTORY: [&str; 11] = [
+    "SELECT * FROM environments",
+    "SELECT environment_id, unique_id, resource_type, is_applied, name, description, contract_enforced, deprecation_date, tags,
+        meta, properties, last_run_status, first_seen_at, last_changed_at FROM nodes ORDER BY 1, 2",
+    "SELECT environment_id, unique_id, raw_code FROM code WHERE raw_code IS NOT NULL ORDER BY 1, 2",
+    "SELECT * FROM edges ORDER BY 1, 2, 3",
+    "SELECT * FROM lineage ORDER BY 1, 2, 3",
+    "SELECT * FROM columns ORDER BY 1, 2, 3",
+    "SELECT unique_id, tested_id, column_name, status FROM tests ORDER BY 1",
+    "SELECT * FROM coverage ORDER BY 1, 2",
+    "SELECT environment_id, unique_id, resource_type, name, removed_at, sync_id FROM removed_nodes ORDER BY 1, 2",
+    "SELECT * FROM changes ORDER BY seq",
+    "SELECT last_seq, oldest_seq, (SELECT count(*) FROM syncs), (SELECT count(*) FROM coverage_history) FROM catalog_info",
+];
+
+fn shown(connection: &Connection) -> Vec<Vec<String>> {
+    let lines = |sql: &&str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).expect(sql);
+        let width = statement.column_count();
+        let line = |row: &rusqlite::Row<'_>| {
+            let cells: Vec<String> = (0..width).map(|n| format!("{:?}", row.get_ref(n).expect("a cell"))).collect();
+            Ok(cells.join(" "))
+        };
+        statement.query_map([], line).expect(sql).collect::<Result<_, _>>().expect(sql)
+    };
+    WITH_HISTORY.iter().map(lines).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn as_of_equals_a_catalog_of_only_the_syncs_until_then(
+        history in prop::collection::vec(arbitrary_inventory(), 2..6),
+        cut in 1_usize..5,
+        later in 0_i64..1999,
+    ) {
+        let cut = cut.min(history.len() - 1);
+        let (mut whole, mut part) = (TestCatalog::new(), TestCatalog::new());
+        for inventory in &history {
+            whole.sync(inventory);
+        }
+        for inventory in &history[..cut] {
+            part.sync(inventory);
+        }
+        // A sync begins and ends a second after what was before it: until the next one has ended, nothing is different.
+        let time = Timestamp::from_millis(part.clock + later).expect("a time");
+        let then = match open_as_of(&whole.path(), time) {
+            Ok(then) => then,
+            // Nothing had ever been applied.
+            Err(Error::TooEarly { .. }) => {
+                prop_assert_eq!(&part.stored().nodes.len(), &0);
+                return Ok(());
+            }
+            Err(error) => panic!("{error:?}"),
+        };
+        prop_assert_eq!(shown(&then), shown(&open_to_read(&part.path()).expect("a catalog")));
+        prop_assert!(then.execute("DELETE FROM change", []).is_err(), "it is for reading only");
+    }
+}
+
+#[test]
+fn a_time_before_the_first_sync_has_no_answer() {
+    let mut test = TestCatalog::new();
+    test.sync(&one_node());
+    let early = Timestamp::from_millis(test.clock - 1).expect("a time");
+    let error = open_as_of(&test.path(), early).expect_err("too early");
+    assert!(error.to_string().contains("its history begins at 2026"), "{error}");
+    assert!(open_as_of(&test.path(), early.plus_millis(1)).is_ok());
+    assert!(open_as_of(&test.path(), early.plus_millis(1_000_000_000)).is_ok(), "the future is as now");
+}

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Code, Json, ResourceType, Text, Timestamp, UniqueId};
 
 /// A column of the warehouse's relation, with what the project says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Column {
     /// Name as the warehouse gives it.
     pub name: Text,
