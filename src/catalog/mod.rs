@@ -9,6 +9,7 @@ mod lineage;
 mod load;
 mod lock;
 mod migrations;
+mod prune;
 mod syncs;
 #[cfg(test)]
 mod tests;

@@ -566,3 +566,51 @@ fn a_time_before_the_first_sync_has_no_answer() {
     assert!(open_as_of(&test.path(), early.plus_millis(1)).is_ok());
     assert!(open_as_of(&test.path(), early.plus_millis(1_000_000_000)).is_ok(), "the future is as now");
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn pruning_forgets_whole_syncs_from_the_old_end_and_nothing_else(
+        history in prop::collection::vec(arbitrary_inventory(), 2..7),
+        cut in 0_usize..6,
+    ) {
+        let mut test = TestCatalog::new();
+        let ends: Vec<i64> = history.iter().map(|inventory| { test.sync(inventory); test.clock }).collect();
+        let path = test.path();
+        let read = || open_to_read(&path).expect("a catalog");
+        let (before, state) = (shown(&read()), follow(&read()));
+        let at = |millis: i64| Timestamp::from_millis(millis).expect("a time");
+        let kept_from = at(ends[cut.min(ends.len() - 1)]);
+        let seqs = "SELECT seq FROM changes ORDER BY seq";
+        let kept = numbers(&read(), &format!("SELECT seq FROM changes WHERE changed_at >= '{kept_from}' ORDER BY seq"));
+        let forgotten = numbers(&read(), seqs).len() - kept.len();
+        let then = |end: &&i64| open_as_of(&path, at(**end)).ok().map(|then| shown(&then));
+        let thens: Vec<_> = ends.iter().filter(|end| **end >= kept_from.millis()).map(|end| (end, then(&end))).collect();
+        prop_assert_eq!(test.open().prune(kept_from, kept_from).expect("pruned"), forgotten);
+        prop_assert_eq!(numbers(&read(), seqs), kept.clone());
+        let oldest = kept.first().copied().unwrap_or(before[9].len() as i64 + 1);
+        prop_assert_eq!(numbers(&read(), "SELECT oldest_seq FROM catalog_info"), [oldest]);
+        for (number, (was, is)) in before.iter().zip(shown(&read())).enumerate().filter(|(number, _)| *number < 9) {
+            prop_assert_eq!(was, &is, "view {}", number);
+        }
+        prop_assert_eq!(numbers(&read(), "SELECT count(*) FROM pragma_foreign_key_check"), [0]);
+        prop_assert_eq!(numbers(&read(), UNRESOLVED_CODE), [0], "code is kept as long as something refers to it");
+        // What is left of the history still leads from its beginning to now.
+        for (end, was) in thens {
+            let is = then(&end);
+            prop_assert_eq!(was.as_ref().map(|was| &was[2..8]), is.as_ref().map(|is| &is[2..8]), "as of {}", end);
+        }
+        let early = open_as_of(&path, at(ends[0] - 1)).expect_err("forgotten");
+        prop_assert!(matches!(early, Error::TooEarly { .. }), "{early:?}");
+        test.sync(&history[0]);
+        test.sync(&history[history.len() - 1]);
+        prop_assert_eq!(as_json(&test.stored()), state, "syncs go on as before");
+    }
+}
+
+const UNRESOLVED_CODE: &str = "
+    SELECT count(*) FROM (
+        SELECT before ->> '$.sha256' AS code FROM changes WHERE field = 'raw_code'
+        UNION ALL SELECT after ->> '$.sha256' FROM changes WHERE field = 'raw_code'
+        UNION ALL SELECT after ->> '$.raw_code.sha256' FROM changes WHERE kind IN ('added', 'restored'))
+    WHERE code IS NOT NULL AND code NOT IN (SELECT sha256 FROM raw_code)";

@@ -39,8 +39,24 @@ pub(super) fn finish(
             catalog.fail_sync(sync, &ending, &format!("{error:#}"), Timestamp::now())
         };
     }
+    if concluded.is_ok() {
+        prune(request, catalog);
+    }
     let _ = catalog.checkpoint();
     concluded
+}
+
+/// Forgets history that is older than the configuration wants it, at most a hundredth of that late.
+fn prune(request: &Request, catalog: &mut Catalog) {
+    let Some(history) = request.config.catalog.history else { return };
+    let millis = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
+    let before = Timestamp::now().plus_millis(-millis);
+    match catalog.prune(before, before.plus_millis(-millis / 100)) {
+        Ok(0) => {}
+        Ok(changes) => tracing::info!(changes, %before, "forgot old history"),
+        // What was synced is synced; the next sync tries again.
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "old history could not be forgotten"),
+    }
 }
 
 /// Nothing has moved: what was good is good, what was held is held.
