@@ -50,22 +50,34 @@ fn write_markdown(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes text from outside inert in Markdown, also in the cell of a table: no markup, no link, no HTML, no mention.
+/// Makes text from outside inert in Markdown, also in the cell of a table: no markup, link, HTML or mention.
 pub fn markdown(text: &str) -> String {
+    let text = sanitize(text);
     let mut safe = String::with_capacity(text.len());
-    for c in sanitize(text).chars() {
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let within_word = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
         match c {
             '<' => safe.push_str("&lt;"),
             '>' => safe.push_str("&gt;"),
             '&' => safe.push_str("&amp;"),
-            // A mention would send a mail; a bare address would become a link.
+            // Else `@name` would send a mail, and an address would become a link.
             '@' => safe.push_str("&#64;"),
-            ':' => safe.push_str("&#58;"),
+            ':' if rest.peek() == Some(&'/') => safe.push_str("&#58;"),
+            '.' if before.eq_ignore_ascii_case(&'w') => safe.push_str("&#46;"),
+            '_' if within_word => safe.push('_'),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => safe.extend(['\\', c]),
             c => safe.push(c),
         }
+        before = c;
     }
     safe
+}
+
+/// Text from outside as a code span of Markdown, in which nothing is markup.
+pub fn markdown_code(text: &str) -> String {
+    format!("`{}`", sanitize(text).replace('`', "'"))
 }
 
 fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
@@ -157,6 +169,18 @@ mod tests {
         let value: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value, json!([{"z_name": "a\u{1b}[31m\"b", "a_count": 1}, {"z_name": null, "a_count": 2.5}]));
         assert_eq!(printed(Format::Json, vec![]), "[]\n");
+    }
+
+    #[test]
+    fn markdown_makes_markup_links_and_mentions_inert() {
+        let text = printed(
+            Format::Markdown,
+            vec![vec![json!("<b>[x](javascript:1)|*@ops* www.e.com http://e.com snake_case _i_\n# a"), json!(1)]],
+        );
+        let cell =
+            "&lt;b&gt;\\[x\\](javascript:1)\\|\\*&#64;ops\\* www&#46;e.com http&#58;//e.com snake_case \\_i\\_ \\# a";
+        assert_eq!(text, format!("| z_name | a_count |\n| --- | --- |\n| {cell} | 1 |\n"));
+        assert_eq!(markdown_code("a`b\u{1b}"), "`a'b\u{FFFD}`");
     }
 
     #[test]

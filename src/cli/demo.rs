@@ -138,6 +138,6 @@ async fn evolve(
     let filter = ChangesFilter { after: Some(last), ..ChangesFilter::default() };
     let (changes, _) = views::changes(&connection, &filter)?;
     writeln!(out, "\nWhat changed, by `lineaged changes --after {last}`:\n")?;
-    output::write(&super::read::shortened(changes), Format::Table, out)?;
+    output::write(&super::changes::shortened(changes), Format::Table, out)?;
     Ok(())
 }

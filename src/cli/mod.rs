@@ -1,5 +1,6 @@
 //! The command line: what can be said, and one arm for each command. No SQL and no HTTP.
 
+mod changes;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
@@ -190,8 +191,8 @@ enum Command {
     Status(read::Status),
     /// Approve what a held sync would remove
     Approve(sync::Approve),
-    /// List what changed
-    Changes(read::Changes),
+    /// List what changed, and what may break by it
+    Changes(changes::Changes),
     /// List the nodes
     Ls(read::Ls),
     /// Show one node with its columns, parents, children and tests

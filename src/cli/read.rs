@@ -1,15 +1,12 @@
-//! The commands that list what the catalog holds: `status`, `changes`, `ls`.
+//! The commands that list what the catalog holds: `status`, `ls`, `freshness`.
 
 use std::io::Write;
 
 use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::config::Need;
 use crate::inventory::ResourceType;
-use crate::output::{self, Format, sanitize};
-use crate::views::{self, ChangesFilter, Table};
-
-/// So many changes are listed on a terminal, unless told otherwise.
-const CHANGES_SHOWN: u32 = 50;
+use crate::output::sanitize;
+use crate::views::{self, Table};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
@@ -64,79 +61,6 @@ impl Status {
 
 fn text(value: &serde_json::Value) -> &str {
     value.as_str().unwrap_or_default()
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Changes {
-    /// Only of this node (unique_id, or a name that is unique)
-    #[arg(long, value_name = "NODE")]
-    node: Option<String>,
-    /// Only of this kind (may be given more than once)
-    #[arg(long, value_name = "KIND", value_parser = KINDS)]
-    kind: Vec<String>,
-    /// Only what came after this seq, first ones first
-    #[arg(long, value_name = "SEQ")]
-    after: Option<i64>,
-    /// At most so many [default: 50 in a table, else all]
-    #[arg(long, value_name = "N")]
-    limit: Option<u32>,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    #[command(flatten)]
-    reading: Reading,
-}
-
-const KINDS: [&str; 9] = [
-    "added",
-    "removed",
-    "restored",
-    "changed",
-    "edge_added",
-    "edge_removed",
-    "column_added",
-    "column_removed",
-    "column_changed",
-];
-
-impl Changes {
-    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = self.reading.open(files)?;
-        let mut environment_id = self.reading.environment_id(&connection)?;
-        let mut unique_id = None;
-        if let Some(node) = &self.node {
-            let found = views::find(&connection, environment_id, node)?;
-            (environment_id, unique_id) = (Some(found.environment_id), Some(found.unique_id));
-        }
-        let in_table = self.format == Format::Table;
-        let limit = self.limit.or(in_table.then_some(CHANGES_SHOWN));
-        let filter = ChangesFilter { environment_id, unique_id, kinds: self.kind, after: self.after, limit };
-        let (table, left_out) = views::changes(&connection, &filter)?;
-        let table = if in_table { shortened(table) } else { table };
-        output::write(&table, self.format, out)?;
-        if left_out > 0 {
-            let which = if self.after.is_some() { "later" } else { "earlier" };
-            note(&format!("{left_out} {which} changes are left out: raise `--limit`"));
-        }
-        Ok(Exit::Done)
-    }
-}
-
-/// For people: whole nodes are left to the other formats.
-pub(super) fn shortened(table: Table) -> Table {
-    let columns = ["seq", "changed_at", "kind", "unique_id", "field", "related", "before", "after"];
-    let mut table = table.only(&columns);
-    for row in &mut table.rows {
-        let whole = !matches!(row[2].as_str(), Some("changed" | "column_changed"));
-        for value in &mut row[6..] {
-            if whole {
-                *value = serde_json::Value::Null;
-            } else if let Some((end, _)) = value.as_str().and_then(|text| text.char_indices().nth(80)) {
-                *value = format!("{}…", &text(value)[..end]).into();
-            }
-        }
-    }
-    table
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use crate::output::{self, Format, sanitize};
 use crate::views::{self, ChangesFilter, Found, Table};
 
 /// So many of its last changes are shown.
-const CHANGES_SHOWN: u32 = 5;
+const CHANGES_SHOWN: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {

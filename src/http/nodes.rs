@@ -25,7 +25,8 @@ const MOST: usize = 10_000;
     tag = "nodes",
     params(
         ("unique_id" = String, Path, description = "the node's unique_id"),
-        ("environment" = Option<String>, Query, description = "needed where several environments have the node")
+        ("environment" = Option<String>, Query, description = "needed where several environments have the node"),
+        ("as_of" = Option<String>, Query, description = "the catalog as it was then: a date or time, or how long ago (7d)")
     ),
     responses(
         (status = 200, description = "the row of the view `nodes`, with `columns`, `parents` and `children`", body = Value),
@@ -40,10 +41,11 @@ pub(super) async fn node(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::of(&uri, &["environment"])?;
+    let query = Query::of(&uri, &["environment", "as_of"])?;
     let kept = Kept::while_same("nodes", format!("node/{unique_id}?{}", query.canonical()), &headers);
-    answer(&app, kept, move |snapshot| {
-        let node = located(snapshot, query.get("environment"), &unique_id)?;
+    let environment = query.get("environment").map(str::to_owned);
+    answer(&app, &query, kept, move |snapshot| {
+        let node = located(snapshot, environment.as_deref(), &unique_id)?;
         whole(snapshot, &node)
     })
     .await
@@ -57,6 +59,7 @@ pub(super) async fn node(
     params(
         ("unique_id" = String, Path, description = "the node's unique_id"),
         ("environment" = Option<String>, Query, description = "needed where several environments have the node"),
+        ("as_of" = Option<String>, Query, description = "the catalog as it was then: a date or time, or how long ago (7d)"),
         ("direction" = Option<String>, Query, description = "`upstream`, `downstream` or `both` (if left out)"),
         ("depth" = Option<u32>, Query, description = "only so far; all if left out")
     ),
@@ -74,7 +77,7 @@ pub(super) async fn lineage(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::of(&uri, &["environment", "direction", "depth"])?;
+    let query = Query::of(&uri, &["environment", "as_of", "direction", "depth"])?;
     let sides = match query.get("direction") {
         None | Some("both") => [true, true],
         Some("upstream") => [true, false],
@@ -83,8 +86,9 @@ pub(super) async fn lineage(
     };
     let depth = query.number("depth", 1)?.map_or(u32::MAX, |depth| u32::try_from(depth).unwrap_or(u32::MAX));
     let kept = Kept::while_same("lineage", format!("lineage/{unique_id}?{}", query.canonical()), &headers);
-    answer(&app, kept, move |snapshot| {
-        let node = located(snapshot, query.get("environment"), &unique_id)?;
+    let environment = query.get("environment").map(str::to_owned);
+    answer(&app, &query, kept, move |snapshot| {
+        let node = located(snapshot, environment.as_deref(), &unique_id)?;
         let found = snapshot.lineage(&node, sides, depth, MOST + 1)?;
         if found.rows.len() > MOST {
             let text = "more than 10,000 nodes: give a `depth`, or page through /api/v1/lineage";

@@ -115,6 +115,9 @@ impl From<views::Error> for Problem {
 
 impl From<catalog::Error> for Problem {
     fn from(error: catalog::Error) -> Self {
+        if matches!(error, catalog::Error::TooEarly { .. }) {
+            return Self::Bad(error.to_string());
+        }
         tracing::warn!(%error, "the catalog could not be opened");
         Self::Unavailable("the catalog can't be opened: see `/-/ready`".to_owned())
     }

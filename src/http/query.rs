@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use super::problem::Problem;
 
 /// The parameters of a request, each known to its route and given once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {

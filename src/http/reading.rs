@@ -10,7 +10,9 @@ use tokio::time::timeout;
 
 use super::App;
 use super::problem::Problem;
+use super::query::Query;
 use crate::catalog;
+use crate::inventory::Timestamp;
 use crate::views::Snapshot;
 
 /// The `seq` of the last change that an answer knows.
@@ -18,7 +20,7 @@ const SEQ: &str = "lineaged-seq";
 
 /// Whether an answer may be kept by the client.
 pub(super) enum Kept {
-    /// No: it depends on the time of day.
+    /// No: it depends on the time of day, or is as of another time, with run facts as of now.
     No,
     /// Until the catalog has changed in what `view` shows. The question tells answers of one view apart.
     While { view: &'static str, question: String, known: Option<String> },
@@ -39,9 +41,10 @@ pub(super) struct Json {
     pub(super) next: Option<String>,
 }
 
-/// Reads the catalog when it is this request's turn.
+/// Reads the catalog, as it is or as it was, when it is this request's turn.
 pub(super) async fn read<T: Send + 'static>(
     app: &App,
+    as_of: Option<Timestamp>,
     read: impl FnOnce(&Snapshot) -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let limits = &app.state.limits;
@@ -51,7 +54,11 @@ pub(super) async fn read<T: Send + 'static>(
     let task = tokio::task::spawn_blocking(move || -> Result<T, Problem> {
         // Kept until the end, even if nobody waits for the answer any more.
         let _turn = turn;
-        let snapshot = Snapshot::of(catalog::open_to_read(&path)?, patience)?;
+        let connection = match as_of {
+            None => catalog::open_to_read(&path)?,
+            Some(time) => catalog::open_as_of(&path, time)?,
+        };
+        let snapshot = Snapshot::of(connection, patience)?;
         Ok(read(&snapshot))
     });
     task.await.unwrap_or_else(|error| {
@@ -61,12 +68,18 @@ pub(super) async fn read<T: Send + 'static>(
 }
 
 /// Answers with JSON from a snapshot, or that what the client has is still true.
+///
+/// The parameter `as_of` of `query` tells as of when.
 pub(super) async fn answer(
     app: &App,
+    query: &Query,
     kept: Kept,
     make: impl FnOnce(&Snapshot) -> Result<Json, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
-    read(app, move |snapshot| {
+    let as_of = query.get("as_of").map(|text| Timestamp::of_people(text, Timestamp::now(), true));
+    let as_of = as_of.transpose().map_err(Problem::Bad)?;
+    let kept = if as_of.is_some() { Kept::No } else { kept };
+    read(app, as_of, move |snapshot| {
         let mut response = response(snapshot, kept, make).unwrap_or_else(Problem::into_response);
         response.headers_mut().insert(SEQ, HeaderValue::from(snapshot.last_seq));
         response

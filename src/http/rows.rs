@@ -38,7 +38,7 @@ async fn rows(app: Arc<App>, shape: &'static Shape, uri: Uri, headers: HeaderMap
         true => Kept::No,
         false => Kept::while_same(shape.view, format!("{}?{}", shape.view, query.canonical()), &headers),
     };
-    answer(&app, kept, move |snapshot| page(snapshot, shape, question, &query)).await
+    answer(&app, &query.clone(), kept, move |snapshot| page(snapshot, shape, question, &query)).await
 }
 
 fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Query) -> Result<Json, Problem> {
@@ -100,7 +100,7 @@ fn path(shape: &Shape) -> String {
 fn parameters(shape: &Shape) -> Vec<&'static str> {
     let paged: &[&str] = if shape.key.is_empty() { &[] } else { &["limit", "after"] };
     let environment: &[&str] = if shape.has_environment() { &["environment"] } else { &[] };
-    [paged, environment, shape.filters].concat()
+    [paged, environment, &["as_of"], shape.filters].concat()
 }
 
 /// What OpenAPI says about the route.
@@ -114,6 +114,7 @@ fn describe(shape: &Shape) -> Operation {
             "limit" => (Type::Integer, "at most so many rows (500 if left out, 5000 at most)".to_owned()),
             "after" if shape.view == "changes" => (Type::Integer, "only changes after this `seq`".to_owned()),
             "after" => (Type::String, "the rows after a page: from its `Link` header".to_owned()),
+            "as_of" => (Type::String, "the catalog as it was then: a date or time, or how long ago (7d)".to_owned()),
             "environment" => (Type::String, "only of the environment of this name".to_owned()),
             name if Shape::is_number(name) => (Type::Integer, format!("only where `{name}` is this number")),
             name => (Type::String, format!("only where `{name}` is exactly this")),

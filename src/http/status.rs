@@ -31,7 +31,7 @@ pub(super) async fn healthy() -> Json<Value> {
     )
 )]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let complete = read(&app, |snapshot| snapshot.has_complete_sync()).await;
+    let complete = read(&app, None, |snapshot| snapshot.has_complete_sync()).await;
     let reason = match complete {
         Ok(Ok(true)) => None,
         Ok(Ok(false)) => Some("no sync was complete yet"),

@@ -12,7 +12,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ToSql};
 use serde_json::Value;
 
-pub use changes::{ChangesFilter, changes};
+pub use changes::{ChangesFilter, Consumers, changes, consumers, raw_code};
 pub use lineage::{Lineage, LineageNode, Reach, freshness};
 pub use nodes::{Found, columns_of, find, list, neighbours, node};
 pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};

@@ -34,6 +34,16 @@ impl Chosen {
         self.0.contains(&(environment_id, unique_id.to_owned()))
     }
 
+    /// The nodes as a JSON list of texts, each the environment's id, a blank and the node's id: for SQL.
+    pub fn to_json(&self) -> String {
+        self.0.iter().map(|(environment, id)| Value::from(format!("{environment} {id}"))).collect::<Value>().to_string()
+    }
+
+    /// Adds those of another choice.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Leaves those rows of a view that are of chosen nodes, by its columns `environment_id` and `unique_id`.
     pub fn keep(&self, table: &mut Table) {
         let place = |name: &str| table.columns.iter().position(|column| column == name);

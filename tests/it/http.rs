@@ -163,6 +163,33 @@ fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
     whole
 }
 
+#[test]
+fn as_of_a_time_the_api_shows_what_was_then() {
+    let world = synced();
+    let then = world.cells("SELECT max(finished_at) FROM syncs").remove(0);
+    world.change(|project| {
+        project.describe("model.mini_shop.orders", "new words");
+        project.add_model("late_model", &["model.mini_shop.orders"]);
+    });
+    world.ok(&["sync"]);
+    let site = Site::of(&world);
+    let count = |path: &str| site.get(path).rows().len();
+    assert_eq!(count("/api/v1/nodes"), count(&format!("/api/v1/nodes?as_of={then}")) + 1);
+    let answer = site.get(&format!("/api/v1/nodes/model.mini_shop.orders?as_of={then}"));
+    assert_eq!(answer.json()["description"], "Order facts.");
+    assert_eq!(answer.header("etag"), None, "run facts are as of now");
+    let seq = site.get("/api/v1/nodes").header("lineaged-seq").map(str::to_owned);
+    assert_ne!(answer.header("lineaged-seq").map(str::to_owned), seq);
+    let below = |query: &str| site.get(&format!("/api/v1/nodes/model.mini_shop.orders/lineage?{query}")).text();
+    assert!(below("direction=downstream").contains("late_model"));
+    assert!(!below(&format!("direction=downstream&as_of={then}")).contains("late_model"));
+    for (time, text) in [("2026-01-01", "its history begins at"), ("soon", "is no time")] {
+        let answer = site.get(&format!("/api/v1/nodes?as_of={time}"));
+        assert_eq!(answer.code, 400);
+        assert!(answer.text().contains(text), "{}", answer.text());
+    }
+}
+
 fn synced() -> World {
     let world = World::bundled();
     world.ok(&["sync"]);
@@ -239,14 +266,14 @@ fn filters_are_those_that_are_named_and_unknown_ones_are_refused() {
     }
     for (path, code, text) in [
         ("nodes?colour=red", 400, "`resource_type`"),
-        ("nodes?as_of=2026-01-01", 400, "`limit`, `after`, `environment`"),
+        ("nodes?colour=red&limit=1", 400, "`limit`, `after`, `environment`"),
         ("nodes?limit=0", 400, "at least 1"),
         ("nodes?limit=5001", 400, "5000"),
         ("nodes?after=7", 400, "`Link`"),
         ("changes?after=-1", 400, "at least 0"),
         ("changes?sync_id=one", 400, "whole number"),
         ("nodes?environment=nowhere", 404, "`prod`"),
-        ("catalog_info?limit=1", 400, "none"),
+        ("catalog_info?limit=1", 400, "`as_of`"),
         ("nowhere", 404, "openapi"),
     ] {
         let answer = site.get(&format!("/api/v1/{path}"));

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod boundaries;
+mod changes;
 mod cli;
 mod docs;
 mod documents;
