@@ -225,34 +225,83 @@ fn read(world: &World, reader: usize, done: &AtomicBool, reads: &AtomicU64) {
     }
 }
 
-/// Rebuilds nodes with their columns and parents from the feed alone, page by page, until it is told to stop.
-fn follow(address: &str, done: &AtomicBool, last_seq: &AtomicI64) -> BTreeMap<String, Value> {
-    let mut nodes = BTreeMap::new();
-    let mut seq = 0;
-    let mut http = Http::connect(address);
-    let (_never, tick) = channel::<()>();
-    let mut asked = 0;
-    while !done.load(Ordering::SeqCst) {
-        asked += 1;
-        if asked % 100 == 0 {
+/// Rebuilds nodes with their columns and parents from the feed alone, page by page.
+struct Follower<'a> {
+    address: &'a str,
+    http: Http,
+    asked: u32,
+    seq: i64,
+    nodes: BTreeMap<String, Value>,
+}
+
+impl<'a> Follower<'a> {
+    fn new(address: &'a str) -> Self {
+        Self { address, http: Http::connect(address), asked: 0, seq: 0, nodes: BTreeMap::new() }
+    }
+
+    /// Takes one page of the feed, and tells if there was something in it.
+    fn step(&mut self) -> bool {
+        self.asked += 1;
+        if self.asked.is_multiple_of(100) {
             // No connection is kept for ever.
-            http = Http::connect(address);
+            self.http = Http::connect(self.address);
         }
-        let reply = http.get(&format!("/api/v1/changes?after={seq}&limit=97"));
+        let reply = self.http.get(&format!("/api/v1/changes?after={}&limit=97", self.seq));
         assert_eq!(reply.status, 200, "{reply:?}");
         let page = reply.json();
         let changes = page.as_array().expect("a list");
         for change in changes {
-            seq += 1;
-            assert_eq!(change["seq"], seq, "none is lost, none comes twice");
-            apply(&mut nodes, change);
+            self.seq += 1;
+            assert_eq!(change["seq"], self.seq, "none is lost, none comes twice");
+            apply(&mut self.nodes, change);
         }
-        last_seq.store(seq, Ordering::SeqCst);
-        if changes.is_empty() {
+        !changes.is_empty()
+    }
+}
+
+/// Follows until it is told to stop.
+fn follow(address: &str, done: &AtomicBool, last_seq: &AtomicI64) -> BTreeMap<String, Value> {
+    let mut follower = Follower::new(address);
+    let (_never, tick) = channel::<()>();
+    while !done.load(Ordering::SeqCst) {
+        let more = follower.step();
+        last_seq.store(follower.seq, Ordering::SeqCst);
+        if !more {
             let _ = tick.recv_timeout(Duration::from_millis(50));
         }
     }
-    nodes
+    follower.nodes
+}
+
+#[test]
+fn the_feed_alone_rebuilds_the_catalog_across_two_hundred_random_syncs() {
+    let project = Project::bundled(Timestamp::now());
+    let world = World::all_served(vec![(ENVIRONMENT, project)], "interval = \"24h\"");
+    let mut daemon = world.serve();
+    daemon.until("the first sync", || world.cells("SELECT count(*) FROM syncs WHERE outcome = 'applied'") == ["1"]);
+    let address = daemon.address.clone();
+    let mut follower = Follower::new(&address);
+    let mut evolution = Evolution::new(200);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for _ in 0..200 {
+        for _ in 0..1 + evolution.rng.usize(0..4) {
+            world.change(|project| evolution.step(project));
+        }
+        runtime.block_on(world.sync_here());
+        while follower.step() {}
+        same_as_views(&follower.nodes, &world);
+    }
+    let kinds = world.rows("SELECT kind, count(*) FROM changes GROUP BY kind ORDER BY kind");
+    let seen: Vec<&str> = kinds.iter().map(|row| row[0].as_str()).collect();
+    let all =
+        ["added", "changed", "column_added", "column_changed", "edge_added", "edge_removed", "removed", "restored"];
+    assert!(all.iter().all(|kind| seen.contains(kind)), "{kinds:?}");
+    assert!(
+        world.cells("SELECT count(*) FROM syncs WHERE outcome = 'applied'")[0].parse::<i64>().expect("a number") > 150
+    );
+    assert_same(&world.content(), &world.truth(), "at the end");
+    let (status, _) = daemon.end();
+    assert_eq!(status.code(), Some(0));
 }
 
 fn apply(nodes: &mut BTreeMap<String, Value>, change: &Value) {

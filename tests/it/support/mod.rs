@@ -5,9 +5,14 @@ pub(crate) mod daemon;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use lineaged::catalog::{Trigger, Writers};
+use lineaged::config::Config;
 use lineaged::demo::{Project, Server};
+use lineaged::discovery::Limits;
 use lineaged::inventory::Timestamp;
+use lineaged::sync::{self, Request, Stop, Watch};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -82,6 +87,25 @@ impl World {
 
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Project) -> R) -> R {
         self.server.change(ENVIRONMENT, change)
+    }
+
+    /// Syncs in this process, as the binary would: for tests of many syncs.
+    pub(crate) async fn sync_here(&self) {
+        let token = self.server.token().into();
+        let config = Config::for_one(ENVIRONMENT, "prod", self.server.url(), token, self.catalog()).expect("valid");
+        let config = Arc::new(config);
+        let (_pull, stop) = Stop::new();
+        let request = Request {
+            environment: config.environments[0].clone(),
+            config,
+            trigger: Trigger::Manual,
+            dry_run: false,
+            full: false,
+            writers: Writers::default(),
+            stop,
+            watch: Watch::nobody(),
+        };
+        sync::run(&request, &Limits::new(4, 1)).await.expect("synced");
     }
 
     pub(crate) fn reader(&self) -> Connection {
