@@ -30,7 +30,7 @@ pub use error::Error;
 pub use load::{Stored, environment_facts};
 pub use lock::{DaemonLock, PATIENCE, Writers};
 pub use migrations::SCHEMA_VERSION;
-pub use syncs::{Ending, HeldSync, Known, Mode, SyncId, Trigger, approved_removals, known};
+pub use syncs::{Ending, HeldSync, Known, Mode, SyncId, Trigger, approved_removals, held_syncs, known};
 
 /// "LNGD": marks the file as ours.
 const APPLICATION_ID: i64 = 0x4C4E_4744;

@@ -74,10 +74,14 @@ pub struct Ending {
 pub struct HeldSync {
     /// Its number.
     pub sync_id: SyncId,
+    /// Its environment's id.
+    pub environment_id: i64,
     /// Its environment's name.
     pub environment: String,
-    /// How many nodes would go.
-    pub removals: i64,
+    /// When it ended.
+    pub finished_at: String,
+    /// The nodes that would go, sorted.
+    pub removals: Vec<UniqueId>,
 }
 
 impl Catalog {
@@ -147,30 +151,12 @@ impl Catalog {
         })
     }
 
-    /// The held syncs that no later good sync has overtaken and nobody has approved, oldest first.
-    pub fn held_syncs(&self) -> Result<Vec<HeldSync>, Error> {
-        let sql = "SELECT s.sync_id, e.name, (SELECT count(*) FROM held_removal h WHERE h.sync_id = s.sync_id)
-                   FROM sync s JOIN environment e ON e.environment_id = s.environment_id
-                   WHERE s.outcome = 'held' AND s.approved_at IS NULL AND NOT EXISTS (
-                       SELECT 1 FROM sync good WHERE good.environment_id = s.environment_id
-                       AND good.sync_id > s.sync_id AND good.outcome IN ('applied', 'unchanged'))
-                   ORDER BY s.sync_id";
-        let read = || -> rusqlite::Result<Vec<HeldSync>> {
-            let mut statement = self.connection.prepare(sql)?;
-            let held = |row: &rusqlite::Row<'_>| {
-                Ok(HeldSync { sync_id: SyncId(row.get(0)?), environment: row.get(1)?, removals: row.get(2)? })
-            };
-            statement.query_map([], held)?.collect()
-        };
-        read().map_err(Error::sqlite("read"))
-    }
-
     /// Approves the list of one held sync: the next read may remove those ids.
     ///
     /// # Errors
     /// If there is no such sync, or it waits for no approval.
     pub fn approve(&mut self, sync: SyncId, now: Timestamp) -> Result<HeldSync, Error> {
-        let Some(held) = self.held_syncs()?.into_iter().find(|held| held.sync_id == sync) else {
+        let Some(held) = held_syncs(&self.connection)?.into_iter().find(|held| held.sync_id == sync) else {
             return Err(Error::NotHeld(self.why_not_held(sync)?));
         };
         let sql = "UPDATE sync SET approved_at = ?2 WHERE sync_id = ?1";
@@ -247,6 +233,30 @@ pub fn known(
         let ids = statement.query_map([sync], |row| Ok(UniqueId::from(row.get::<_, String>(0)?)))?;
         Ok(Some(Known::Held(SyncId(sync), ids.collect::<Result<_, _>>()?)))
     };
+    read().map_err(Error::sqlite("read"))
+}
+
+/// The held syncs that no later good sync has overtaken and nobody has approved, oldest first.
+pub fn held_syncs(connection: &Connection) -> Result<Vec<HeldSync>, Error> {
+    let sql = "SELECT s.sync_id, s.environment_id, e.name, s.finished_at,
+                   (SELECT json_group_array(unique_id) FROM (
+                       SELECT unique_id FROM held_removal h WHERE h.sync_id = s.sync_id ORDER BY unique_id))
+               FROM sync s JOIN environment e ON e.environment_id = s.environment_id
+               WHERE s.outcome = 'held' AND s.approved_at IS NULL AND NOT EXISTS (
+                   SELECT 1 FROM sync good WHERE good.environment_id = s.environment_id
+                   AND good.sync_id > s.sync_id AND good.outcome IN ('applied', 'unchanged'))
+               ORDER BY s.sync_id";
+    let held = |row: &rusqlite::Row<'_>| {
+        let removals = serde_json::from_str::<Vec<String>>(&row.get::<_, String>(4)?).unwrap_or_default();
+        Ok(HeldSync {
+            sync_id: SyncId(row.get(0)?),
+            environment_id: row.get(1)?,
+            environment: row.get(2)?,
+            finished_at: row.get(3)?,
+            removals: removals.into_iter().map(UniqueId::from).collect(),
+        })
+    };
+    let read = || connection.prepare(sql)?.query_map([], held)?.collect::<rusqlite::Result<_>>();
     read().map_err(Error::sqlite("read"))
 }
 

@@ -273,7 +273,7 @@ fn an_approval_is_of_one_list_and_ends_with_the_next_good_sync() {
     let held = Held { reasons: vec!["too many".into()], removals: vec!["model.a".into()] };
     catalog.hold_sync(sync, &Ending::default(), &held, Timestamp::now()).expect("held");
     assert_eq!(approved_removals(&catalog.connection, 1).expect("read"), BTreeSet::new());
-    assert_eq!(catalog.held_syncs().expect("read").len(), 1);
+    assert_eq!(held_syncs(&catalog.connection).expect("read").len(), 1);
     catalog.approve(sync, Timestamp::now()).expect("approved");
     assert_eq!(approved_removals(&catalog.connection, 1).expect("read"), BTreeSet::from(["model.a".into()]));
     let again = catalog.approve(sync, Timestamp::now()).expect_err("approved before");

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::{Choosing, Exit, Files, Printing, Reading, note};
+use crate::catalog::{self, SyncId};
 use crate::config::Need;
 use crate::inventory::ResourceType;
 use crate::output::sanitize;
@@ -42,13 +43,18 @@ impl Status {
             let (name, next) = (sanitize(&environment.name), environment.schedule.next_three());
             writeln!(out, "\n{name}: with `lineaged serve`, the next syncs are at {next}")?;
         }
-        let held = views::held(&connection)?;
-        for row in held.rows.iter().filter(|row| id.is_none_or(|id| row[1] == id)) {
-            let sync = row[0].as_i64().unwrap_or_default();
-            let ids = views::held_ids(&connection, sync)?;
-            writeln!(out, "\nsync {sync} is held since {}: it would remove {} nodes:", text(&row[2]), ids.len())?;
-            for id in ids {
-                writeln!(out, "  - {}", sanitize(&id))?;
+        for held in
+            catalog::held_syncs(&connection)?.into_iter().filter(|held| id.is_none_or(|id| held.environment_id == id))
+        {
+            let (SyncId(sync), removals) = (held.sync_id, held.removals);
+            writeln!(
+                out,
+                "\nsync {sync} is held since {}: it would remove {} nodes:",
+                held.finished_at,
+                removals.len()
+            )?;
+            for id in removals {
+                writeln!(out, "  - {}", sanitize(id.as_str()))?;
             }
             writeln!(out, "if they are really gone, run `lineaged approve {sync}` and then `lineaged sync`")?;
         }

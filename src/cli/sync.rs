@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::{Exit, Files, Misuse, note};
-use crate::catalog::{Catalog, SyncId, Trigger, Writers};
+use crate::catalog::{self, Catalog, SyncId, Trigger, Writers};
 use crate::config::{Config, EnvironmentConfig, Need};
 use crate::discovery::Limits;
 use crate::inventory::Timestamp;
@@ -165,14 +165,14 @@ impl Approve {
         let mut catalog = Catalog::open(&config.catalog.path, &Writers::default(), "approve", &waiting)?;
         let syncs = match self.sync {
             Some(sync) => vec![SyncId(sync)],
-            None => catalog.held_syncs()?.into_iter().map(|held| held.sync_id).collect(),
+            None => catalog::held_syncs(catalog.connection())?.into_iter().map(|held| held.sync_id).collect(),
         };
         if syncs.is_empty() {
             writeln!(out, "nothing is held")?;
         }
         for sync in syncs {
             let held = catalog.approve(sync, Timestamp::now())?;
-            let (SyncId(number), name, removals) = (held.sync_id, held.environment, held.removals);
+            let (SyncId(number), name, removals) = (held.sync_id, held.environment, held.removals.len());
             writeln!(out, "{name}: approved sync {number}: the next `lineaged sync` may remove its {removals} nodes")?;
         }
         Ok(Exit::Done)

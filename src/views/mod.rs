@@ -17,7 +17,7 @@ pub use lineage::{Lineage, LineageNode, Reach, freshness};
 pub use nodes::{Found, columns_of, find, list, neighbours, node};
 pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
 pub use select::Chosen;
-pub use status::{Environment, environments, failures, held, held_ids, last_seq, last_sync_at, only_demos, summary};
+pub use status::{Environment, environments, failures, last_seq, last_sync_at, only_demos, summary};
 
 /// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
 pub const VIEWS: [&str; 17] = [

@@ -42,24 +42,6 @@ impl Environment {
     }
 }
 
-/// The syncs that wait for approval, oldest first: sync_id, environment_id, finished_at and why.
-pub fn held(connection: &Connection) -> Result<Table, Error> {
-    let sql = "SELECT s.sync_id, s.environment_id, s.finished_at, s.error FROM syncs s
-               WHERE s.outcome = 'held'
-               AND (SELECT approved_at FROM sync WHERE sync_id = s.sync_id) IS NULL
-               AND NOT EXISTS (SELECT 1 FROM syncs good WHERE good.environment_id = s.environment_id
-                               AND good.sync_id > s.sync_id AND good.outcome IN ('applied', 'unchanged'))
-               ORDER BY s.sync_id";
-    table(connection, sql, &[])
-}
-
-/// The ids that a held sync would remove, sorted.
-pub fn held_ids(connection: &Connection, sync_id: i64) -> Result<Vec<String>, Error> {
-    let mut statement =
-        connection.prepare("SELECT unique_id FROM held_removal WHERE sync_id = ?1 ORDER BY unique_id")?;
-    Ok(statement.query_map([sync_id], |row| row.get(0))?.collect::<Result<_, _>>()?)
-}
-
 /// The last syncs that failed or were interrupted, of environments whose last sync that is: sync_id, environment_id, name, error.
 pub fn failures(connection: &Connection) -> Result<Table, Error> {
     let sql = "SELECT s.sync_id, e.environment_id, e.name, coalesce(s.error, 'it was interrupted') AS error
