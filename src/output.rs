@@ -83,6 +83,12 @@ pub fn markdown_code(text: &str) -> String {
 fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     let mut text = TextTable::new();
     text.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+    // A terminal tells its width; whoever captures a table may.
+    if !text.is_tty()
+        && let Some(width) = std::env::var("COLUMNS").ok().and_then(|width| width.parse().ok())
+    {
+        text.set_width(width);
+    }
     text.set_header(table.columns.iter().map(|name| name.to_uppercase()));
     for row in &table.rows {
         text.add_row(row.iter().map(|value| match value {

@@ -75,3 +75,74 @@ fn the_demo_leaves_a_catalog_alone_that_holds_more_than_a_demo() {
     assert!(ran.stderr.contains("more than a demo"), "{ran:?}");
     crate::support::assert_same(&world.content(), &world.truth(), "after the refused demo");
 }
+
+/// The commands of README that are shown with what they print: the first line of a block is `$ lineaged …`.
+fn shown(readme: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for block in readme.split("```console\n").skip(1) {
+        let block = block.split("\n```").next().expect("the end of a block");
+        let (command, printed) = block.split_once('\n').unwrap_or((block, ""));
+        let command = command.strip_prefix("$ lineaged ").expect("a command of ours");
+        found.push((command.to_owned(), printed.to_owned()));
+    }
+    found
+}
+
+/// What a shell would make of a command without variables: words, some in single quotes.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (number, part) in command.split('\'').enumerate() {
+        match number % 2 {
+            1 => words.push(part.to_owned()),
+            _ => words.extend(part.split_whitespace().map(str::to_owned)),
+        }
+    }
+    words
+}
+
+/// Times differ from run to run, and nothing else does: each digit of a time or an age becomes a 0.
+fn without_times(text: &str) -> String {
+    let is_time = |word: &str| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        word.len() >= 10 && digits >= 8 && word.bytes().all(|byte| byte.is_ascii_digit() || b"-T:.Z".contains(&byte))
+    };
+    let line = |line: &str| -> String {
+        let line = line.split_inclusive([' ', ',', '(', ')', ';']).map(|word| {
+            let bare = word.trim_end_matches([' ', ',', '(', ')', ';', '.']);
+            match is_time(bare) {
+                true => word.replace(|c: char| c.is_ascii_digit(), "0"),
+                false => word.to_owned(),
+            }
+        });
+        line.collect::<String>().trim_end().to_owned()
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
+/// `BLESS=1 cargo test readme_shows` writes what is printed into README.
+#[test]
+fn readme_shows_what_the_commands_print_on_the_demo() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = run(&mut binary(folder.path(), &["demo"]));
+    assert_eq!(demo.code, Some(0), "{demo:?}");
+    let mut readme = readme();
+    let shown = shown(&readme);
+    assert!(shown.len() >= 8, "only {} commands are shown", shown.len());
+    let is_blessed = std::env::var_os("BLESS").is_some();
+    for (command, printed) in shown {
+        let arguments = words(&command);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let ran = run(binary(folder.path(), &arguments).env("COLUMNS", "118"));
+        let (is, said) = (ran.stdout.trim_end(), without_times(&printed));
+        if is_blessed {
+            let (before, after) =
+                (format!("$ lineaged {command}\n{printed}\n```"), format!("$ lineaged {command}\n{is}\n```"));
+            readme = readme.replace(before.replace("\n\n```", "\n```").as_str(), &after);
+        } else {
+            assert_eq!(without_times(is), said, "{command}: {ran:?}");
+        }
+    }
+    if is_blessed {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), readme).expect("written");
+    }
+}
