@@ -408,6 +408,146 @@ LEFT JOIN node oldest ON oldest.node_key = (
     ORDER BY s.max_loaded_at, s.unique_id LIMIT 1)
 WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
 
+-- Whether a model, source or exposure is well, by the rules of the dbt platform's catalog. Severity: 1 unknown for what stands on it,
+-- 2 caution, 3 degraded, 4 unknown itself. An ephemeral model is never built, so only its tests, description and sources count. The
+-- verdict on a source is that of its last check, not the clock's: that is in `freshness`. What the last run skipped is not well,
+-- and its root is the nearest ancestor that failed. Grouping by the node's identity lets a condition on it reach the index, and each
+-- list of reasons be made once.
+CREATE VIEW health AS
+WITH limits AS (
+    SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'stale_after_days'), 30) AS days
+)
+SELECT
+    environment_id,
+    unique_id,
+    resource_type,
+    CASE found ->> '$.severity'
+        WHEN 0 THEN 'healthy' WHEN 2 THEN 'caution' WHEN 3 THEN 'degraded' ELSE 'unknown' END AS status,
+    found -> '$.reasons' AS reasons
+FROM (
+    SELECT n.environment_id, n.unique_id, n.resource_type, (
+        SELECT json_object(
+            'severity', coalesce(max(severity), 0),
+            'reasons', json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id)))
+        FROM (
+            SELECT 4 AS severity, 'never_built' AS code, 'no run has built it yet' AS sentence, NULL AS root_id
+            WHERE n.resource_type = 'model' AND n.materialization IS NOT 'ephemeral'
+            AND n.last_run_status IS NULL AND n.executed_at IS NULL
+            UNION ALL
+            SELECT 3, 'build_failed', 'the last build failed'
+                || coalesce(': ' || substr(trim(replace(n.last_run_error, char(10), ' ')), 1, 200), ''), NULL
+            WHERE n.resource_type = 'model' AND n.last_run_status IN ('error', 'fail')
+            UNION ALL
+            SELECT 2, 'not_built_recently',
+                'it was last built ' || CAST(julianday('now') - julianday(n.executed_at) AS INTEGER) || ' days ago; '
+                || days || ' are allowed', NULL
+            FROM limits
+            WHERE n.resource_type = 'model' AND julianday('now') - julianday(n.executed_at) > days
+            UNION ALL
+            SELECT 2, CASE WHEN failed.unique_id IS NULL THEN 'upstream_model_skipped' ELSE 'upstream_model_failed' END,
+                'the last run skipped it' || coalesce(', since `' || failed.name || '` failed', ''), failed.unique_id
+            FROM (SELECT 1) LEFT JOIN node failed ON failed.node_key = (
+                SELECT a.node_key FROM reach r JOIN node a ON a.node_key = r.ancestor_key
+                WHERE r.descendant_key = n.node_key AND a.resource_type IN ('model', 'seed', 'snapshot')
+                AND a.last_run_status IN ('error', 'fail') ORDER BY r.depth, a.unique_id LIMIT 1)
+            WHERE n.resource_type = 'model' AND n.last_run_status = 'skipped'
+            UNION ALL
+            SELECT CASE t.last_run_status WHEN 'warn' THEN 2 ELSE 3 END,
+                CASE t.last_run_status WHEN 'warn' THEN 'test_warned' ELSE 'test_failed' END,
+                'the test `' || t.name || '` '
+                || CASE t.last_run_status WHEN 'warn' THEN 'warned' WHEN 'fail' THEN 'failed' ELSE 'could not run' END
+                || coalesce(' with ' || t.last_run_failures || CASE t.last_run_failures WHEN 1 THEN ' row' ELSE ' rows' END, ''),
+                t.unique_id
+            FROM node t
+            WHERE n.resource_type = 'model' AND t.environment_id = n.environment_id
+            AND t.resource_type IN ('test', 'unit_test') AND t.removed_at IS NULL
+            AND json_extract(t.properties, '$.attached_node') = +n.unique_id
+            AND t.last_run_status IN ('warn', 'fail', 'error')
+            UNION ALL
+            SELECT 2, 'no_tests', 'it has no tests', NULL
+            WHERE n.resource_type = 'model' AND NOT EXISTS (
+                SELECT 1 FROM node t WHERE t.environment_id = n.environment_id
+                AND t.resource_type IN ('test', 'unit_test') AND t.removed_at IS NULL
+                AND json_extract(t.properties, '$.attached_node') = +n.unique_id)
+            UNION ALL
+            SELECT 2, 'no_description', 'it has no description', NULL
+            WHERE n.resource_type IN ('model', 'source') AND n.description IS NULL
+            UNION ALL
+            SELECT CASE WHEN code = 'source_error' THEN 3 WHEN n.resource_type = 'source' OR code = 'source_warn' THEN 2 ELSE 3 END,
+                code, CASE WHEN n.resource_type = 'source' THEN '' ELSE 'source `' || name || '`: ' END || sentence,
+                CASE WHEN n.resource_type = 'source' THEN NULL ELSE unique_id END
+            FROM (
+                SELECT s.unique_id, a.name,
+                    CASE
+                        WHEN s.status = 'no_criteria' THEN 'source_no_criteria'
+                        WHEN s.checked_status = 'error' THEN 'source_error'
+                        WHEN s.checked_at IS NULL OR julianday('now') - julianday(s.checked_at) > days THEN 'source_not_checked'
+                        WHEN s.checked_status = 'warn' THEN 'source_warn'
+                        WHEN s.checked_status IS NOT 'pass' THEN 'source_not_checked'
+                    END AS code,
+                    CASE
+                        WHEN s.status = 'no_criteria' THEN 'no freshness check is configured'
+                        WHEN s.checked_status = 'error' THEN 'its freshness check of ' || substr(s.checked_at, 1, 10) || ' says error'
+                        WHEN s.checked_at IS NULL THEN 'its freshness was never checked'
+                        WHEN julianday('now') - julianday(s.checked_at) > days THEN
+                            'its freshness was last checked ' || CAST(julianday('now') - julianday(s.checked_at) AS INTEGER)
+                            || ' days ago; ' || days || ' are allowed'
+                        WHEN s.checked_status = 'warn' THEN 'its freshness check of ' || substr(s.checked_at, 1, 10) || ' says warn'
+                        ELSE 'its last freshness check gave no verdict'
+                    END AS sentence
+                FROM (
+                    SELECT n.node_key AS node_key WHERE n.resource_type = 'source'
+                    UNION ALL
+                    SELECT r.ancestor_key FROM reach r WHERE r.descendant_key = n.node_key AND n.resource_type <> 'source'
+                ) around
+                CROSS JOIN node a ON a.node_key = around.node_key AND a.resource_type = 'source'
+                CROSS JOIN source_now s ON s.node_key = a.node_key
+                CROSS JOIN limits
+            )
+            WHERE code IN ('source_error', 'source_warn') OR n.resource_type = 'source' AND code IS NOT NULL
+                OR n.resource_type = 'model' AND code = 'source_not_checked'
+            UNION ALL
+            SELECT CASE WHEN a.last_run_status IN ('error', 'fail') THEN 3 WHEN a.last_run_status = 'skipped' THEN 2 ELSE 1 END,
+                CASE
+                    WHEN a.last_run_status IN ('error', 'fail') THEN 'upstream_model_failed'
+                    WHEN a.last_run_status = 'skipped' THEN 'upstream_model_skipped'
+                    ELSE 'never_built'
+                END,
+                '`' || a.name || '`: ' || CASE
+                    WHEN a.last_run_status IN ('error', 'fail') THEN 'the last build failed'
+                    WHEN a.last_run_status = 'skipped' THEN 'the last run skipped it'
+                    ELSE 'no run has built it yet'
+                END,
+                CASE WHEN a.last_run_status = 'skipped' THEN coalesce((
+                    SELECT f.unique_id FROM reach up JOIN node f ON f.node_key = up.ancestor_key
+                    WHERE up.descendant_key = a.node_key AND f.resource_type IN ('model', 'seed', 'snapshot')
+                    AND f.last_run_status IN ('error', 'fail') ORDER BY up.depth, f.unique_id LIMIT 1), a.unique_id)
+                ELSE a.unique_id END
+            FROM reach r CROSS JOIN node a ON a.node_key = r.ancestor_key
+            WHERE n.resource_type = 'exposure' AND r.descendant_key = n.node_key
+            AND a.resource_type IN ('model', 'seed', 'snapshot') AND (
+                a.last_run_status IN ('error', 'fail', 'skipped')
+                OR a.resource_type = 'model' AND a.materialization IS NOT 'ephemeral'
+                AND a.last_run_status IS NULL AND a.executed_at IS NULL)
+            UNION ALL
+            SELECT CASE t.last_run_status WHEN 'warn' THEN 2 ELSE 3 END,
+                CASE t.last_run_status WHEN 'warn' THEN 'upstream_test_warned' ELSE 'upstream_test_failed' END,
+                '`' || a.name || '`: the test `' || t.name || '` '
+                || CASE t.last_run_status WHEN 'warn' THEN 'warned' WHEN 'fail' THEN 'failed' ELSE 'could not run' END,
+                t.unique_id
+            FROM reach r
+            CROSS JOIN node a ON a.node_key = r.ancestor_key
+            CROSS JOIN node t ON t.environment_id = a.environment_id AND t.resource_type IN ('test', 'unit_test')
+                AND json_extract(t.properties, '$.attached_node') = +a.unique_id
+            WHERE n.resource_type = 'exposure' AND r.descendant_key = n.node_key
+            AND t.removed_at IS NULL AND t.last_run_status IN ('warn', 'fail', 'error')
+            ORDER BY 1 DESC, 2, 4
+        )) AS found
+    FROM node n
+    WHERE n.removed_at IS NULL AND n.resource_type IN ('model', 'source', 'exposure')
+    GROUP BY n.environment_id, n.unique_id
+);
+
 -- The `+` takes the column's type away from it: else the index `test_by_tested`, whose expression has none, could not be used.
 CREATE VIEW coverage AS
 SELECT

@@ -4,6 +4,7 @@ mod changes;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod health;
 mod lineage;
 mod progress;
 mod read;
@@ -201,6 +202,8 @@ enum Command {
     Lineage(lineage::Lineage),
     /// Show how fresh sources are now, and what is built on them
     Freshness(read::Freshness),
+    /// Show which models, sources and exposures are not well, and why
+    Health(health::Health),
     /// Make a verified copy of the catalog, also while it is being written
     Backup(serve::Backup),
     /// Write completions for a shell
@@ -275,6 +278,7 @@ impl Cli {
             Command::Serve => runtime()?.block_on(serve::run(&files)),
             Command::Lineage(lineage) => lineage.run(&files, &mut out),
             Command::Freshness(freshness) => freshness.run(&files, &mut out),
+            Command::Health(health) => health.run(&files, &mut out),
             Command::Backup(backup) => backup.run(&files, &mut out),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "lineaged", &mut out);

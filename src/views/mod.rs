@@ -2,6 +2,7 @@
 //! later. Nothing here prints, and nothing writes.
 
 mod changes;
+mod health;
 mod lineage;
 mod nodes;
 mod page;
@@ -13,6 +14,7 @@ use rusqlite::{Connection, ToSql};
 use serde_json::Value;
 
 pub use changes::{ChangesFilter, Consumers, changes, consumers, raw_code};
+pub use health::{HEALTH, health, health_of};
 pub use lineage::{Lineage, LineageNode, Reach, freshness};
 pub use nodes::{Found, columns_of, find, list, neighbours, node};
 pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
@@ -20,7 +22,7 @@ pub use select::Chosen;
 pub use status::{Environment, environments, failures, last_seq, last_sync_at, only_demos, summary};
 
 /// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
-pub const VIEWS: [&str; 17] = [
+pub const VIEWS: [&str; 18] = [
     "environments",
     "nodes",
     "code",
@@ -29,6 +31,7 @@ pub const VIEWS: [&str; 17] = [
     "columns",
     "tests",
     "freshness",
+    "health",
     "coverage",
     "coverage_history",
     "changes",
@@ -127,6 +130,7 @@ mod tests {
              warn_after_seconds, error_after_seconds, worst_upstream_id, oldest_upstream_id, oldest_upstream_loaded_at, \
              last_built_at, needs_run",
         ),
+        ("health", "environment_id, unique_id, resource_type, status, reasons"),
         (
             "coverage",
             "environment_id, unique_id, resource_type, package_name, is_own_package, owner_name, group_name, layer, \

@@ -9,6 +9,7 @@ mod docs;
 mod documents;
 mod faults;
 mod guard;
+mod health;
 mod http;
 mod kill;
 mod reads;
