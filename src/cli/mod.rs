@@ -148,7 +148,11 @@ impl Choosing {
         connection: &rusqlite::Connection,
         environment_id: Option<i64>,
     ) -> Result<Option<Chosen>, views::Error> {
-        Chosen::load(connection, environment_id, &self.select, &self.exclude)
+        let chosen = Chosen::load(connection, environment_id, &self.select, &self.exclude)?;
+        for part in chosen.iter().flat_map(|chosen| &chosen.unmatched) {
+            note(&format!("warning: `{}` matches no node", output::sanitize(part)));
+        }
+        Ok(chosen)
     }
 
     /// Leaves those rows of `table` that are of chosen nodes.

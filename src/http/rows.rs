@@ -17,8 +17,9 @@ use super::App;
 use super::problem::Problem;
 use super::query::{self, Query};
 use super::reading::{Json, Kept, answer};
+use crate::inventory::Timestamp;
 use crate::output::{self, Format};
-use crate::views::{Question, Shape, Snapshot};
+use crate::views::{self, Question, Shape, Snapshot};
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 5000;
@@ -45,6 +46,10 @@ fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Quer
     if let Some(name) = query.get("environment") {
         question.environment_id = Some(snapshot.environment_id(name)?);
     }
+    let (select, exclude) = (selector(query, "select")?, selector(query, "exclude")?);
+    question.chosen = snapshot
+        .chosen(question.environment_id, &select, &exclude)
+        .map_err(|error| if let views::Error::Question(text) = error { Problem::Bad(text) } else { error.into() })?;
     if shape.view == "changes" && reaches_too_far_back(&question, snapshot.oldest_seq) {
         return Err(Problem::Gone(snapshot.oldest_seq));
     }
@@ -53,6 +58,16 @@ fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Quer
     output::write(&page.table, Format::Json, &mut body).map_err(|_| Problem::Internal)?;
     let next = page.next.map(|key| format!("{}?{}", path(shape), query.with_after(&written(shape, &key))));
     Ok(Json { body, next })
+}
+
+/// A selector. Whoever writes `+orders` into an address has asked for ` orders`, which is something else.
+fn selector(query: &Query, name: &str) -> Result<Vec<String>, Problem> {
+    match query.get(name) {
+        Some(text) if text.starts_with(' ') || text.ends_with(' ') => {
+            Err(Problem::Bad(format!("in an address `+` means a blank: write `%2B` for it in `{name}`")))
+        }
+        text => Ok(text.map(str::to_owned).into_iter().collect()),
+    }
 }
 
 /// True if changes are missing between what the follower has seen and the first that is kept.
@@ -75,6 +90,11 @@ fn question(shape: &Shape, query: &Query) -> Result<Question, Problem> {
         };
         question.equal.extend(value.map(|value| (*name, value)));
     }
+    let time = |name: &str, end_of_day: bool| {
+        let time = query.get(name).map(|text| Timestamp::of_people(text, Timestamp::now(), end_of_day));
+        time.transpose().map_err(Problem::Bad)
+    };
+    (question.since, question.until) = (time("since", false)?, time("until", true)?);
     question.after = match query.get("after") {
         None => None,
         Some(_) if shape.view == "changes" => query.number("after", 0)?.map(|seq| vec![seq.into()]),
@@ -100,7 +120,9 @@ fn path(shape: &Shape) -> String {
 fn parameters(shape: &Shape) -> Vec<&'static str> {
     let paged: &[&str] = if shape.key.is_empty() { &[] } else { &["limit", "after"] };
     let environment: &[&str] = if shape.has_environment() { &["environment"] } else { &[] };
-    [paged, environment, &["as_of"], shape.filters].concat()
+    let selected: &[&str] = if shape.has_nodes() { &["select", "exclude"] } else { &[] };
+    let spanned: &[&str] = if shape.view == "changes" { &["since", "until"] } else { &[] };
+    [paged, environment, &["as_of"], selected, spanned, shape.filters].concat()
 }
 
 /// What OpenAPI says about the route.
@@ -114,6 +136,12 @@ fn describe(shape: &Shape) -> Operation {
             "limit" => (Type::Integer, "at most so many rows (500 if left out, 5000 at most)".to_owned()),
             "after" if shape.view == "changes" => (Type::Integer, "only changes after this `seq`".to_owned()),
             "after" => (Type::String, "the rows after a page: from its `Link` header".to_owned()),
+            "select" => {
+                (Type::String, "only these nodes, in dbt's selection grammar: `+orders tag:nightly`".to_owned())
+            }
+            "exclude" => (Type::String, "not these nodes, in dbt's selection grammar".to_owned()),
+            "since" => (Type::String, "only from then on: a date or time, or how long ago (7d)".to_owned()),
+            "until" => (Type::String, "only until then; a date counts to its end".to_owned()),
             "as_of" => (Type::String, "the catalog as it was then: a date or time, or how long ago (7d)".to_owned()),
             "environment" => (Type::String, "only of the environment of this name".to_owned()),
             name if Shape::is_number(name) => (Type::Integer, format!("only where `{name}` is this number")),

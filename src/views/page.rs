@@ -6,7 +6,8 @@ use rusqlite::types::Value as Bound;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use serde_json::Value;
 
-use super::{Environment, Error, Found, Table, cell, table};
+use super::{Chosen, Environment, Error, Found, Table, cell, table};
+use crate::inventory::Timestamp;
 
 /// A page ends early where its text passes this many bytes, so that what one answer holds in memory is bounded.
 const PAGE_BYTES: usize = 4 << 20;
@@ -82,6 +83,11 @@ impl Shape {
         !self.key.is_empty()
     }
 
+    /// True if the rows are of one node each, so that they can be selected by dbt's grammar.
+    pub fn has_nodes(&self) -> bool {
+        self.view != "removed_nodes" && self.filters.contains(&"unique_id")
+    }
+
     /// True if what the view says depends on the time of day.
     pub fn moves_with_the_clock(&self) -> bool {
         matches!(self.view, "freshness" | "health")
@@ -115,6 +121,12 @@ impl Shape {
 pub struct Question {
     /// Only of this environment.
     pub environment_id: Option<i64>,
+    /// Only of these nodes.
+    pub chosen: Option<Chosen>,
+    /// Of changes: only those that were committed at this time or later.
+    pub since: Option<Timestamp>,
+    /// Of changes: only those that were committed at this time or earlier.
+    pub until: Option<Timestamp>,
     /// Columns (of the shape's `filters`) and what they must be equal to: numbers or texts.
     pub equal: Vec<(&'static str, Value)>,
     /// The key of the row after which to begin: as many values as the shape's key has columns.
@@ -181,6 +193,16 @@ impl Snapshot {
     /// The id of the environment that is called `name`.
     pub fn environment_id(&self, name: &str) -> Result<i64, Error> {
         Environment::named(&self.connection, name).map(|environment| environment.id)
+    }
+
+    /// The nodes that selectors mean.
+    pub fn chosen(
+        &self,
+        environment_id: Option<i64>,
+        select: &[String],
+        exclude: &[String],
+    ) -> Result<Option<Chosen>, Error> {
+        Chosen::load(&self.connection, environment_id, select, exclude)
     }
 
     /// True once one sync was complete.
@@ -295,11 +317,21 @@ impl Error {
 
 /// The query for a page, and one row more. Names come from the shape only; whatever was asked is bound.
 fn sql(shape: &Shape, question: &Question) -> (String, Vec<Bound>) {
-    let Question { environment_id, equal, after, limit } = question;
+    let Question { environment_id, chosen, since, until, equal, after, limit } = question;
     let (mut conditions, mut values) = (vec!["TRUE".to_owned()], Vec::new());
     if let Some(id) = environment_id {
         conditions.push("environment_id = ?".to_owned());
         values.push(Bound::Integer(*id));
+    }
+    if let Some(chosen) = chosen {
+        conditions.push("environment_id || ' ' || unique_id IN (SELECT value FROM json_each(?))".to_owned());
+        values.push(Bound::Text(chosen.to_json()));
+    }
+    for (time, condition) in [(since, "changed_at >= ?"), (until, "changed_at <= ?")] {
+        if let Some(time) = time {
+            conditions.push(condition.to_owned());
+            values.push(Bound::Text(time.to_string()));
+        }
     }
     for (column, value) in equal {
         conditions.push(format!("{column} = ?"));

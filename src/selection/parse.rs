@@ -1,0 +1,224 @@
+//! A selector's text as criteria.
+
+use super::SelectorError;
+use super::methods::{METHODS, Method};
+
+/// A union of intersections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector(pub(super) Vec<Intersection>);
+
+impl Selector {
+    /// True if a criterion looks into configurations.
+    pub fn needs_config(&self) -> bool {
+        self.0.iter().flat_map(|part| &part.criteria).any(|criterion| matches!(criterion.method, Method::Config(_)))
+    }
+}
+
+/// Criteria that must all be met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Intersection {
+    /// As it was written.
+    pub(super) text: String,
+    pub(super) criteria: Vec<Criterion>,
+}
+
+/// A method, its value, and what stands around whatever that finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Criterion {
+    pub(super) method: Method,
+    pub(super) value: String,
+    /// How far upstream.
+    pub(super) parents: Reach,
+    /// How far downstream.
+    pub(super) children: Reach,
+    /// All descendants, with all of their ancestors.
+    pub(super) childrens_parents: bool,
+}
+
+/// How far an operator reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    None,
+    Steps(usize),
+    All,
+}
+
+/// Reads selectors, each a union of what blanks part.
+///
+/// # Errors
+/// If one can't be understood; the error points at the place.
+pub fn parse(selectors: &[String]) -> Result<Selector, SelectorError> {
+    let mut union = Vec::new();
+    for selector in selectors {
+        let mut at = 0;
+        for text in selector.split(' ') {
+            if !text.is_empty() {
+                union.push(intersection(selector, text, at)?);
+            }
+            at += text.chars().count() + 1;
+        }
+    }
+    Ok(Selector(union))
+}
+
+fn intersection(selector: &str, text: &str, mut at: usize) -> Result<Intersection, SelectorError> {
+    let mut criteria = Vec::new();
+    for part in text.split(',') {
+        let place = Place { selector, at };
+        criteria.push(criterion(&place, part)?);
+        at += part.chars().count() + 1;
+    }
+    Ok(Intersection { text: text.to_owned(), criteria })
+}
+
+/// Where in a selector something stands.
+struct Place<'a> {
+    selector: &'a str,
+    at: usize,
+}
+
+impl Place<'_> {
+    /// An error so many characters further on.
+    fn error(&self, on: usize, text: String) -> SelectorError {
+        SelectorError { selector: self.selector.to_owned(), at: self.at + on, text }
+    }
+}
+
+fn criterion(place: &Place<'_>, text: &str) -> Result<Criterion, SelectorError> {
+    let offset = |rest: &str| text.chars().count() - rest.chars().count();
+    let (childrens_parents, rest) = text.strip_prefix('@').map_or((false, text), |rest| (true, rest));
+    let (parents, rest) = leading(rest);
+    let parents = reach(place, offset(rest).saturating_sub(1), parents)?;
+    let (method, value) = named_method(rest);
+    let value_at = offset(value);
+    let (value, children) = trailing(value);
+    let children_at = value_at + value.chars().count();
+    let children = reach(place, children_at, children)?;
+    if childrens_parents && children != Reach::None {
+        return Err(place.error(children_at, "`@` in front and `+` behind can't be combined: leave one out".to_owned()));
+    }
+    if value.is_empty() {
+        return Err(place.error(value_at, "there is nothing to select by".to_owned()));
+    }
+    let method = match method {
+        None => Method::of_value(value),
+        Some(name) => Method::named(name).map_err(|text| place.error(offset(rest), text))?,
+    };
+    method.check(value).map_err(|text| place.error(value_at, text))?;
+    Ok(Criterion { method, value: value.to_owned(), parents, children, childrens_parents })
+}
+
+/// What stands before the first `+`, if it is a number or nothing; and the rest.
+fn leading(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('+') {
+        Some((digits, rest)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => (Some(digits), rest),
+        _ => (None, text),
+    }
+}
+
+/// What stands behind the last `+`, if it is a number or nothing; and what stands before.
+fn trailing(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once('+') {
+        Some((value, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => (value, Some(digits)),
+        _ => (text, None),
+    }
+}
+
+fn named_method(text: &str) -> (Option<&str>, &str) {
+    match text.split_once(':') {
+        Some((name, value))
+            if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.') =>
+        {
+            (Some(name), value)
+        }
+        _ => (None, text),
+    }
+}
+
+fn reach(place: &Place<'_>, on: usize, digits: Option<&str>) -> Result<Reach, SelectorError> {
+    match digits {
+        None => Ok(Reach::None),
+        Some("") => Ok(Reach::All),
+        Some(digits) => match digits.parse() {
+            Ok(steps) => Ok(Reach::Steps(steps)),
+            Err(_) => Err(place.error(on, format!("`{digits}` is too many steps"))),
+        },
+    }
+}
+
+impl Method {
+    fn named(name: &str) -> Result<Self, String> {
+        let (name, arguments) = name.split_once('.').unwrap_or((name, ""));
+        match name {
+            "config" => {
+                Ok(Self::Config(arguments.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect()))
+            }
+            "state" | "result" | "source_status" => Err(format!(
+                "`{name}:` compares with an earlier run, which is not supported yet: see `lineaged changes`"
+            )),
+            "selector" => {
+                Err("`selector:` names a selector of the project's files, which the platform does not serve".to_owned())
+            }
+            name => match METHODS.iter().find(|(known, _)| *known == name) {
+                Some((_, method)) => Ok(method.clone()),
+                None => {
+                    let names: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
+                    Err(format!("there is no method `{name}`, but {}, config", names.join(", ")))
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Criterion {
+        let mut selector = parse(&[text.to_owned()]).expect(text);
+        assert_eq!(selector.0.len(), 1, "{text}");
+        selector.0.remove(0).criteria.remove(0)
+    }
+
+    #[test]
+    fn operators_methods_and_values_are_told_apart() {
+        let whole = one("2+tag:a+b+13");
+        assert_eq!((whole.method, whole.value.as_str()), (Method::Tag, "a+b"));
+        assert_eq!((whole.parents, whole.children), (Reach::Steps(2), Reach::Steps(13)));
+        let at = one("@source:raw.orders");
+        assert!(at.childrens_parents && at.method == Method::Source && at.value == "raw.orders");
+        assert_eq!(one("+orders").parents, Reach::All);
+        assert_eq!(one("orders+").children, Reach::All);
+        assert_eq!(one("models/marts").method, Method::Path);
+        assert_eq!(one("orders.SQL").method, Method::File);
+        assert_eq!(one("orders").method, Method::Fqn);
+        assert_eq!(one("config.meta.owner:ops").method, Method::Config(vec!["meta".to_owned(), "owner".to_owned()]));
+        let union = parse(&["a b,c".to_owned(), " d ".to_owned()]).expect("fine");
+        assert_eq!(union.0.iter().map(|part| part.criteria.len()).collect::<Vec<_>>(), [1, 2, 1]);
+    }
+
+    #[test]
+    fn an_error_points_at_its_place() {
+        for (text, at, part) in [
+            ("ok tag:nightly,stat:x", 15, "no method `stat`"),
+            ("state:modified", 0, "not supported yet"),
+            ("a,+result:error", 3, "not supported yet"),
+            ("source_status:fresher+", 0, "not supported yet"),
+            ("selector:nightly", 0, "does not serve"),
+            ("@orders+", 7, "can't be combined"),
+            ("a,,b", 2, "nothing to select by"),
+            ("+", 1, "nothing to select by"),
+            ("resource_type:modell", 14, "`modell`"),
+            ("test_type:x", 10, "`x`"),
+            ("version:newest", 8, "`newest`"),
+            ("x source:a.b.c.d", 9, "at most"),
+            ("x+99999999999999999999999", 1, "too many steps"),
+        ] {
+            let error = parse(&[text.to_owned()]).expect_err(text);
+            assert!(error.text.contains(part), "{text}: {error}");
+            assert_eq!(error.at, at, "{text}: {error}");
+        }
+        let error = parse(&["a,stat:ü".to_owned()]).expect_err("no method");
+        assert!(error.to_string().ends_with("\n  a,stat:ü\n    ^"), "{error}");
+    }
+}
