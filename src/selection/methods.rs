@@ -161,7 +161,7 @@ fn is_named(fqn: &[String], value: &str, is_versioned: bool) -> bool {
         return false;
     }
     let is_wild = |part: &&str| part.contains(['*', '?', '[', ']']);
-    let literal = wanted.iter().position(|part| is_wild(part)).unwrap_or(wanted.len());
+    let literal = wanted.iter().position(is_wild).unwrap_or(wanted.len());
     if flat[..literal] != wanted[..literal] {
         return false;
     }
@@ -194,21 +194,17 @@ fn by_name(node: &Candidate, value: &str) -> bool {
 
 /// By the node's file, the file of its properties, or a folder that the former is in.
 fn by_path(node: &Candidate, value: &str) -> bool {
-    let file = &node.file_path;
+    let file = node.file_path.trim_end_matches('/');
     if file.is_empty() {
         return false;
     }
     let folders = file.match_indices('/').map(|(end, _)| &file[..end]);
-    [file.as_str(), ""]
-        .into_iter()
-        .chain(folders)
-        .chain(node.patch_path.as_deref())
-        .any(|path| matches_path(path, value))
+    [file, ""].into_iter().chain(folders).chain(node.patch_path.as_deref()).any(|path| matches_path(path, value))
 }
 
 /// By the name of its file, with or without the ending.
 fn by_file(node: &Candidate, value: &str) -> bool {
-    let name = node.file_path.rsplit('/').next().unwrap_or_default();
+    let name = node.file_path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
     !name.is_empty() && (matches(name, value) || matches(stem, value))
 }

@@ -260,6 +260,16 @@ fn filters_are_those_that_are_named_and_unknown_ones_are_refused() {
         ("changes?sync_id=1", "changes WHERE sync_id = 1"),
         ("syncs?trigger=manual&outcome=applied", "syncs WHERE outcome = 'applied'"),
         ("nodes?name=x%27%20OR%201=1", "nodes WHERE 0"),
+        (
+            "nodes?select=stg_orders%20stg_customers&exclude=resource_type:test",
+            "nodes WHERE name IN ('stg_orders', 'stg_customers')",
+        ),
+        ("columns?select=stg_orders", "columns WHERE unique_id = 'model.mini_shop.stg_orders'"),
+        (
+            "changes?since=1d&select=stg_orders&exclude=test_type:data",
+            "changes WHERE unique_id = 'model.mini_shop.stg_orders'",
+        ),
+        ("changes?until=1d", "changes WHERE 0"),
     ] {
         let found = site.get(&format!("/api/v1/{path}")).rows().len().to_string();
         assert_eq!(found, world.cells(&format!("SELECT count(*) FROM {sql}"))[0], "{path}");
@@ -267,6 +277,9 @@ fn filters_are_those_that_are_named_and_unknown_ones_are_refused() {
     for (path, code, text) in [
         ("nodes?colour=red", 400, "`resource_type`"),
         ("nodes?colour=red&limit=1", 400, "`limit`, `after`, `environment`"),
+        ("nodes?select=stat:x", 400, "there is no method `stat`"),
+        ("nodes?select=+orders", 400, "write `%2B`"),
+        ("changes?since=soon", 400, "is no time"),
         ("nodes?limit=0", 400, "at least 1"),
         ("nodes?limit=5001", 400, "5000"),
         ("nodes?after=7", 400, "`Link`"),

@@ -14,6 +14,7 @@ mod http;
 mod kill;
 mod reads;
 mod secrets;
+mod selection;
 mod serve;
 mod soak;
 mod support;

@@ -31,6 +31,7 @@ from pathlib import Path
 
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest, WritableManifest
+from dbt.contracts.graph.nodes import GenericTestNode
 from dbt.version import __version__
 
 HERE = Path(__file__).resolve().parent
@@ -187,7 +188,12 @@ def lay_out(folder, manifest, name):
 
 def record(path, count, seed):
     manifest = Manifest.from_writable_manifest(WritableManifest.read_and_check_versions(str(path)))
-    name = json.loads(path.read_text())["metadata"]["project_name"]
+    raw = json.loads(path.read_text())
+    name = raw["metadata"]["project_name"]
+    # Read from JSON, each test is a singular one to dbt; read from a project, those with metadata are generic.
+    for unique_id, node in raw["nodes"].items():
+        if node["resource_type"] == "test" and node.get("test_metadata"):
+            manifest.nodes[unique_id] = GenericTestNode.from_dict(node)
     table = []
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
