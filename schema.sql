@@ -212,6 +212,12 @@ CREATE TABLE horizon (
     pruned_at TEXT NOT NULL
 ) STRICT;
 
+-- The words of all nodes that are there, for `lineaged search`. It keeps no text: that is read from the view `search_text`.
+CREATE VIRTUAL TABLE search USING fts5 (
+    name, columns, description, column_descriptions, tags, meta, owner, path,
+    content = 'search_text', content_rowid = 'node_key', tokenize = 'unicode61'
+);
+
 -- Views: the contract. They need no extension and no function that SQLite 3.40 lacks.
 
 CREATE VIEW environments AS
@@ -684,3 +690,27 @@ SELECT
     feed.last_seq,
     coalesce((SELECT min(seq) FROM change), feed.last_seq + 1) AS oldest_seq
 FROM identity i, feed;
+
+-- What `search` indexes: private. Each thing has a line of its own; lists and maps stay JSON, since FTS5 allows no json_each here.
+CREATE VIEW search_text AS
+SELECT
+    n.node_key,
+    coalesce(n.name || line.feed, '') || coalesce(nullif(n.identifier, n.name), '') AS name,
+    (SELECT group_concat(c.name, line.feed) FROM node_column c WHERE c.node_key = n.node_key) AS columns,
+    n.description,
+    (SELECT group_concat(c.name || ': ' || replace(
+            coalesce(c.description || coalesce(' ' || nullif(c.comment, c.description), ''), c.comment), line.feed, ' '),
+        line.feed)
+     FROM node_column c WHERE c.node_key = n.node_key) AS column_descriptions,
+    coalesce(n.tags, '') || coalesce((
+        SELECT line.feed || group_concat(c.tags, line.feed) FROM node_column c
+        WHERE c.node_key = n.node_key AND c.tags <> '[]'), '') AS tags,
+    replace(coalesce(n.meta, '') || coalesce((
+        SELECT line.feed || group_concat(c.name || ': ' || c.meta, line.feed) FROM node_column c
+        WHERE c.node_key = n.node_key AND c.meta <> '{}'), ''), '\n', ' ') AS meta,
+    coalesce(n.owner_name || line.feed, '') || coalesce(n.owner_email || line.feed, '')
+        || coalesce(n.group_name, '') AS owner,
+    n.unique_id || coalesce(line.feed || n.file_path, '') || coalesce(line.feed || n.relation_name, '') AS path
+FROM node n, (SELECT '
+' AS feed) line
+WHERE n.removed_at IS NULL;

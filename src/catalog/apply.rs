@@ -8,6 +8,7 @@ use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
 use super::coverage::note_coverage;
 use super::lineage::write_lineage;
 use super::load::Stored;
+use super::search::{forget_words, index_words};
 use super::syncs::{Ending, SyncId, finish, note_environment};
 use super::{Catalog, Error};
 use crate::diff::{Change, ChangeKind, Diff};
@@ -46,6 +47,7 @@ impl Catalog {
                 now: now.to_string(),
                 keys: keys(transaction, *environment_id)?,
             };
+            forget_words(transaction, diff, &writer.keys)?;
             writer.write_nodes(diff)?;
             for change in &diff.changes {
                 writer.write_parts(change)?;
@@ -54,6 +56,7 @@ impl Catalog {
             for node in &diff.refreshed {
                 writer.write_run_facts(node)?;
             }
+            index_words(transaction, diff, &writer.keys)?;
             if moved {
                 write_lineage(transaction, *environment_id, fetched, &writer.keys)?;
             }

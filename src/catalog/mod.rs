@@ -10,6 +10,7 @@ mod load;
 mod lock;
 mod migrations;
 mod prune;
+mod search;
 mod syncs;
 #[cfg(test)]
 mod tests;
@@ -239,7 +240,8 @@ fn keep_copy(connection: &Connection, path: &Path, version: i64) -> Result<(), E
         .map_err(Error::sqlite("copied before its migration"))
 }
 
-/// Makes the views anew where their text differs from this program's, and notes its version.
+/// Makes the views anew where their text differs from this program's, and notes its version. Then the words are indexed anew, too:
+/// the index is of what a view says.
 fn refresh_views(connection: &mut Connection) -> rusqlite::Result<()> {
     let fresh = Connection::open_in_memory()?;
     fresh.execute_batch(SCHEMA)?;
@@ -257,6 +259,7 @@ fn refresh_views(connection: &mut Connection) -> rusqlite::Result<()> {
     for (_, sql) in wanted {
         transaction.execute_batch(&sql)?;
     }
+    search::rebuild(&transaction)?;
     transaction.execute("UPDATE identity SET lineaged_version = ?1", [version])?;
     transaction.commit()
 }

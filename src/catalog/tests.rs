@@ -79,6 +79,9 @@ fn arbitrary_node() -> impl Strategy<Value = Node> {
             let resource_type = types[usize::from(number) % 4];
             let mut node = Node {
                 is_applied: resource_type.has_applied_state().then_some(applied),
+                name: Some(format!("name_{run}").into()),
+                owner_name: text.map(|n| format!("team {n}").into()),
+                meta: Some(Json::new(&json!({"level": check}))),
                 description: text.map(|n| format!("text {n}").into()),
                 contract_enforced: Some(applied),
                 deprecation_date: Timestamp::from_millis(1_700_000_000_000 + i64::from(run)),
@@ -113,7 +116,7 @@ fn column(name: u8, data_type: Option<u8>) -> Column {
         name: format!("c{name}").into(),
         position: Some(i64::from(name)),
         data_type: data_type.map(|n| format!("type{n}").into()),
-        description: None,
+        description: data_type.map(|n| format!("words {n}\nand more").into()),
         comment: None,
         tags: Some(Json::new(&json!([]))),
         meta: None,
@@ -383,6 +386,7 @@ fn a_migrated_old_catalog_equals_a_fresh_one_and_keeps_its_content() {
     let version = "SELECT schema_version FROM catalog_info";
     assert_eq!(numbers(migrated.connection(), version), [SCHEMA_VERSION]);
     assert_eq!(numbers(migrated.connection(), "SELECT depth FROM lineage ORDER BY 1"), [1, 1, 2]);
+    assert_eq!(numbers(migrated.connection(), "SELECT rowid FROM search WHERE search MATCH 'model'"), [2, 3]);
     drop(migrated);
     assert!(test.folder.path().join("c.db.v1").exists(), "the old file is kept");
     assert_eq!(test.stored().nodes.len(), 3);
@@ -614,3 +618,55 @@ const UNRESOLVED_CODE: &str = "
         UNION ALL SELECT after ->> '$.sha256' FROM changes WHERE field = 'raw_code'
         UNION ALL SELECT after ->> '$.raw_code.sha256' FROM changes WHERE kind IN ('added', 'restored'))
     WHERE code IS NOT NULL AND code NOT IN (SELECT sha256 FROM raw_code)";
+
+/// Every word of the index, with the node and the place where it stands.
+fn indexed(connection: &Connection) -> Vec<String> {
+    connection
+        .execute_batch("CREATE VIRTUAL TABLE IF NOT EXISTS temp.word USING fts5vocab (main, search, instance)")
+        .expect("the vocabulary");
+    texts(connection, "SELECT doc || ' ' || col || ' ' || offset || ' ' || term FROM temp.word ORDER BY 1")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn the_index_of_words_equals_one_built_anew(history in prop::collection::vec(arbitrary_inventory(), 1..6)) {
+        let mut test = TestCatalog::new();
+        for inventory in &history {
+            test.sync(inventory);
+            let catalog = test.open();
+            let compare = "INSERT INTO search (search, rank) VALUES ('integrity-check', 1)";
+            prop_assert_eq!(catalog.connection.execute_batch(compare), Ok(()));
+            let kept = indexed(&catalog.connection);
+            search::rebuild(&catalog.connection).expect("rebuilt");
+            prop_assert_eq!(kept, indexed(&catalog.connection));
+        }
+    }
+}
+
+#[test]
+fn the_words_of_a_removed_node_are_gone_until_it_is_back() {
+    let mut test = TestCatalog::new();
+    let found = |test: &TestCatalog| {
+        let reader = open_to_read(&test.path()).expect("a catalog");
+        numbers(&reader, "SELECT count(*) FROM search WHERE search MATCH '\"model.a\"'")[0]
+    };
+    for (inventory, hits) in [(one_node(), 1), (Inventory::default(), 0), (one_node(), 1)] {
+        test.sync(&inventory);
+        assert_eq!(found(&test), hits);
+    }
+}
+
+#[test]
+fn views_that_are_made_anew_bring_a_new_index_of_words() {
+    let mut test = TestCatalog::new();
+    test.sync(&one_node());
+    let words = indexed(&test.open().connection);
+    assert!(!words.is_empty());
+    let catalog = test.open();
+    let spoil = "INSERT INTO search (search) VALUES ('delete-all'); UPDATE identity SET lineaged_version = 'older'";
+    catalog.connection.execute_batch(spoil).expect("spoilt");
+    assert_eq!(indexed(&catalog.connection), Vec::<String>::new());
+    drop(catalog);
+    assert_eq!(indexed(&test.open().connection), words);
+}
