@@ -8,6 +8,7 @@ mod health;
 mod lineage;
 mod progress;
 mod read;
+mod search;
 mod serve;
 mod show;
 mod sync;
@@ -42,6 +43,7 @@ Examples:
   lineaged init                      write a commented lineaged.toml
   lineaged check                     is the configuration right, and can the platform be reached?
   lineaged sync                      bring the catalog up to date
+  lineaged search customer email     nodes with these words, in names, descriptions, columns, tags …
   lineaged show stg_orders           everything about one node
   sqlite3 lineaged.db 'select * from nodes limit 3'
 
@@ -200,7 +202,9 @@ enum Command {
     Changes(changes::Changes),
     /// List the nodes
     Ls(read::Ls),
-    /// Show one node with its columns, parents, children and tests
+    /// Find nodes by the words in their names, descriptions, columns, tags, meta, owners and paths
+    Search(search::Search),
+    /// Show one node: what and where it is, who owns it, how fresh it is, its columns, tests and history
     Show(show::Show),
     /// Show what a node stands on and what stands on it
     Lineage(lineage::Lineage),
@@ -278,6 +282,7 @@ impl Cli {
             Command::Status(status) => status.run(&files, &mut out),
             Command::Changes(changes) => changes.run(&files, &mut out),
             Command::Ls(ls) => ls.run(&files, &mut out),
+            Command::Search(search) => search.run(&files, &mut out),
             Command::Show(show) => show.run(&files, &mut out),
             Command::Serve => runtime()?.block_on(serve::run(&files)),
             Command::Lineage(lineage) => lineage.run(&files, &mut out),

@@ -2,7 +2,7 @@
 //! environments as due.
 //!
 //! ```text
-//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | trigger | webhook | status ──▶ reading ──▶ views
+//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | search | trigger | webhook | status ──▶ reading ──▶ views
 //! ```
 
 mod guard;
@@ -12,6 +12,7 @@ mod query;
 mod reading;
 mod routes;
 mod rows;
+mod search;
 mod server;
 mod status;
 mod trigger;

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{no_such_method, no_such_route};
-use super::{App, guard, nodes, rows, status, trigger, webhook};
+use super::{App, guard, nodes, rows, search, status, trigger, webhook};
 use crate::views::{VIEWS, shape};
 
 /// The routes, with everything that stands around them.
@@ -36,6 +36,7 @@ fn listed(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
     let api = api
         .routes(routes!(nodes::node)) // GET /api/v1/nodes/{unique_id}
         .routes(routes!(nodes::lineage)) // GET /api/v1/nodes/{unique_id}/lineage
+        .routes(routes!(search::search)) // GET /api/v1/search
         .routes(routes!(trigger::sync)) // POST /api/v1/sync
         .route_layer(from_fn_with_state(Arc::clone(app), guard::api));
     let open = OpenApiRouter::new()

@@ -6,6 +6,7 @@ mod health;
 mod lineage;
 mod nodes;
 mod page;
+mod search;
 mod select;
 mod status;
 
@@ -18,6 +19,7 @@ pub use health::{HEALTH, health, health_of};
 pub use lineage::{Lineage, LineageNode, Reach, freshness};
 pub use nodes::{Found, columns_of, find, list, neighbours, node};
 pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
+pub use search::Search;
 pub use select::Chosen;
 pub use status::{Environment, environments, failures, last_seq, last_sync_at, only_demos, summary};
 

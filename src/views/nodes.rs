@@ -83,7 +83,7 @@ fn unknown(connection: &Connection, environment_id: Option<i64>, text: &str) -> 
         .map(|(_, id)| format!("  {id}"))
         .collect();
     Ok(match offers.len() {
-        0 => format!("no node has the id or name `{text}`: `lineaged ls` lists them"),
+        0 => format!("no node has the id or name `{text}`: `lineaged search` looks for parts of names"),
         _ => format!("no node has the id or name `{text}`: the nearest are\n{}", offers.join("\n")),
     })
 }

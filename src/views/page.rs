@@ -233,6 +233,11 @@ impl Snapshot {
         Ok(Page { table: found, next })
     }
 
+    /// The connection that reads this moment.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Finds the node that has this id.
     pub fn locate(&self, environment: Option<&str>, unique_id: &str) -> Result<Located, Error> {
         let environment_id = environment.map(|name| self.environment_id(name)).transpose()?;

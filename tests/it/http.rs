@@ -713,8 +713,8 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
     let schema = compiler.compile("https://openapi.test/schema", &mut schemas).expect("compiled");
     schemas.validate(&described, schema).unwrap_or_else(|error| panic!("{error:#}"));
     let mut expected: BTreeSet<String> = VIEWS.iter().map(|view| format!("/api/v1/{view}")).collect();
-    let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage /api/v1/sync /webhooks/dbt / /metrics \
-                  /-/healthy /-/ready /openapi.json";
+    let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage /api/v1/search /api/v1/sync /webhooks/dbt / \
+                  /metrics /-/healthy /-/ready /openapi.json";
     expected.extend(others.split_whitespace().map(str::to_owned));
     let paths = described["paths"].as_object().expect("paths");
     assert_eq!(paths.keys().cloned().collect::<BTreeSet<_>>(), expected);
@@ -733,5 +733,35 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
     for reference in references {
         let pointer = reference.split('"').next().expect("a reference");
         assert!(described.pointer(pointer).is_some(), "{pointer} leads nowhere");
+    }
+}
+
+#[test]
+fn a_search_answers_like_the_command_and_says_what_it_left_out() {
+    let world = synced();
+    let site = Site::of(&world);
+    let expected = crate::support::json(&world.ok(&["search", "orders", "tag:nightly", "--format", "json"]));
+    let answer = site.get("/api/v1/search?q=orders+tag:nightly&limit=500");
+    assert_eq!(answer.code, 200, "{answer:?}");
+    assert_eq!(answer.json(), serde_json::json!({"hits": expected, "left_out": 0}));
+    assert!(answer.header("etag").is_some() && answer.header("lineaged-seq").is_some(), "{answer:?}");
+    let short = site.get("/api/v1/search?q=orders&limit=2").json();
+    assert_eq!(short["hits"].as_array().map(Vec::len), Some(2));
+    assert!(short["left_out"].as_i64().is_some_and(|more| more > 10), "{short}");
+    for (query, code, part) in [
+        ("", 400, "`q` is missing"),
+        ("?q=a&limit=501", 400, "500 at most"),
+        ("?q=a&limit=x", 400, "whole number"),
+        ("?q=a&page=2", 400, "no parameter `page`"),
+        ("?q=a&environment=nowhere", 404, "no environment `nowhere`"),
+    ] {
+        let answer = site.get(&format!("/api/v1/search{query}"));
+        assert_eq!(answer.code, code, "{query}: {answer:?}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+        assert!(answer.text().contains(part), "{query}: {}", answer.text());
+    }
+    for hostile in ["%22", "%00", "%22%22%20AND%20(", "NEAR(", "%F0%9F%8E%89", "*", "col:%22", "%FF"] {
+        let answer = site.get(&format!("/api/v1/search?q={hostile}"));
+        assert_eq!((answer.code, &answer.json()["left_out"]), (200, &Value::from(0)), "{hostile}: {answer:?}");
     }
 }

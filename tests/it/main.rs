@@ -13,6 +13,7 @@ mod health;
 mod http;
 mod kill;
 mod reads;
+mod search;
 mod secrets;
 mod selection;
 mod serve;

@@ -1,0 +1,80 @@
+//! `GET /api/v1/search?q=`: `{"hits": [{"environment_id", "unique_id", "resource_type", "name", "matched_fields", "context",
+//! "description"}, …], "left_out": 0}`, the best hit first.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+
+use super::App;
+use super::problem::Problem;
+use super::query::Query;
+use super::reading::{Json, Kept, answer};
+use crate::output::{self, Format};
+use crate::views::{self, Chosen, Search, Snapshot, Table};
+
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 500;
+
+/// The nodes that have these words, best first
+#[utoipa::path(
+    get,
+    path = "/api/v1/search",
+    tag = "nodes",
+    params(
+        ("q" = String, Query, description = "words, all of which must be found, each at the beginning of a word; \
+            `\"a phrase\"`, `col:`, `owner:`, `tag:`, `meta.KEY:VALUE`"),
+        ("environment" = Option<String>, Query, description = "only of the environment of this name"),
+        ("select" = Option<String>, Query, description = "only these nodes, in dbt's selection grammar"),
+        ("exclude" = Option<String>, Query, description = "not these nodes"),
+        ("limit" = Option<u32>, Query, description = "at most so many hits (20 if left out, 500 at most)")
+    ),
+    responses(
+        (status = 200, description = "`hits`, where each hit stands (between « and »), and how many are `left_out`", body = Value),
+        (status = 304, description = "what `If-None-Match` names is still true"),
+        (status = 400, description = "the question can't be understood"),
+        (status = 404, description = "there is no such environment")
+    )
+)]
+pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    let query = Query::of(&uri, &["q", "environment", "select", "exclude", "limit"])?;
+    let text = query.get("q").ok_or_else(|| Problem::Bad("`q` is missing: give the words to search for".to_owned()))?;
+    let search = Search::of(text).map_err(bad)?;
+    let limit = query.number("limit", 1)?.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    if limit > MAX_LIMIT {
+        return Err(Problem::Bad(format!("`limit` may be {MAX_LIMIT} at most")));
+    }
+    let kept = Kept::while_same("nodes", format!("search?{}", query.canonical()), &headers);
+    answer(&app, kept, move |snapshot| {
+        let mut hits = hits(snapshot, &search, &query)?;
+        let left_out = hits.rows.len().saturating_sub(limit);
+        hits.rows.truncate(limit);
+        search.explain(snapshot.connection(), &mut hits)?;
+        let mut body = b"{\"hits\": ".to_vec();
+        output::write(&hits, Format::Json, &mut body).map_err(|_| Problem::Internal)?;
+        body.extend(format!(", \"left_out\": {left_out}}}\n").bytes());
+        Ok(Json { body, next: None })
+    })
+    .await
+}
+
+fn hits(snapshot: &Snapshot, search: &Search, query: &Query) -> Result<Table, Problem> {
+    let environment_id = query.get("environment").map(|name| snapshot.environment_id(name)).transpose()?;
+    let mut hits = search.hits(snapshot.connection(), environment_id)?;
+    let selectors =
+        |name| query.get(name).map(str::split_whitespace).into_iter().flatten().map(str::to_owned).collect();
+    let (select, exclude): (Vec<String>, Vec<String>) = (selectors("select"), selectors("exclude"));
+    if let Some(chosen) = Chosen::load(snapshot.connection(), environment_id, &select, &exclude).map_err(bad)? {
+        chosen.keep(&mut hits);
+    }
+    Ok(hits)
+}
+
+/// What is asked here can be wrong, not missing.
+fn bad(error: views::Error) -> Problem {
+    match error {
+        views::Error::Question(text) => Problem::Bad(text),
+        other => other.into(),
+    }
+}
