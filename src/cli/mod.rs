@@ -328,7 +328,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn exit_of(error: &anyhow::Error) -> Exit {
     let usage = error.is::<Problems>()
         || error.is::<Misuse>()
-        || matches!(error.downcast_ref(), Some(views::Error::Question(_)))
+        || matches!(error.downcast_ref(), Some(views::Error::Question(_) | views::Error::Malformed(_)))
         || matches!(error.downcast_ref(), Some(catalog::Error::NotHeld(_) | catalog::Error::TooEarly { .. }));
     if usage { Exit::Usage } else { Exit::Failed }
 }

@@ -104,6 +104,7 @@ impl From<views::Error> for Problem {
     fn from(error: views::Error) -> Self {
         match error {
             views::Error::Question(text) => Self::NotFound(text, Vec::new()),
+            views::Error::Malformed(text) => Self::Bad(text),
             error if error.is_interrupted() => Self::Unavailable("the answer took too long: ask for less".to_owned()),
             error => {
                 tracing::error!(error = ?error, "the catalog could not be read");

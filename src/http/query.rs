@@ -33,6 +33,17 @@ impl Query {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// A selector in dbt's grammar; none if it was not given. Whoever writes `+orders` into an address has asked for ` orders`, which
+    /// means something else.
+    pub(super) fn selector(&self, name: &str) -> Result<Vec<String>, Problem> {
+        match self.get(name) {
+            Some(text) if text.starts_with(' ') || text.ends_with(' ') => {
+                Err(Problem::Bad(format!("in an address `+` means a blank: write `%2B` for it in `{name}`")))
+            }
+            text => Ok(text.map(str::to_owned).into_iter().collect()),
+        }
+    }
+
     /// The value of a parameter that is a whole number of at least `least`.
     pub(super) fn number(&self, name: &str, least: i64) -> Result<Option<i64>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };

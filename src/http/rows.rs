@@ -19,7 +19,7 @@ use super::query::{self, Query};
 use super::reading::{Json, Kept, answer};
 use crate::inventory::Timestamp;
 use crate::output::{self, Format};
-use crate::views::{self, Question, Shape, Snapshot};
+use crate::views::{Question, Shape, Snapshot};
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 5000;
@@ -46,10 +46,8 @@ fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Quer
     if let Some(name) = query.get("environment") {
         question.environment_id = Some(snapshot.environment_id(name)?);
     }
-    let (select, exclude) = (selector(query, "select")?, selector(query, "exclude")?);
-    question.chosen = snapshot
-        .chosen(question.environment_id, &select, &exclude)
-        .map_err(|error| if let views::Error::Question(text) = error { Problem::Bad(text) } else { error.into() })?;
+    question.chosen =
+        snapshot.chosen(question.environment_id, &query.selector("select")?, &query.selector("exclude")?)?;
     if shape.view == "changes" && reaches_too_far_back(&question, snapshot.oldest_seq) {
         return Err(Problem::Gone(snapshot.oldest_seq));
     }
@@ -58,16 +56,6 @@ fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Quer
     output::write(&page.table, Format::Json, &mut body).map_err(|_| Problem::Internal)?;
     let next = page.next.map(|key| format!("{}?{}", path(shape), query.with_after(&written(shape, &key))));
     Ok(Json { body, next })
-}
-
-/// A selector. Whoever writes `+orders` into an address has asked for ` orders`, which is something else.
-fn selector(query: &Query, name: &str) -> Result<Vec<String>, Problem> {
-    match query.get(name) {
-        Some(text) if text.starts_with(' ') || text.ends_with(' ') => {
-            Err(Problem::Bad(format!("in an address `+` means a blank: write `%2B` for it in `{name}`")))
-        }
-        text => Ok(text.map(str::to_owned).into_iter().collect()),
-    }
 }
 
 /// True if changes are missing between what the follower has seen and the first that is kept.

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
 use crate::output::{self, Format};
-use crate::views::{self, Chosen, Search, Snapshot, Table};
+use crate::views::{Search, Snapshot, Table};
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 500;
@@ -40,13 +40,13 @@ const MAX_LIMIT: usize = 500;
 pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["q", "environment", "select", "exclude", "limit"])?;
     let text = query.get("q").ok_or_else(|| Problem::Bad("`q` is missing: give the words to search for".to_owned()))?;
-    let search = Search::of(text).map_err(bad)?;
+    let search = Search::of(text)?;
     let limit = query.number("limit", 1)?.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if limit > MAX_LIMIT {
         return Err(Problem::Bad(format!("`limit` may be {MAX_LIMIT} at most")));
     }
     let kept = Kept::while_same("nodes", format!("search?{}", query.canonical()), &headers);
-    answer(&app, kept, move |snapshot| {
+    answer(&app, &query.clone(), kept, move |snapshot| {
         let mut hits = hits(snapshot, &search, &query)?;
         let left_out = hits.rows.len().saturating_sub(limit);
         hits.rows.truncate(limit);
@@ -62,19 +62,9 @@ pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: Heade
 fn hits(snapshot: &Snapshot, search: &Search, query: &Query) -> Result<Table, Problem> {
     let environment_id = query.get("environment").map(|name| snapshot.environment_id(name)).transpose()?;
     let mut hits = search.hits(snapshot.connection(), environment_id)?;
-    let selectors =
-        |name| query.get(name).map(str::split_whitespace).into_iter().flatten().map(str::to_owned).collect();
-    let (select, exclude): (Vec<String>, Vec<String>) = (selectors("select"), selectors("exclude"));
-    if let Some(chosen) = Chosen::load(snapshot.connection(), environment_id, &select, &exclude).map_err(bad)? {
+    let chosen = snapshot.chosen(environment_id, &query.selector("select")?, &query.selector("exclude")?)?;
+    if let Some(chosen) = chosen {
         chosen.keep(&mut hits);
     }
     Ok(hits)
-}
-
-/// What is asked here can be wrong, not missing.
-fn bad(error: views::Error) -> Problem {
-    match error {
-        views::Error::Question(text) => Problem::Bad(text),
-        other => other.into(),
-    }
 }

@@ -74,6 +74,9 @@ pub enum Error {
     /// The question names something that is not there, or is there more than once. The text says what there is.
     #[error("{0}")]
     Question(String),
+    /// The question can't be understood: a selector, or words to search for. The text says what is wrong.
+    #[error("{0}")]
+    Malformed(String),
     /// SQLite refused.
     #[error("the catalog could not be read")]
     Sqlite(#[from] rusqlite::Error),

@@ -315,7 +315,7 @@ impl Error {
     pub fn is_interrupted(&self) -> bool {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted),
-            Self::Question(_) => false,
+            Self::Question(_) | Self::Malformed(_) => false,
         }
     }
 }

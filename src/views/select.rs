@@ -21,7 +21,7 @@ impl Chosen {
     /// meant. Groups and external nodes are never chosen.
     ///
     /// # Errors
-    /// [`Error::Question`] if a selector can't be understood; the text points at the place.
+    /// [`Error::Malformed`] if a selector can't be understood; the text points at the place.
     pub fn load(
         connection: &Connection,
         environment_id: Option<i64>,
@@ -31,7 +31,7 @@ impl Chosen {
         if select.is_empty() && exclude.is_empty() {
             return Ok(None);
         }
-        let parse = |texts: &[String]| selection::parse(texts).map_err(|error| Error::Question(error.to_string()));
+        let parse = |texts: &[String]| selection::parse(texts).map_err(|error| Error::Malformed(error.to_string()));
         let selected = if select.is_empty() { None } else { Some(parse(select)?) };
         let excluded = parse(exclude)?;
         let with_config = selected.as_ref().is_some_and(Selector::needs_config) || excluded.needs_config();

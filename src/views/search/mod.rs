@@ -22,7 +22,7 @@ impl Search {
     /// `meta.KEY:VALUE`. No text is an error of syntax.
     ///
     /// # Errors
-    /// [`Error::Question`] if there are too many words.
+    /// [`Error::Malformed`] if there are too many words.
     pub fn of(text: &str) -> Result<Self, Error> {
         Words::of(text).map(Self)
     }

@@ -59,7 +59,7 @@ impl Words {
                 }
             }
             if parts.len() > MOST {
-                return Err(Error::Question(format!("there are more than {MOST} words to search for: use fewer")));
+                return Err(Error::Malformed(format!("there are more than {MOST} words to search for: use fewer")));
             }
         }
         words.plain.retain(|word| !word.is_empty());
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn too_many_words_are_refused_but_not_one_that_comes_often() {
         let many: String = (0..100).map(|n| format!("w{n} ")).collect();
-        assert!(matches!(Words::of(&many), Err(Error::Question(_))));
+        assert!(matches!(Words::of(&many), Err(Error::Malformed(_))));
         assert_eq!(expression(&"again ".repeat(10_000)), r#""again"*"#);
     }
 }
