@@ -103,6 +103,25 @@ fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Prints facts, each after its label, in lines that fit the terminal (or 100 columns where there is none).
+///
+/// # Errors
+/// If `out` can't be written to.
+pub fn write_facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
+    let mut text = TextTable::new();
+    text.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
+    if !text.is_tty() {
+        text.set_width(100);
+    }
+    for (label, fact) in facts {
+        text.add_row([Cell::new(label), Cell::new(sanitize(fact))]);
+    }
+    for line in text.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
 /// Written by hand, since an object of `serde_json` would sort the columns.
 fn write_json(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "[")?;

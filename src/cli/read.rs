@@ -159,7 +159,8 @@ fn readable(table: Table) -> Table {
     table
 }
 
-fn age(seconds: f64) -> String {
+/// A time span for people.
+pub(super) fn age(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
         s if s < 7_200.0 => format!("{:.0} min", s / 60.0),

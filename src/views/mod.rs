@@ -17,7 +17,9 @@ use serde_json::Value;
 pub use changes::{ChangesFilter, Consumers, changes, consumers, raw_code};
 pub use health::{HEALTH, health, health_of};
 pub use lineage::{Lineage, LineageNode, Reach, freshness};
-pub use nodes::{Found, columns_of, find, list, neighbours, node};
+pub use nodes::{
+    Found, code_of, columns_of, find, freshness_of, list, members_of, neighbours, node, runs_of, tests_of,
+};
 pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
 pub use search::Search;
 pub use select::Chosen;

@@ -1,6 +1,6 @@
 //! Nodes: listing them, finding one by id or name, and what stands around it.
 
-use rusqlite::{Connection, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
 
 use super::{Error, Table, table};
 
@@ -114,4 +114,42 @@ pub fn neighbours(connection: &Connection, node: &Found) -> Result<Table, Error>
                FROM tests WHERE environment_id = ?1 AND tested_id = ?2
                ORDER BY 1 DESC, 2";
     table(connection, sql, &[&node.environment_id, &node.unique_id])
+}
+
+/// The view `tests` of what tests the node, the worst first: unique_id, test_name, column_name, status, failures, message.
+pub fn tests_of(connection: &Connection, node: &Found) -> Result<Table, Error> {
+    let sql = "SELECT unique_id, test_name, column_name, status, failures, message FROM tests
+               WHERE environment_id = ?1 AND tested_id = ?2
+               ORDER BY CASE status WHEN 'error' THEN 0 WHEN 'fail' THEN 1 WHEN 'warn' THEN 2 WHEN 'pass' THEN 4 ELSE 3 END,
+                   column_name, test_name, unique_id";
+    table(connection, sql, &[&node.environment_id, &node.unique_id])
+}
+
+/// The view `freshness` of one node; no row where it has none.
+pub fn freshness_of(connection: &Connection, node: &Found) -> Result<Table, Error> {
+    let sql = "SELECT * FROM freshness WHERE environment_id = ?1 AND unique_id = ?2";
+    table(connection, sql, &[&node.environment_id, &node.unique_id])
+}
+
+/// The runs of the node that syncs have seen, the last first: run_id, status, completed_at, execution_seconds, failures, error.
+pub fn runs_of(connection: &Connection, node: &Found) -> Result<Table, Error> {
+    let sql = "SELECT run_id, status, completed_at, execution_seconds, failures, error FROM run_results
+               WHERE environment_id = ?1 AND unique_id = ?2 ORDER BY completed_at DESC, run_id DESC";
+    table(connection, sql, &[&node.environment_id, &node.unique_id])
+}
+
+/// The ids of the nodes in the group of this name.
+pub fn members_of(connection: &Connection, environment_id: i64, group: &str) -> Result<Vec<String>, Error> {
+    let sql = "SELECT unique_id FROM nodes WHERE environment_id = ?1 AND group_name = ?2 AND resource_type <> 'group'
+               ORDER BY unique_id";
+    let mut statement = connection.prepare(sql)?;
+    Ok(statement.query_map((environment_id, group), |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// The raw and the compiled code of a node, as far as they are known.
+pub fn code_of(connection: &Connection, node: &Found) -> Result<[Option<String>; 2], Error> {
+    let sql = "SELECT raw_code, compiled_code FROM code WHERE environment_id = ?1 AND unique_id = ?2";
+    let values = (node.environment_id, &node.unique_id);
+    let code = connection.query_row(sql, values, |row| Ok([row.get(0)?, row.get(1)?])).optional()?;
+    Ok(code.unwrap_or_default())
 }

@@ -17,5 +17,6 @@ mod search;
 mod secrets;
 mod selection;
 mod serve;
+mod show;
 mod soak;
 mod support;

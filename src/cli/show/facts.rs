@@ -1,0 +1,303 @@
+//! What a node is, where it is, who owns it, and how fresh it is: the upper part of the screen.
+
+use std::io::Write;
+
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use crate::cli::read::age;
+use crate::output::{sanitize, write_facts};
+use crate::views::{self, Found, Table};
+
+/// So many characters of a text are shown.
+const LONG: usize = 600;
+const SHORT: usize = 300;
+
+/// Properties that are told elsewhere on the screen, or that say nothing to people.
+const PROPERTIES_ELSEWHERE: [&str; 9] = [
+    "attached_node",
+    "column_name",
+    "config",
+    "freshness",
+    "freshness_checked",
+    "patch_path",
+    "relation_type",
+    "release_version",
+    "stats",
+];
+
+/// What of dbt's configuration tells how a node is built or tested.
+const CONFIG: [&str; 8] =
+    ["unique_key", "incremental_strategy", "strategy", "check_cols", "updated_at", "severity", "where", "limit"];
+
+/// A row by the names of its columns.
+pub(super) struct Facts(Map<String, Value>);
+
+impl Facts {
+    /// The first row of `table`.
+    pub(super) fn of(table: &Table) -> Self {
+        let cells = table.rows.first().into_iter().flatten().cloned();
+        Self(table.columns.iter().cloned().zip(cells).collect())
+    }
+
+    /// The text or number in a column; nothing for NULL.
+    pub(super) fn get(&self, column: &str) -> Option<String> {
+        match self.0.get(column)? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
+    fn number(&self, column: &str) -> Option<f64> {
+        self.0.get(column)?.as_f64()
+    }
+
+    fn is(&self, column: &str) -> bool {
+        self.number(column) == Some(1.0)
+    }
+
+    /// The list or map in a column.
+    fn json(&self, column: &str) -> Value {
+        self.0.get(column).and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+}
+
+pub(super) fn print(connection: &Connection, found: &Found, node: &Facts, out: &mut dyn Write) -> anyhow::Result<()> {
+    writeln!(out, "{} in {}", sanitize(&found.unique_id), sanitize(&found.environment))?;
+    let properties = properties(node);
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    let mut add =
+        |label, fact: Option<String>| facts.extend(fact.filter(|fact| !fact.is_empty()).map(|fact| (label, fact)));
+    add("", node.get("description").map(|text| shortened(&text, LONG)));
+    add("type", Some(kind(node)));
+    add("where", place(node));
+    add("file", node.get("file_path"));
+    add(
+        "package",
+        node.get("package_name").map(|name| with(name, node.get("layer").map(|layer| format!("layer {layer}")))),
+    );
+    add("owner", owner(node));
+    add("terms", Some(terms(node)));
+    add("tags", Some(brief(&node.json("tags"))));
+    add("meta", Some(shortened(&brief(&node.json("meta")), SHORT)));
+    for (name, fact) in &properties {
+        add(name, Some(fact.clone()));
+    }
+    add("last run", last_run(node));
+    add("built", built(node));
+    add("fresh", fresh(&Facts::of(&views::freshness_of(connection, found)?)));
+    let health = Facts::of(&views::health_of(connection, found)?);
+    add(
+        "health",
+        health
+            .get("status")
+            .map(|status| reasons(&health).map_or(status.clone(), |reasons| format!("{status}: {reasons}"))),
+    );
+    add(
+        "known",
+        node.get("first_seen_at").map(|first| {
+            let last = node.get("last_changed_at").filter(|last| *last != first);
+            with(format!("since {first}"), last.map(|last| format!("last changed {last}")))
+        }),
+    );
+    Ok(write_facts(&facts, out)?)
+}
+
+/// `first, second`, or `first` alone.
+fn with(first: String, second: Option<String>) -> String {
+    second.map_or(first.clone(), |second| format!("{first}, {second}"))
+}
+
+fn kind(node: &Facts) -> String {
+    let kind = node.get("resource_type").unwrap_or_default();
+    if kind == "external" {
+        return "external: edges name it, and it was not read (another project's, perhaps)".to_owned();
+    }
+    let how = node.get("materialization").filter(|how| *how != kind);
+    let is_missing = node.number("is_applied") == Some(0.0);
+    with(with(kind, how), is_missing.then(|| "defined but not built".to_owned()))
+}
+
+fn place(node: &Facts) -> Option<String> {
+    let parts = ["database_name", "schema_name", "identifier"].map(|part| node.get(part));
+    node.get("relation_name").or_else(|| {
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        // An identifier alone is only the name again.
+        (parts.len() > 1).then(|| parts.join("."))
+    })
+}
+
+fn owner(node: &Facts) -> Option<String> {
+    let email = node.get("owner_email");
+    let owner = match (node.get("owner_name"), email) {
+        (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
+        (name, email) => name.or(email),
+    };
+    let group = node.get("group_name").map(|group| format!("group {group}"));
+    match owner {
+        Some(owner) => Some(with(owner, group)),
+        None => group,
+    }
+}
+
+/// What others may count on: access, contract, version, deprecation.
+fn terms(node: &Facts) -> String {
+    let version = node.get("version").map(|version| match node.get("latest_version") {
+        Some(latest) if latest != version => format!("version {version} (the latest is {latest})"),
+        _ => format!("version {version}"),
+    });
+    let access = node.get("access").map(|access| format!("access {access}"));
+    let contract = node.is("contract_enforced").then(|| "contract enforced".to_owned());
+    let deprecation = node.get("deprecation_date").map(|date| format!("deprecated from {date}"));
+    [access, contract, version, deprecation].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What only the node's type has, and what of its configuration tells how it is built.
+fn properties(node: &Facts) -> Vec<(String, String)> {
+    let Value::Object(properties) = node.json("properties") else { return Vec::new() };
+    let mut facts = Vec::new();
+    let mut tested = properties.get("attached_node").map(brief).unwrap_or_default();
+    if let Some(column) = properties.get("column_name").and_then(Value::as_str) {
+        tested.push_str(&format!(", column {column}"));
+    }
+    facts.push(("tests".to_owned(), tested));
+    for (name, value) in &properties {
+        if name == "type" {
+            facts.push(("kind".to_owned(), brief(value)));
+        } else if name == "test_metadata" {
+            facts.push(("test".to_owned(), test(value)));
+        } else if !PROPERTIES_ELSEWHERE.contains(&name.as_str()) {
+            facts.push((name.replace('_', " "), brief(value)));
+        }
+    }
+    let config = properties.get("config").unwrap_or(&Value::Null);
+    let chosen = CONFIG.iter().filter_map(|name| Some(((*name).to_owned(), config.get(name)?.clone())));
+    facts.push(("config".to_owned(), brief(&Value::Object(chosen.collect()))));
+    for (_, fact) in &mut facts {
+        *fact = shortened(fact, SHORT);
+    }
+    facts
+}
+
+/// A generic test and its arguments but for those that are told elsewhere.
+fn test(metadata: &Value) -> String {
+    let mut arguments = metadata["kwargs"].clone();
+    if let Value::Object(arguments) = &mut arguments {
+        arguments.retain(|name, _| name != "model" && name != "column_name");
+    }
+    match brief(&arguments) {
+        arguments if arguments.is_empty() => brief(&metadata["name"]),
+        arguments => format!("{} ({arguments})", brief(&metadata["name"])),
+    }
+}
+
+fn last_run(node: &Facts) -> Option<String> {
+    let status = node.get("last_run_status")?;
+    let when = node.get("last_run_at").map(|at| format!("{status} at {at}"));
+    let run = node.get("last_run_id").map(|run| format!("run {run}"));
+    let job = node.get("last_job_id").map(|job| format!("job {job}"));
+    let text = with(with(when.unwrap_or(status), run), job);
+    Some(match node.get("last_run_error") {
+        Some(error) => format!("{text}: {}", shortened(&error, SHORT)),
+        None => text,
+    })
+}
+
+fn built(node: &Facts) -> Option<String> {
+    let at = node.get("last_built_at")?;
+    Some(with(at, node.number("execution_seconds").map(|seconds| format!("took {seconds:.1} s"))))
+}
+
+/// Why its health is what it is; `None` if all is well.
+fn reasons(health: &Facts) -> Option<String> {
+    let reasons = health.json("reasons");
+    let sentences: Vec<&str> =
+        reasons.as_array().into_iter().flatten().filter_map(|reason| reason["sentence"].as_str()).collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
+}
+
+/// The row of `freshness` in words.
+fn fresh(row: &Facts) -> Option<String> {
+    let status = row.get("status")?;
+    let mut parts = vec![status.replace('_', " ")];
+    let span = |column| row.number(column).map(age);
+    parts.extend(span("age_seconds").map(|age| format!("the newest row is {age} old")));
+    parts.extend(row.get("checked_at").map(|at| format!("checked at {at}")));
+    parts.extend(span("warn_after_seconds").map(|age| format!("warns after {age}")));
+    parts.extend(span("error_after_seconds").map(|age| format!("fails after {age}")));
+    parts.extend(row.get("worst_upstream_id").map(|id| format!("because of {id}")));
+    let oldest = row.get("oldest_upstream_id").zip(row.get("oldest_upstream_loaded_at"));
+    parts.extend(oldest.map(|(id, at)| format!("the oldest data are {id}'s of {at}")));
+    parts.extend(row.is("needs_run").then(|| "a parent is newer: it needs a run".to_owned()));
+    Some(parts.join(", "))
+}
+
+/// A value in words: what says nothing (null, false, empty) is left out, and what has a name is called by it.
+pub(super) fn brief(value: &Value) -> String {
+    match value {
+        Value::Null | Value::Bool(false) => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => {
+            let texts = list.iter().map(brief).filter(|text| !text.is_empty());
+            texts.collect::<Vec<_>>().join(", ")
+        }
+        Value::Object(map) => match (map.get("name").map(brief).filter(|name| !name.is_empty()), pairs(map)) {
+            (None, pairs) => pairs,
+            (Some(name), pairs) if pairs.is_empty() => name,
+            (Some(name), pairs) => format!("{name} ({pairs})"),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// A map in words, but for its name.
+fn pairs(map: &Map<String, Value>) -> String {
+    let mut pairs = Vec::new();
+    for (name, value) in map.iter().filter(|(name, _)| *name != "name") {
+        match (value, brief(value)) {
+            (_, text) if text.is_empty() => {}
+            (Value::Object(map), text) if !map.contains_key("name") => pairs.push(format!("{name} ({text})")),
+            (_, text) => pairs.push(format!("{name}: {text}")),
+        }
+    }
+    pairs.join("; ")
+}
+
+/// The beginning of a text, and how much was left out.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    let text = text.trim();
+    let left_out = text.chars().count().saturating_sub(most);
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}… ({left_out} more characters)", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_is_told_in_words_without_what_says_nothing() {
+        for (value, expected) in [
+            (
+                json!({"owner": "ana", "tier": 1, "pii": true, "old": false, "none": null, "empty": [{}]}),
+                "owner: ana; pii: true; tier: 1",
+            ),
+            (json!({"numerator": {"name": "revenue", "filter": null}}), "numerator: revenue"),
+            (json!([{"name": "day", "type": "time"}, {"name": "id"}]), "day (type: time), id"),
+            (json!({"a": {"b": [1, 2]}, "c": "d"}), "a (b: 1, 2); c: d"),
+            (json!([]), ""),
+        ] {
+            assert_eq!(brief(&value), expected);
+        }
+    }
+
+    #[test]
+    fn a_shortened_text_says_how_much_is_missing() {
+        assert_eq!(shortened(" äöü ", 3), "äöü");
+        assert_eq!(shortened("äöüx", 2), "äö… (2 more characters)");
+    }
+}
