@@ -196,7 +196,8 @@ CREATE TABLE coverage_count (
     documented INTEGER NOT NULL,
     columns INTEGER,
     documented_columns INTEGER,
-    tested_columns INTEGER
+    tested_columns INTEGER,
+    placeholders INTEGER
 ) STRICT;
 CREATE INDEX coverage_count_by_sync ON coverage_count (sync_id);
 
@@ -567,7 +568,7 @@ SELECT
     n.layer,
     n.description IS NOT NULL AS is_documented,
     n.description IS NOT NULL AND (
-        lower(trim(n.description)) = lower(trim(n.name))
+        lower(trim(n.description)) IS lower(trim(n.name))
         OR lower(trim(n.description)) IN (
             SELECT lower(trim(p.value)) FROM setting s JOIN json_each(s.value) p WHERE s.name = 'placeholders')
     ) AS is_placeholder,

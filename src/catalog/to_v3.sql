@@ -9,3 +9,22 @@ CREATE VIRTUAL TABLE search USING fts5 (
     name, columns, description, column_descriptions, tags, meta, owner, path,
     content = 'search_text', content_rowid = 'node_key', tokenize = 'unicode61'
 );
+
+-- `placeholders`: unknown in the rows of before. Made anew, since a column that is added changes the table's text.
+CREATE TEMP TABLE kept_count AS SELECT *, NULL AS placeholders FROM coverage_count;
+DROP TABLE coverage_count;
+CREATE TABLE coverage_count (
+    sync_id INTEGER NOT NULL REFERENCES sync,
+    resource_type TEXT NOT NULL,
+    package_name TEXT,
+    owner_name TEXT,
+    nodes INTEGER NOT NULL,
+    documented INTEGER NOT NULL,
+    columns INTEGER,
+    documented_columns INTEGER,
+    tested_columns INTEGER,
+    placeholders INTEGER
+) STRICT;
+INSERT INTO coverage_count SELECT * FROM kept_count;
+DROP TABLE kept_count;
+CREATE INDEX coverage_count_by_sync ON coverage_count (sync_id);

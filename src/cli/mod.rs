@@ -2,6 +2,7 @@
 
 mod changes;
 mod check;
+mod coverage;
 #[cfg(feature = "demo")]
 mod demo;
 mod health;
@@ -144,6 +145,11 @@ struct Choosing {
 }
 
 impl Choosing {
+    /// True if anything was said.
+    fn is_given(&self) -> bool {
+        !self.select.is_empty() || !self.exclude.is_empty()
+    }
+
     /// The nodes that were chosen; `None` if nothing was said, so all.
     fn chosen(
         &self,
@@ -212,6 +218,8 @@ enum Command {
     Freshness(read::Freshness),
     /// Show which models, sources and exposures are not well, and why
     Health(health::Health),
+    /// Show how much is documented and tested, what is missing, and whether it got better
+    Coverage(coverage::Coverage),
     /// Make a verified copy of the catalog, also while it is being written
     Backup(serve::Backup),
     /// Write completions for a shell
@@ -288,6 +296,7 @@ impl Cli {
             Command::Lineage(lineage) => lineage.run(&files, &mut out),
             Command::Freshness(freshness) => freshness.run(&files, &mut out),
             Command::Health(health) => health.run(&files, &mut out),
+            Command::Coverage(coverage) => coverage.run(&files, &mut out),
             Command::Backup(backup) => backup.run(&files, &mut out),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "lineaged", &mut out);

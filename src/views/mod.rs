@@ -2,6 +2,7 @@
 //! later. Nothing here prints, and nothing writes.
 
 mod changes;
+pub mod coverage;
 mod health;
 mod lineage;
 mod nodes;

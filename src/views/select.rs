@@ -49,6 +49,11 @@ impl Chosen {
         Ok(Some(chosen))
     }
 
+    /// True if the node was chosen.
+    pub fn contains(&self, environment_id: i64, unique_id: &str) -> bool {
+        self.nodes.contains(&(environment_id, unique_id.to_owned()))
+    }
+
     /// The nodes as a JSON list of texts, each the environment's id, a blank and the node's id: for SQL.
     pub fn to_json(&self) -> String {
         self.nodes
@@ -69,7 +74,7 @@ impl Chosen {
         let place = |name: &str| table.columns.iter().position(|column| column == name);
         let (Some(environment), Some(id)) = (place("environment_id"), place("unique_id")) else { return };
         table.rows.retain(|row| match (row[environment].as_i64(), row[id].as_str()) {
-            (Some(environment), Some(id)) => self.nodes.contains(&(environment, id.to_owned())),
+            (Some(environment), Some(id)) => self.contains(environment, id),
             _ => false,
         });
     }

@@ -1,0 +1,161 @@
+//! What is to be written: node by node for people, gap by gap for programs.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use super::State;
+use super::print::{View, table};
+use crate::cli::note;
+use crate::output::{self, Format, sanitize};
+use crate::views::Table;
+use crate::views::coverage::{self, Gap, NodeCoverage};
+
+/// So many columns of a node are named on a terminal.
+const COLUMNS_NAMED: usize = 5;
+
+type Lacking<'a> = (&'a NodeCoverage, Vec<Gap>);
+
+impl View<'_> {
+    pub(super) fn print_missing(&self, now: &State, before: Option<&State>, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut lacking = coverage::gaps(&now.connection, &now.nodes)?;
+        if let Some(before) = before {
+            lacking = coverage::new_gaps(lacking, &coverage::gaps(&before.connection, &before.nodes)?);
+        }
+        self.sort(&mut lacking);
+        self.tell(&lacking, before.is_some());
+        match self.format {
+            Format::Table => return self.list(self.limited(lacking), out),
+            Format::Markdown => output::write(&self.work(self.limited(lacking)), self.format, out)?,
+            Format::Json | Format::Csv => {
+                let rows = lacking.iter().flat_map(|(node, gaps)| gaps.iter().map(|gap| self.gap(node, gap))).collect();
+                output::write(&self.gap_table(self.limited(rows)), self.format, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// By group where one was asked for; within it as they come, by environment and file.
+    fn sort(&self, lacking: &mut [Lacking<'_>]) {
+        if self.asked.by.is_some() {
+            lacking.sort_by_cached_key(|(node, _)| {
+                let group = self.group(node);
+                (group.is_none(), group)
+            });
+        }
+    }
+
+    fn group(&self, node: &NodeCoverage) -> Option<String> {
+        node.groups(self.asked.by?).swap_remove(0)
+    }
+
+    fn tell(&self, lacking: &[Lacking<'_>], only_new: bool) {
+        let count = |is: fn(&Gap) -> bool| lacking.iter().flat_map(|(_, gaps)| gaps).filter(|gap| is(gap)).count();
+        let counts = [
+            (count(|gap| matches!(gap, Gap::Description)), "descriptions"),
+            (count(|gap| matches!(gap, Gap::Placeholder)), "descriptions instead of placeholders"),
+            (count(|gap| matches!(gap, Gap::Column(_))), "descriptions of columns"),
+            (count(|gap| matches!(gap, Gap::Test)), "tests"),
+        ];
+        let counts: Vec<String> =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let since = if only_new { " that were not missing then" } else { "" };
+        match counts.as_slice() {
+            [] => note(&format!("nothing is missing{}", if only_new { " anew" } else { "" })),
+            counts => note(&format!("{} nodes lack {}{since}", lacking.len(), counts.join(", "))),
+        }
+    }
+
+    /// On a terminal, under the name of the group if one was asked for. Each node has a line of its own, since ids and files are long.
+    fn list(&self, lacking: Vec<Lacking<'_>>, out: &mut dyn Write) -> anyhow::Result<()> {
+        let mut heading = None;
+        for (node, gaps) in lacking {
+            if let Some(by) = self.asked.by {
+                let group = by.label(self.group(node).as_deref());
+                if heading.as_ref() != Some(&group) {
+                    writeln!(out, "{}{}:", if heading.is_some() { "\n" } else { "" }, sanitize(&group))?;
+                    heading = Some(group);
+                }
+            }
+            let environment = (self.environments.len() > 1).then_some(node.environment.as_str());
+            let owner = node.owner_name.as_deref().filter(|_| self.asked.by != Some(coverage::By::Owner));
+            let facts = [environment, owner, node.file_path.as_deref()];
+            let facts: Vec<_> = facts.into_iter().flatten().map(sanitize).collect();
+            writeln!(out, "{}  ({})", sanitize(&node.unique_id), facts.join(", "))?;
+            writeln!(out, "    {}", sanitize(&self.to_write(&gaps)))?;
+        }
+        Ok(())
+    }
+
+    /// For a mail or a pull request: who, what, where.
+    fn work(&self, lacking: Vec<Lacking<'_>>) -> Table {
+        let by = self.asked.by.unwrap_or(coverage::By::Owner);
+        let several = self.environments.len() > 1 && by != coverage::By::Environment;
+        let row = |(node, gaps): Lacking<'_>| {
+            let group = by.label(node.groups(by).swap_remove(0).as_deref());
+            let file = node.file_path.clone().unwrap_or_default();
+            let cells = [node.environment.clone(), group, node.unique_id.clone(), self.to_write(&gaps), file];
+            cells[usize::from(!several)..].iter().map(|text| Value::from(text.as_str())).collect()
+        };
+        let columns = ["environment", by.as_str(), "unique_id", "missing", "file_path"];
+        table(&columns[usize::from(!several)..], lacking.into_iter().map(row).collect())
+    }
+
+    fn to_write(&self, gaps: &[Gap]) -> String {
+        let mut texts: Vec<String> = Vec::new();
+        let mut columns: Vec<&str> = Vec::new();
+        for gap in gaps {
+            match gap {
+                Gap::Description => texts.push("description".to_owned()),
+                Gap::Placeholder => texts.push("description (a placeholder)".to_owned()),
+                Gap::Test => texts.push("test".to_owned()),
+                Gap::Column(name) => columns.push(name),
+            }
+        }
+        let named = if self.format == Format::Table { COLUMNS_NAMED } else { columns.len() };
+        let more = columns.len().saturating_sub(named);
+        columns.truncate(named);
+        if !columns.is_empty() {
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            texts.push(format!("columns: {}{more}", columns.join(", ")));
+        }
+        texts.join("; ")
+    }
+
+    fn gap(&self, node: &NodeCoverage, gap: &Gap) -> Vec<Value> {
+        let column = match gap {
+            Gap::Column(name) => Value::from(name.as_str()),
+            _ => Value::Null,
+        };
+        vec![
+            self.asked.by.map(coverage::By::as_str).into(),
+            self.group(node).into(),
+            node.environment_id.into(),
+            node.environment.clone().into(),
+            node.unique_id.clone().into(),
+            node.resource_type.clone().into(),
+            node.package_name.clone().into(),
+            node.owner_name.clone().into(),
+            node.file_path.clone().into(),
+            gap.as_str().into(),
+            column,
+        ]
+    }
+
+    fn gap_table(&self, rows: Vec<Vec<Value>>) -> Table {
+        let columns = [
+            "by",
+            "group",
+            "environment_id",
+            "environment",
+            "unique_id",
+            "resource_type",
+            "package_name",
+            "owner_name",
+            "file_path",
+            "gap",
+            "column_name",
+        ];
+        table(&columns, rows)
+    }
+}

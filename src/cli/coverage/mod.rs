@@ -1,0 +1,212 @@
+//! `lineaged coverage`: how much is documented and tested, what is missing, and whether it got better.
+
+mod compare;
+mod gate;
+mod missing;
+mod print;
+
+use std::io::Write;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use rusqlite::Connection;
+
+use super::{Choosing, Exit, Files, Misuse, Reading, note, since};
+use crate::catalog;
+use crate::config::Need;
+use crate::inventory::Timestamp;
+use crate::output::{Format, sanitize};
+use crate::views::coverage::{self, By, Measure, NodeCoverage, Share};
+use crate::views::{self, Environment};
+
+const LEGEND: &str = "\
+Figures are part/whole and percent (cut, never rounded up):
+  documented       nodes with a description, of all nodes
+  placeholders     nodes whose description says nothing (`coverage.placeholders`, or the own
+                   name): `is_documented` in the view, but not documented here
+  column docs      columns with a description, of the warehouse's columns
+  column tests     columns with a test, of the warehouse's columns
+  unknown          models, seeds, snapshots and sources whose columns are not known; they are in no
+                   figure of columns
+  tested           models, seeds, snapshots and sources with a test, of all of them";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = LEGEND)]
+pub(super) struct Coverage {
+    /// A row for each; a node counts in each of its tags, and `path` is the folder
+    /// [default: environment if there are several and none is named, else resource_type]
+    #[arg(long, value_parser = PossibleValuesParser::new(By::ALL.map(By::as_str)).map(by))]
+    by: Option<By>,
+    /// The root project's own packages, or also those that are installed
+    #[arg(long, value_enum, default_value_t = Packages::Own)]
+    packages: Packages,
+    /// List what is to be written, node by node
+    #[arg(long)]
+    missing: bool,
+    /// End with exit code 3 if less of the nodes are documented, in percent; with the dbt-coverage formats, of the columns
+    #[arg(long, value_name = "P", value_parser = percent)]
+    fail_under: Option<f64>,
+    /// Compare with the catalog as it was then; with `--missing`, list only what was not missing then.
+    /// 2026-03-31 (the beginning of that day), 2026-03-31T06:00, 7d (ago)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Timestamp>,
+    /// End with exit code 3 if a percentage of an environment is lower than at `--since` [default: than before its figures last changed]
+    #[arg(long)]
+    fail_on_drop: bool,
+    /// How to print; the last two are the JSON of the tool dbt-coverage, of documented and of tested columns
+    #[arg(long, value_enum, default_value_t = CoverageFormat::Table)]
+    format: CoverageFormat,
+    /// At most so many rows; the total is always shown
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Packages {
+    Own,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum CoverageFormat {
+    Table,
+    Json,
+    Csv,
+    Markdown,
+    DbtCoverage,
+    DbtCoverageTest,
+}
+
+impl CoverageFormat {
+    /// What its report counts, for people.
+    fn words(self) -> &'static str {
+        if self == Self::DbtCoverageTest { print::words("tested_columns") } else { print::words("documented_columns") }
+    }
+
+    fn kind(self) -> Result<Format, Measure> {
+        match self {
+            Self::Table => Ok(Format::Table),
+            Self::Json => Ok(Format::Json),
+            Self::Csv => Ok(Format::Csv),
+            Self::Markdown => Ok(Format::Markdown),
+            Self::DbtCoverage => Err(Measure::Doc),
+            Self::DbtCoverageTest => Err(Measure::Test),
+        }
+    }
+}
+
+fn by(name: String) -> By {
+    By::ALL.into_iter().find(|by| by.as_str() == name).unwrap_or(By::ResourceType)
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number: f64 = text.trim_end_matches('%').trim().parse().map_err(|_| "it is no number".to_owned())?;
+    match number {
+        n if n > 0.0 && n < 1.0 => Err(format!("it is in percent: say `{}`", n * 100.0)),
+        n if (0.0..=100.0).contains(&n) => Ok(n),
+        _ => Err("it is a percentage, from 0 to 100".to_owned()),
+    }
+}
+
+/// A catalog at one moment, and the nodes that are looked at.
+struct State {
+    connection: Connection,
+    nodes: Vec<NodeCoverage>,
+}
+
+impl Coverage {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let connection = self.reading.open(files)?;
+        let environment_id = self.reading.environment_id(&connection)?;
+        let mut now = self.state(connection, environment_id)?;
+        self.leave_out_packages(&mut now);
+        let mut before = None;
+        if let Some(time) = self.since {
+            let path = files.load(Need::Reading)?.catalog.path;
+            let mut then = self.state(catalog::open_as_of(&path, time)?, environment_id)?;
+            then.nodes.retain(|node| self.is_wanted(node));
+            before = Some(then);
+        }
+        let mut environments = Environment::all(&now.connection)?;
+        environments.retain(|environment| environment_id.is_none_or(|id| id == environment.id));
+        let judged = match self.format.kind() {
+            Ok(format) => {
+                let view =
+                    print::View { by: self.by(&environments), format, asked: &self, environments: &environments };
+                view.print(&now, before.as_ref(), out)?;
+                ("documented", coverage::total(&now.nodes).documented)
+            }
+            Err(measure) => (self.format.words(), self.print_report(&now, measure, &environments, out)?),
+        };
+        let mut passes = self.fail_under.is_none_or(|percent| gate::is_reached(judged, percent));
+        if self.fail_on_drop {
+            passes &= gate::nothing_fell(&self, &now, before.as_ref(), &environments)?;
+        }
+        Ok(if passes { Exit::Done } else { Exit::No })
+    }
+
+    fn by(&self, environments: &[Environment]) -> By {
+        self.by.unwrap_or(if environments.len() > 1 { By::Environment } else { By::ResourceType })
+    }
+
+    fn state(&self, connection: Connection, environment_id: Option<i64>) -> Result<State, views::Error> {
+        let mut nodes = coverage::coverage(&connection, environment_id)?;
+        if let Some(chosen) = self.choosing.chosen(&connection, environment_id)? {
+            nodes.retain(|node| chosen.contains(node.environment_id, &node.unique_id));
+        }
+        Ok(State { connection, nodes })
+    }
+
+    /// Where the project's name is unknown, every package may be its own.
+    fn is_wanted(&self, node: &NodeCoverage) -> bool {
+        self.packages == Packages::All || node.is_own_package.unwrap_or(true)
+    }
+
+    fn leave_out_packages(&self, state: &mut State) {
+        let all = state.nodes.len();
+        state.nodes.retain(|node| self.is_wanted(node));
+        if state.nodes.len() < all {
+            let left_out = all - state.nodes.len();
+            note(&format!("{left_out} nodes of installed packages are left out: `--packages all` counts them, too"));
+        }
+        let nameless = |node: &&NodeCoverage| node.is_own_package.is_none() && node.package_name.is_some();
+        if let (Packages::Own, Some(node)) = (self.packages, state.nodes.iter().find(nameless)) {
+            let name = sanitize(&node.environment);
+            note(&format!("the name of the project in `{name}` is unknown, so each of its packages counts as its own"));
+        }
+    }
+
+    /// Prints the JSON of dbt-coverage, and says what of it is judged.
+    fn print_report(
+        &self,
+        now: &State,
+        measure: Measure,
+        environments: &[Environment],
+        out: &mut dyn Write,
+    ) -> anyhow::Result<Share> {
+        let misfits = [
+            (self.by.is_some(), "--by"),
+            (self.missing, "--missing"),
+            (self.limit.is_some(), "--limit"),
+            (self.since.is_some() && !self.fail_on_drop, "--since"),
+        ];
+        if let Some((_, flag)) = misfits.into_iter().find(|(given, _)| *given) {
+            return Err(Misuse(format!("the report of dbt-coverage lists every table: leave out `{flag}`")).into());
+        }
+        if environments.len() > 1 {
+            let names: Vec<String> = environments.iter().map(|it| format!("`{}`", it.name)).collect();
+            let names = names.join(", ");
+            return Err(Misuse(format!(
+                "the report of dbt-coverage is of one project: add `--environment` with one of {names}"
+            ))
+            .into());
+        }
+        let report = coverage::report(&now.connection, &now.nodes, measure)?;
+        serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        Ok(report.share())
+    }
+}

@@ -1,0 +1,164 @@
+//! The figures by group, as people and as programs want them, and what all tables of the command have in common.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use super::{Coverage, State};
+use crate::cli::note;
+use crate::output::{self, Format};
+use crate::views::coverage::{self, By, Figures, Share};
+use crate::views::{Environment, Table};
+
+/// What is to be printed, and how.
+pub(super) struct View<'a> {
+    pub(super) by: By,
+    pub(super) format: Format,
+    pub(super) asked: &'a Coverage,
+    pub(super) environments: &'a [Environment],
+}
+
+/// A figure's name for people.
+pub(super) fn words(name: &str) -> &'static str {
+    match name {
+        "documented" => "documented",
+        "documented_columns" => "columns documented",
+        "tested_columns" => "columns tested",
+        _ => "tested",
+    }
+}
+
+/// In a sentence.
+pub(super) fn part_of(share: Share) -> String {
+    match share.percent() {
+        Some(percent) => format!("{}/{} ({percent:.1} %)", share.part, share.whole),
+        None => "nothing".to_owned(),
+    }
+}
+
+/// In a table.
+pub(super) fn cell(share: Share) -> String {
+    share.percent().map_or_else(String::new, |percent| format!("{}/{} {}%", share.part, share.whole, percent.floor()))
+}
+
+pub(super) fn table(columns: &[&str], rows: Vec<Vec<Value>>) -> Table {
+    Table { columns: columns.iter().map(|name| (*name).to_owned()).collect(), rows }
+}
+
+impl View<'_> {
+    pub(super) fn print(&self, now: &State, before: Option<&State>, out: &mut dyn Write) -> anyhow::Result<()> {
+        match before {
+            _ if self.asked.missing => self.print_missing(now, before, out),
+            Some(before) => self.print_comparison(now, before, out),
+            None => {
+                let groups = self.limited(coverage::grouped(&now.nodes, self.by));
+                let total = coverage::total(&now.nodes);
+                let table =
+                    if self.is_for_people() { self.people(groups, total) } else { self.programs(groups, total) };
+                output::write(&table, self.format, out)?;
+                self.print_trend(now, out)
+            }
+        }
+    }
+
+    pub(super) fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Markdown)
+    }
+
+    pub(super) fn limited<T>(&self, mut rows: Vec<T>) -> Vec<T> {
+        if let Some(limit) = self.asked.limit
+            && limit < rows.len()
+        {
+            note(&format!("{} more rows are left out: raise `--limit`", rows.len() - limit));
+            rows.truncate(limit);
+        }
+        rows
+    }
+
+    fn people(&self, groups: Vec<(Option<String>, Figures)>, total: Figures) -> Table {
+        let row = |name: String, figures: Figures| {
+            let columns = |share: Share| match figures.unknown_columns {
+                unknown if unknown > 0 && share.whole == 0 => "unknown".to_owned(),
+                _ => cell(share),
+            };
+            vec![
+                name.into(),
+                cell(figures.documented).into(),
+                figures.placeholders.into(),
+                columns(figures.documented_columns).into(),
+                columns(figures.tested_columns).into(),
+                figures.unknown_columns.into(),
+                cell(figures.tested).into(),
+            ]
+        };
+        let mut rows: Vec<Vec<Value>> =
+            groups.into_iter().map(|(name, figures)| row(self.by.label(name.as_deref()), figures)).collect();
+        rows.push(row("TOTAL".to_owned(), total));
+        let columns =
+            [self.by.as_str(), "documented", "placeholders", "column docs", "column tests", "unknown", "tested"];
+        self.aligned(table(&columns, rows), 1)
+    }
+
+    /// Lets the texts of all columns but the first ones end in one line on a terminal.
+    pub(super) fn aligned(&self, mut table: Table, first: usize) -> Table {
+        if self.format != Format::Table {
+            return table;
+        }
+        for place in first..table.columns.len() {
+            let width = |row: &Vec<Value>| row[place].as_str().map_or(0, |text| text.chars().count());
+            let widest = table.rows.iter().map(width).max().unwrap_or_default();
+            for row in &mut table.rows {
+                if let Some(text) = row[place].as_str() {
+                    row[place] = format!("{text:>widest$}").into();
+                }
+            }
+        }
+        table
+    }
+
+    fn programs(&self, groups: Vec<(Option<String>, Figures)>, total: Figures) -> Table {
+        let columns = [
+            "by",
+            "group",
+            "is_total",
+            "nodes",
+            "documented",
+            "documented_percent",
+            "placeholders",
+            "columns",
+            "documented_columns",
+            "documented_columns_percent",
+            "tested_columns",
+            "tested_columns_percent",
+            "unknown_columns",
+            "testable",
+            "tested",
+            "tested_percent",
+        ];
+        let row = |name: Option<String>, is_total: u8, figures: Figures| {
+            let (docs, tests) = (figures.documented_columns, figures.tested_columns);
+            let known = |share: Share, count: u64| if share.whole > 0 { count.into() } else { Value::Null };
+            vec![
+                self.by.as_str().into(),
+                name.into(),
+                is_total.into(),
+                figures.documented.whole.into(),
+                figures.documented.part.into(),
+                figures.documented.percent().into(),
+                figures.placeholders.into(),
+                known(docs, docs.whole),
+                known(docs, docs.part),
+                docs.percent().into(),
+                known(tests, tests.part),
+                tests.percent().into(),
+                figures.unknown_columns.into(),
+                figures.tested.whole.into(),
+                figures.tested.part.into(),
+                figures.tested.percent().into(),
+            ]
+        };
+        let mut rows: Vec<Vec<Value>> = groups.into_iter().map(|(name, figures)| row(name, 0, figures)).collect();
+        rows.push(row(None, 1, total));
+        table(&columns, rows)
+    }
+}
