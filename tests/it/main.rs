@@ -5,6 +5,7 @@
 mod boundaries;
 mod changes;
 mod cli;
+mod coverage;
 mod docs;
 mod documents;
 mod faults;
