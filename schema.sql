@@ -219,6 +219,11 @@ CREATE VIRTUAL TABLE search USING fts5 (
     content = 'search_text', content_rowid = 'node_key', tokenize = 'unicode61'
 );
 
+-- What health begins with: the few nodes that did not do well, and the sources.
+CREATE INDEX node_in_trouble ON node (last_run_status)
+WHERE last_run_status IN ('error', 'fail', 'warn', 'skipped') AND removed_at IS NULL;
+CREATE INDEX node_is_source ON node (environment_id, unique_id) WHERE resource_type = 'source' AND removed_at IS NULL;
+
 -- Views: the contract. They need no extension and no function that SQLite 3.40 lacks.
 
 CREATE VIEW environments AS
@@ -415,145 +420,260 @@ LEFT JOIN node oldest ON oldest.node_key = (
     ORDER BY s.max_loaded_at, s.unique_id LIMIT 1)
 WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
 
--- Whether a model, source or exposure is well, by the rules of the dbt platform's catalog. Severity: 1 unknown for what stands on it,
--- 2 caution, 3 degraded, 4 unknown itself. An ephemeral model is never built, so only its tests, description and sources count. The
--- verdict on a source is that of its last check, not the clock's: that is in `freshness`. What the last run skipped is not well,
--- and its root is the nearest ancestor that failed. Grouping by the node's identity lets a condition on it reach the index, and each
--- list of reasons be made once.
+-- dbt's health signals: each rule with its rank (3: degraded, 2: caution, 1: unknown), of which the highest is the status.
+-- * It is dbt's verdict on a source that counts, also where `freshness` says that the clock has overtaken it.
+-- * An ephemeral model is never built by itself, so it can't be late or wait for its first run.
+-- * A model that the last run skipped did not fail to build: caution, and the root is what held it up: what failed to build
+--   before it, else the tests that failed before it.
+-- * For an exposure, seeds and snapshots count like models, and so do the tests of whatever is upstream. What no run has
+--   processed makes it unknown, if nothing worse is known.
+-- The lists before the rules are short and made once for a query; CROSS JOIN keeps SQLite from beginning with them. The reasons
+-- pass through json_each, since they would be made twice otherwise: for the status, and for themselves.
 CREATE VIEW health AS
-WITH limits AS (
+WITH allowed AS (
     SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'stale_after_days'), 30) AS days
-)
-SELECT
-    environment_id,
-    unique_id,
-    resource_type,
-    CASE found ->> '$.severity'
-        WHEN 0 THEN 'healthy' WHEN 2 THEN 'caution' WHEN 3 THEN 'degraded' ELSE 'unknown' END AS status,
-    found -> '$.reasons' AS reasons
-FROM (
+),
+checked AS (
+    SELECT
+        s.node_key,
+        s.unique_id,
+        s.status,
+        printf(' of `%s`', coalesce(json_extract(n.properties, '$.source_name') || '.' || n.name, n.unique_id)) AS of_source,
+        CASE WHEN s.checked_status IN ('pass', 'warn', 'error') THEN s.checked_status END AS verdict,
+        julianday('now') - julianday(s.checked_at) AS days,
+        allowed.days AS allowed_days,
+        round((julianday(s.checked_at) - julianday(s.max_loaded_at)) * 24.0, 1) AS hours,
+        round(iif(s.checked_status = 'error', s.error_after_seconds, s.warn_after_seconds) / 3600.0, 1) AS allowed_hours
+    FROM source_now s
+    JOIN node n ON n.node_key = s.node_key
+    CROSS JOIN allowed
+),
+-- What is wrong with sources, and its rank for the source, for models and for exposures; %s is where the source is named.
+complaint AS MATERIALIZED (
+    SELECT
+        node_key,
+        unique_id,
+        of_source,
+        iif(verdict = 'error', 'source_error', 'source_warn') AS code,
+        iif(verdict = 'error', 3, 2) AS for_source,
+        CASE WHEN verdict = 'error' THEN 3 WHEN days > allowed_days THEN NULL ELSE 2 END AS for_model,
+        iif(verdict = 'error', 3, 2) AS for_exposure,
+        'the last freshness check%s returned ' || iif(verdict = 'error', 'an error', 'a warning') || iif(
+            hours > allowed_hours, printf(': its data was %g hours old, the limit is %g', hours, allowed_hours), '')
+            AS sentence
+    FROM checked
+    WHERE status <> 'no_criteria' AND verdict IN ('warn', 'error')
+    UNION ALL
+    SELECT
+        node_key,
+        unique_id,
+        of_source,
+        'source_not_checked',
+        2,
+        3,
+        NULL,
+        CASE
+            WHEN days IS NULL THEN 'the freshness%s was never checked'
+            WHEN verdict IS NULL THEN 'the last freshness check%s came to no verdict'
+            ELSE printf('the freshness%%s was last checked more than %d days ago, the limit is %d', days, allowed_days)
+        END
+    FROM checked
+    WHERE status <> 'no_criteria' AND (verdict IS NULL OR days > allowed_days)
+    UNION ALL
+    SELECT node_key, unique_id, of_source, 'source_no_criteria', 2, NULL, NULL, 'it has no freshness criteria'
+    FROM checked
+    WHERE status = 'no_criteria'
+),
+-- Tests that did not pass, at what they test, and what failed to build, at itself.
+trouble AS MATERIALIZED (
+    SELECT
+        p.node_key AS at_key,
+        t.unique_id,
+        TRUE AS is_test,
+        t.last_run_status = 'warn' AS is_warning,
+        printf('the %s `%s` ', replace(t.resource_type, '_', ' '), coalesce(t.name, t.unique_id))
+            || CASE t.last_run_status WHEN 'warn' THEN 'warned' WHEN 'fail' THEN 'failed' ELSE 'ended in an error' END
+            || CASE WHEN t.resource_type = 'test' AND t.last_run_failures > 0
+                THEN printf(' with %d row%s', t.last_run_failures, iif(t.last_run_failures = 1, '', 's')) ELSE '' END
+            AS sentence
+    FROM node t
+    JOIN node p ON p.environment_id = t.environment_id AND p.unique_id = json_extract(t.properties, '$.attached_node')
+    WHERE t.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND t.removed_at IS NULL
+    AND t.last_run_status <> 'skipped' AND t.resource_type IN ('test', 'unit_test')
+    UNION ALL
+    SELECT
+        b.node_key,
+        b.unique_id,
+        FALSE,
+        FALSE,
+        printf('the %s `%s` failed to build', b.resource_type, coalesce(b.name, b.unique_id))
+    FROM node b
+    WHERE b.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND b.removed_at IS NULL
+    AND b.last_run_status = 'error' AND b.resource_type IN ('model', 'seed', 'snapshot')
+),
+skipped AS MATERIALIZED (
+    SELECT
+        s.node_key,
+        s.unique_id,
+        printf('the %s `%s` was skipped', s.resource_type, coalesce(s.name, s.unique_id)) AS sentence
+    FROM node s
+    WHERE s.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND s.removed_at IS NULL
+    AND s.last_run_status = 'skipped' AND s.resource_type IN ('model', 'seed', 'snapshot')
+),
+judged AS (
     SELECT n.environment_id, n.unique_id, n.resource_type, (
-        SELECT json_object(
-            'severity', coalesce(max(severity), 0),
-            'reasons', json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id)))
+        SELECT coalesce(max(rank), 0)
+            || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
         FROM (
-            SELECT 4 AS severity, 'never_built' AS code, 'no run has built it yet' AS sentence, NULL AS root_id
-            WHERE n.resource_type = 'model' AND n.materialization IS NOT 'ephemeral'
-            AND n.last_run_status IS NULL AND n.executed_at IS NULL
+            SELECT 3 AS rank, 'build_failed' AS code, 'the last run failed to build it' AS sentence, NULL AS root_id
+            WHERE n.last_run_status = 'error'
             UNION ALL
-            SELECT 3, 'build_failed', 'the last build failed'
-                || coalesce(': ' || substr(trim(replace(n.last_run_error, char(10), ' ')), 1, 200), ''), NULL
-            WHERE n.resource_type = 'model' AND n.last_run_status IN ('error', 'fail')
+            SELECT 1, 'never_built', 'no run has processed it', NULL
+            WHERE n.never_ran
             UNION ALL
-            SELECT 2, 'not_built_recently',
-                'it was last built ' || CAST(julianday('now') - julianday(n.executed_at) AS INTEGER) || ' days ago; '
-                || days || ' are allowed', NULL
-            FROM limits
-            WHERE n.resource_type = 'model' AND julianday('now') - julianday(n.executed_at) > days
+            SELECT
+                2,
+                'not_built_recently',
+                printf('it was last built more than %d days ago, the limit is %d', n.days, a.days),
+                NULL
+            FROM allowed a
+            WHERE n.days > a.days
             UNION ALL
-            SELECT 2, CASE WHEN failed.unique_id IS NULL THEN 'upstream_model_skipped' ELSE 'upstream_model_failed' END,
-                'the last run skipped it' || coalesce(', since `' || failed.name || '` failed', ''), failed.unique_id
-            FROM (SELECT 1) LEFT JOIN node failed ON failed.node_key = (
-                SELECT a.node_key FROM reach r JOIN node a ON a.node_key = r.ancestor_key
-                WHERE r.descendant_key = n.node_key AND a.resource_type IN ('model', 'seed', 'snapshot')
-                AND a.last_run_status IN ('error', 'fail') ORDER BY r.depth, a.unique_id LIMIT 1)
-            WHERE n.resource_type = 'model' AND n.last_run_status = 'skipped'
+            SELECT
+                2,
+                iif(cause.is_test, 'upstream_test_failed', 'upstream_model_failed'),
+                'the last run skipped it: ' || cause.sentence,
+                cause.unique_id
+            FROM (
+                SELECT t.*, rank() OVER (ORDER BY t.is_test) AS place
+                FROM reach r
+                CROSS JOIN trouble t ON t.at_key = r.ancestor_key
+                WHERE n.last_run_status = 'skipped' AND r.descendant_key = n.node_key AND NOT t.is_warning
+            ) cause
+            WHERE cause.place = 1
             UNION ALL
-            SELECT CASE t.last_run_status WHEN 'warn' THEN 2 ELSE 3 END,
-                CASE t.last_run_status WHEN 'warn' THEN 'test_warned' ELSE 'test_failed' END,
-                'the test `' || t.name || '` '
-                || CASE t.last_run_status WHEN 'warn' THEN 'warned' WHEN 'fail' THEN 'failed' ELSE 'could not run' END
-                || coalesce(' with ' || t.last_run_failures || CASE t.last_run_failures WHEN 1 THEN ' row' ELSE ' rows' END, ''),
-                t.unique_id
-            FROM node t
-            WHERE n.resource_type = 'model' AND t.environment_id = n.environment_id
-            AND t.resource_type IN ('test', 'unit_test') AND t.removed_at IS NULL
-            AND json_extract(t.properties, '$.attached_node') = +n.unique_id
-            AND t.last_run_status IN ('warn', 'fail', 'error')
+            SELECT 2, 'upstream_model_skipped', 'the last run skipped it', NULL
+            WHERE n.last_run_status = 'skipped' AND NOT EXISTS (
+                SELECT 1 FROM reach r
+                CROSS JOIN trouble t ON t.at_key = r.ancestor_key
+                WHERE r.descendant_key = n.node_key AND NOT t.is_warning)
+            UNION ALL
+            SELECT iif(t.is_warning, 2, 3), iif(t.is_warning, 'test_warned', 'test_failed'), t.sentence, t.unique_id
+            FROM trouble t
+            WHERE t.at_key = n.node_key AND t.is_test AND NOT n.never_ran
             UNION ALL
             SELECT 2, 'no_tests', 'it has no tests', NULL
-            WHERE n.resource_type = 'model' AND NOT EXISTS (
-                SELECT 1 FROM node t WHERE t.environment_id = n.environment_id
-                AND t.resource_type IN ('test', 'unit_test') AND t.removed_at IS NULL
-                AND json_extract(t.properties, '$.attached_node') = +n.unique_id)
+            WHERE NOT n.never_ran AND NOT EXISTS (
+                SELECT 1 FROM node t
+                WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
+                AND json_extract(t.properties, '$.attached_node') = +n.unique_id AND t.removed_at IS NULL)
             UNION ALL
             SELECT 2, 'no_description', 'it has no description', NULL
-            WHERE n.resource_type IN ('model', 'source') AND n.description IS NULL
+            WHERE NOT n.never_ran AND n.description IS NULL
             UNION ALL
-            SELECT CASE WHEN code = 'source_error' THEN 3 WHEN n.resource_type = 'source' OR code = 'source_warn' THEN 2 ELSE 3 END,
-                code, CASE WHEN n.resource_type = 'source' THEN '' ELSE 'source `' || name || '`: ' END || sentence,
-                CASE WHEN n.resource_type = 'source' THEN NULL ELSE unique_id END
-            FROM (
-                SELECT s.unique_id, a.name,
-                    CASE
-                        WHEN s.status = 'no_criteria' THEN 'source_no_criteria'
-                        WHEN s.checked_status = 'error' THEN 'source_error'
-                        WHEN s.checked_at IS NULL OR julianday('now') - julianday(s.checked_at) > days THEN 'source_not_checked'
-                        WHEN s.checked_status = 'warn' THEN 'source_warn'
-                        WHEN s.checked_status IS NOT 'pass' THEN 'source_not_checked'
-                    END AS code,
-                    CASE
-                        WHEN s.status = 'no_criteria' THEN 'no freshness check is configured'
-                        WHEN s.checked_status = 'error' THEN 'its freshness check of ' || substr(s.checked_at, 1, 10) || ' says error'
-                        WHEN s.checked_at IS NULL THEN 'its freshness was never checked'
-                        WHEN julianday('now') - julianday(s.checked_at) > days THEN
-                            'its freshness was last checked ' || CAST(julianday('now') - julianday(s.checked_at) AS INTEGER)
-                            || ' days ago; ' || days || ' are allowed'
-                        WHEN s.checked_status = 'warn' THEN 'its freshness check of ' || substr(s.checked_at, 1, 10) || ' says warn'
-                        ELSE 'its last freshness check gave no verdict'
-                    END AS sentence
-                FROM (
-                    SELECT n.node_key AS node_key WHERE n.resource_type = 'source'
-                    UNION ALL
-                    SELECT r.ancestor_key FROM reach r WHERE r.descendant_key = n.node_key AND n.resource_type <> 'source'
-                ) around
-                CROSS JOIN node a ON a.node_key = around.node_key AND a.resource_type = 'source'
-                CROSS JOIN source_now s ON s.node_key = a.node_key
-                CROSS JOIN limits
-            )
-            WHERE code IN ('source_error', 'source_warn') OR n.resource_type = 'source' AND code IS NOT NULL
-                OR n.resource_type = 'model' AND code = 'source_not_checked'
+            SELECT c.for_model, c.code, printf(c.sentence, c.of_source), c.unique_id
+            FROM reach r
+            CROSS JOIN complaint c ON c.node_key = r.ancestor_key
+            WHERE NOT n.never_ran AND r.descendant_key = n.node_key AND c.for_model IS NOT NULL
+            ORDER BY 1 DESC, 2, 4
+        )
+    ) AS found
+    FROM (
+        SELECT
+            *,
+            julianday('now') - julianday(executed_at) AS days,
+            materialization IS NOT 'ephemeral' AND last_run_status IS NULL AND executed_at IS NULL AS never_ran
+        FROM node
+    ) n
+    WHERE n.removed_at IS NULL AND n.resource_type = 'model'
+    UNION ALL
+    SELECT n.environment_id, n.unique_id, n.resource_type, (
+        SELECT coalesce(max(rank), 0)
+            || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
+        FROM (
+            SELECT c.for_source AS rank, c.code AS code, printf(c.sentence, '') AS sentence, NULL AS root_id
+            FROM complaint c
+            WHERE c.node_key = n.node_key
             UNION ALL
-            SELECT CASE WHEN a.last_run_status IN ('error', 'fail') THEN 3 WHEN a.last_run_status = 'skipped' THEN 2 ELSE 1 END,
-                CASE
-                    WHEN a.last_run_status IN ('error', 'fail') THEN 'upstream_model_failed'
-                    WHEN a.last_run_status = 'skipped' THEN 'upstream_model_skipped'
-                    ELSE 'never_built'
-                END,
-                '`' || a.name || '`: ' || CASE
-                    WHEN a.last_run_status IN ('error', 'fail') THEN 'the last build failed'
-                    WHEN a.last_run_status = 'skipped' THEN 'the last run skipped it'
-                    ELSE 'no run has built it yet'
-                END,
-                CASE WHEN a.last_run_status = 'skipped' THEN coalesce((
-                    SELECT f.unique_id FROM reach up JOIN node f ON f.node_key = up.ancestor_key
-                    WHERE up.descendant_key = a.node_key AND f.resource_type IN ('model', 'seed', 'snapshot')
-                    AND f.last_run_status IN ('error', 'fail') ORDER BY up.depth, f.unique_id LIMIT 1), a.unique_id)
-                ELSE a.unique_id END
-            FROM reach r CROSS JOIN node a ON a.node_key = r.ancestor_key
-            WHERE n.resource_type = 'exposure' AND r.descendant_key = n.node_key
-            AND a.resource_type IN ('model', 'seed', 'snapshot') AND (
-                a.last_run_status IN ('error', 'fail', 'skipped')
-                OR a.resource_type = 'model' AND a.materialization IS NOT 'ephemeral'
-                AND a.last_run_status IS NULL AND a.executed_at IS NULL)
+            SELECT 2, 'no_description', 'it has no description', NULL
+            WHERE n.description IS NULL
+            ORDER BY 1 DESC, 2
+        )
+    )
+    FROM node n
+    WHERE n.removed_at IS NULL AND n.resource_type = 'source'
+    UNION ALL
+    SELECT n.environment_id, n.unique_id, n.resource_type, (
+        SELECT coalesce(max(rank), 0)
+            || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
+        FROM (
+            SELECT
+                c.for_exposure AS rank,
+                c.code AS code,
+                printf(c.sentence, c.of_source) AS sentence,
+                c.unique_id AS root_id
+            FROM reach r
+            CROSS JOIN complaint c ON c.node_key = r.ancestor_key
+            WHERE r.descendant_key = n.node_key AND c.for_exposure IS NOT NULL
             UNION ALL
-            SELECT CASE t.last_run_status WHEN 'warn' THEN 2 ELSE 3 END,
-                CASE t.last_run_status WHEN 'warn' THEN 'upstream_test_warned' ELSE 'upstream_test_failed' END,
-                '`' || a.name || '`: the test `' || t.name || '` '
-                || CASE t.last_run_status WHEN 'warn' THEN 'warned' WHEN 'fail' THEN 'failed' ELSE 'could not run' END,
+            SELECT
+                iif(t.is_warning, 2, 3),
+                CASE WHEN NOT t.is_test THEN 'upstream_model_failed' WHEN t.is_warning THEN 'upstream_test_warned'
+                    ELSE 'upstream_test_failed' END,
+                t.sentence,
                 t.unique_id
             FROM reach r
-            CROSS JOIN node a ON a.node_key = r.ancestor_key
-            CROSS JOIN node t ON t.environment_id = a.environment_id AND t.resource_type IN ('test', 'unit_test')
-                AND json_extract(t.properties, '$.attached_node') = +a.unique_id
-            WHERE n.resource_type = 'exposure' AND r.descendant_key = n.node_key
-            AND t.removed_at IS NULL AND t.last_run_status IN ('warn', 'fail', 'error')
+            CROSS JOIN trouble t ON t.at_key = r.ancestor_key
+            WHERE r.descendant_key = n.node_key
+            UNION ALL
+            SELECT
+                2,
+                'upstream_model_skipped',
+                iif(count(*) = 1, cause.skipped, count(*) || ' nodes were skipped') || ': ' || cause.sentence,
+                cause.unique_id
+            FROM (
+                SELECT s.sentence AS skipped, t.*, rank() OVER (PARTITION BY s.node_key ORDER BY t.is_test) AS place
+                FROM reach a
+                CROSS JOIN skipped s ON s.node_key = a.ancestor_key
+                CROSS JOIN reach r ON r.descendant_key = s.node_key
+                CROSS JOIN trouble t ON t.at_key = r.ancestor_key
+                WHERE a.descendant_key = n.node_key AND NOT t.is_warning
+            ) cause
+            WHERE cause.place = 1
+            GROUP BY cause.unique_id
+            UNION ALL
+            SELECT 2, 'upstream_model_skipped', s.sentence, s.unique_id
+            FROM reach a
+            CROSS JOIN skipped s ON s.node_key = a.ancestor_key
+            WHERE a.descendant_key = n.node_key AND NOT EXISTS (
+                SELECT 1 FROM reach r
+                CROSS JOIN trouble t ON t.at_key = r.ancestor_key
+                WHERE r.descendant_key = s.node_key AND NOT t.is_warning)
+            UNION ALL
+            SELECT
+                1,
+                'never_built',
+                printf('no run has processed the model `%s`', coalesce(m.name, m.unique_id)),
+                m.unique_id
+            FROM reach r
+            CROSS JOIN node m ON m.node_key = r.ancestor_key
+            WHERE r.descendant_key = n.node_key AND m.resource_type = 'model' AND m.materialization IS NOT 'ephemeral'
+            AND m.last_run_status IS NULL AND m.executed_at IS NULL
             ORDER BY 1 DESC, 2, 4
-        )) AS found
+        )
+    )
     FROM node n
-    WHERE n.removed_at IS NULL AND n.resource_type IN ('model', 'source', 'exposure')
-    GROUP BY n.environment_id, n.unique_id
-);
+    WHERE n.removed_at IS NULL AND n.resource_type = 'exposure'
+)
+SELECT
+    j.environment_id,
+    j.unique_id,
+    j.resource_type,
+    CASE substr(f.value, 1, 1)
+        WHEN '3' THEN 'degraded' WHEN '2' THEN 'caution' WHEN '1' THEN 'unknown' ELSE 'healthy' END AS status,
+    substr(f.value, 2) AS reasons
+FROM judged j
+CROSS JOIN json_each(json_array(j.found)) f;
 
 -- The `+` takes the column's type away from it: else the index `test_by_tested`, whose expression has none, could not be used.
 CREATE VIEW coverage AS
@@ -570,7 +690,7 @@ SELECT
     n.description IS NOT NULL AND (
         lower(trim(n.description)) IS lower(trim(n.name))
         OR lower(trim(n.description)) IN (
-            SELECT lower(trim(p.value)) FROM setting s JOIN json_each(s.value) p WHERE s.name = 'placeholders')
+            SELECT lower(trim(p.value)) FROM setting s, json_each(s.value) p WHERE s.name = 'placeholders')
     ) AS is_placeholder,
     nullif((SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key), 0) AS columns,
     CASE WHEN EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = n.node_key) THEN

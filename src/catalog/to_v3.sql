@@ -28,3 +28,8 @@ CREATE TABLE coverage_count (
 INSERT INTO coverage_count SELECT * FROM kept_count;
 DROP TABLE kept_count;
 CREATE INDEX coverage_count_by_sync ON coverage_count (sync_id);
+
+-- What health begins with: the few nodes that did not do well, and the sources.
+CREATE INDEX node_in_trouble ON node (last_run_status)
+WHERE last_run_status IN ('error', 'fail', 'warn', 'skipped') AND removed_at IS NULL;
+CREATE INDEX node_is_source ON node (environment_id, unique_id) WHERE resource_type = 'source' AND removed_at IS NULL;

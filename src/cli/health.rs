@@ -1,4 +1,4 @@
-//! `lineaged health`: which models, sources and exposures are not well, and why.
+//! `lineaged health`: how models, sources and exposures are, the worst first, and why.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::output::sanitize;
 use crate::views::{self, HEALTH, Table};
 
-/// So many of the nodes that fail a check are named.
+/// So many nodes that fail the check are named.
 const NAMED: usize = 10;
 
 const EXAMPLES: &str = "\
@@ -25,11 +25,11 @@ whatever it stands on.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Health {
-    /// Only nodes in this state (may be given more than once) [default: in a table all but healthy, else all]
+    /// Only what is in this state (may be given more than once) [default: in a table all but healthy, else all]
     #[arg(long, value_name = "STATUS", value_parser = HEALTH)]
     status: Vec<String>,
-    /// End with exit code 3 if a node is as bad as this, or worse; unknown is never worse
-    #[arg(long, value_name = "STATUS", value_parser = ["caution", "degraded", "unknown"])]
+    /// End with exit code 3 if a listed node is as bad as this, or worse
+    #[arg(long, value_name = "STATUS", value_parser = ["caution", "degraded"])]
     fail_on: Option<String>,
     #[command(flatten)]
     choosing: Choosing,
@@ -43,66 +43,57 @@ impl Health {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let mut all = views::health(&connection, environment_id, &[])?;
-        self.choosing.keep(&connection, environment_id, &mut all)?;
-        let failed = self.failed(&all);
-        let counts = counts(&all);
-        let wanted = |row: &Vec<Value>| match self.status.as_slice() {
-            [] => !self.printing.is_table() || row[STATUS] != "healthy",
-            wanted => wanted.iter().any(|status| row[STATUS] == status.as_str()),
-        };
-        all.rows.retain(wanted);
+        let mut table = views::health(&connection, environment_id, &self.status)?;
+        self.choosing.keep(&connection, environment_id, &mut table)?;
+        let nodes = table.clone().only(&["status", "unique_id"]).rows;
         if self.printing.is_table() {
-            self.printing.print(readable(all), out)?;
-            writeln!(out, "\n{counts}")?;
+            let is_shown: Vec<bool> = nodes.iter().map(|row| !self.status.is_empty() || row[0] != "healthy").collect();
+            let mut is_shown = is_shown.into_iter();
+            table.rows.retain(|_| is_shown.next().unwrap_or(true));
+            let several = views::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
+            self.printing.print_as(table, |table| readable(table, several), out)?;
+            note(&summary(&nodes));
         } else {
-            self.printing.print(all, out)?;
+            self.printing.print(table, out)?;
         }
+        let worst = |limit: &String| HEALTH.iter().position(|status| status == limit);
+        let bad = &HEALTH[..self.fail_on.as_ref().and_then(worst).map_or(0, |place| place + 1)];
+        let failed: Vec<&str> =
+            nodes.iter().filter(|row| bad.contains(&text(&row[0]))).map(|row| text(&row[1])).collect();
         if failed.is_empty() {
             return Ok(Exit::Done);
         }
-        let mut named = failed.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-        if failed.len() > NAMED {
-            named.push_str(&format!(" and {} more", failed.len() - NAMED));
-        }
-        note(&format!("{} nodes fail the check: {named}", failed.len()));
+        let more = failed.len().saturating_sub(NAMED);
+        let mut names: Vec<String> = failed.iter().take(NAMED).map(|id| sanitize(id).into_owned()).collect();
+        names.extend((more > 0).then(|| format!("and {more} more")));
+        note(&format!("{} nodes fail the check: {}", failed.len(), names.join(", ")));
         Ok(Exit::No)
     }
+}
 
-    /// The ids of nodes that `--fail-on` does not let pass.
-    fn failed(&self, table: &Table) -> Vec<String> {
-        let bad: &[&str] = match self.fail_on.as_deref() {
-            Some("caution") => &["caution", "degraded"],
-            Some("degraded") => &["degraded"],
-            Some(_) => &["unknown"],
-            None => &[],
-        };
-        let is_bad = |row: &&Vec<Value>| bad.iter().any(|status| row[STATUS] == *status);
-        let id = |row: &Vec<Value>| sanitize(row[UNIQUE_ID].as_str().unwrap_or_default()).into_owned();
-        table.rows.iter().filter(is_bad).map(id).collect()
+/// For people: a line for each reason.
+fn readable(table: Table, with_environment: bool) -> Table {
+    let columns = ["status", "unique_id", "environment_id", "reasons"];
+    let table = table.only(&columns);
+    let mut lines = Table { columns: columns.map(str::to_owned).into(), rows: Vec::new() };
+    for mut row in table.rows {
+        let reasons: Vec<Value> =
+            row.pop().and_then(|reasons| serde_json::from_str(text(&reasons)).ok()).unwrap_or_default();
+        let mut sentences = reasons.into_iter().map(|mut reason| reason["sentence"].take());
+        row.push(sentences.next().unwrap_or_default());
+        lines.rows.push(row);
+        lines.rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, sentence]));
     }
+    let shown: Vec<&str> = columns.into_iter().filter(|name| with_environment || *name != "environment_id").collect();
+    lines.only(&shown)
 }
 
-/// Places in the view's rows.
-const UNIQUE_ID: usize = 1;
-const STATUS: usize = 3;
-const REASONS: usize = 4;
-
-/// How many nodes are in each state.
-fn counts(table: &Table) -> String {
-    let counts = HEALTH.map(|status| (table.rows.iter().filter(|row| row[STATUS] == status).count(), status));
-    let counts = counts.iter().filter(|(count, _)| *count > 0);
-    let counts: Vec<String> = counts.map(|(count, status)| format!("{count} {status}")).collect();
-    if counts.is_empty() { "no models, sources or exposures".to_owned() } else { counts.join(", ") }
+fn summary(nodes: &[Vec<Value>]) -> String {
+    let count = |status: &str| nodes.iter().filter(|row| text(&row[0]) == status).count();
+    let counts = HEALTH.map(|status| format!("{} {status}", count(status)));
+    counts.join(", ")
 }
 
-/// For people: the sentences of all reasons.
-fn readable(table: Table) -> Table {
-    let row = |row: &Vec<Value>| {
-        let reasons: Vec<Value> = serde_json::from_str(row[REASONS].as_str().unwrap_or_default()).unwrap_or_default();
-        let sentences: Vec<&str> = reasons.iter().filter_map(|reason| reason["sentence"].as_str()).collect();
-        vec![row[STATUS].clone(), row[UNIQUE_ID].clone(), sentences.join("; ").into()]
-    };
-    let columns = ["status", "unique_id", "reasons"].map(str::to_owned).into();
-    Table { columns, rows: table.rows.iter().map(row).collect() }
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

@@ -122,10 +122,20 @@ impl Printing {
     }
 
     /// Prints the rows up to the limit, and tells on standard error how many it left out.
-    fn print(&self, mut table: Table, out: &mut dyn Write) -> std::io::Result<()> {
+    fn print(&self, table: Table, out: &mut dyn Write) -> std::io::Result<()> {
+        self.print_as(table, |table| table, out)
+    }
+
+    /// The same, the rows that are left in the form that `form` gives them.
+    fn print_as(
+        &self,
+        mut table: Table,
+        form: impl FnOnce(Table) -> Table,
+        out: &mut dyn Write,
+    ) -> std::io::Result<()> {
         let left_out = self.limit.map_or(0, |limit| table.rows.len().saturating_sub(limit));
         table.rows.truncate(table.rows.len() - left_out);
-        output::write(&table, self.format, out)?;
+        output::write(&form(table), self.format, out)?;
         if left_out > 0 {
             note(&format!("{left_out} more rows are left out: raise `--limit`"));
         }

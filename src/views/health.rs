@@ -1,19 +1,21 @@
-//! Whether models, sources and exposures are well, from the view `health`.
+//! How models, sources and exposures are, and why: the view `health`.
 
 use rusqlite::Connection;
 
 use super::{Error, Found, Table, table};
 
-/// The states, the worst first.
+/// The states of the view `health`, the worst first; `unknown` is no verdict, and stands before `healthy`.
 pub const HEALTH: [&str; 4] = ["degraded", "caution", "unknown", "healthy"];
 
-/// The view `health`, the worst first, then by environment and id; of some states or (if none are named) all.
+/// The view `health`, the worst first, of one environment or all, of some states or (if none are named) all.
 pub fn health(connection: &Connection, environment_id: Option<i64>, states: &[String]) -> Result<Table, Error> {
-    let (states, order) = (serde_json::Value::from(states.to_vec()).to_string(), serde_json::Value::from(&HEALTH[..]));
-    let sql = "SELECT h.* FROM health h JOIN json_each(?3) o ON o.value = h.status
-               WHERE (?1 IS NULL OR environment_id = ?1) AND (?2 = '[]' OR status IN (SELECT value FROM json_each(?2)))
-               ORDER BY o.key, environment_id, unique_id";
-    table(connection, sql, &[&environment_id, &states, &order.to_string()])
+    let states = serde_json::Value::from(states.to_vec()).to_string();
+    let order = serde_json::Value::from(HEALTH.to_vec()).to_string();
+    let sql = "SELECT h.* FROM health h JOIN json_each(?3) place ON place.value = h.status
+               WHERE (?1 IS NULL OR h.environment_id = ?1)
+               AND (?2 = '[]' OR h.status IN (SELECT value FROM json_each(?2)))
+               ORDER BY place.key, h.environment_id, h.unique_id";
+    table(connection, sql, &[&environment_id, &states, &order])
 }
 
 /// The row of `health` of one node; none for a type that has no health.
@@ -25,118 +27,232 @@ pub fn health_of(connection: &Connection, node: &Found) -> Result<Table, Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
-    /// A catalog of a model `m` that is well, on a source `s` that is well; `change` spoils something.
-    fn spoiled(change: &str) -> Vec<(String, String, Vec<String>)> {
-        let connection = Connection::open_in_memory().expect("a database");
+    const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+    /// source `s` → models `a` → `b` → exposure `e`, everything well; each model has a test, `ta` and `tb`.
+    fn well() -> Connection {
+        let connection = Connection::open_in_memory().expect("open");
         connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
-        connection.pragma_update(None, "foreign_keys", false).expect("set");
-        let attached = |id: &str| format!("{{\"attached_node\":\"{id}\",\"test_type\":\"generic\"}}");
-        let checked = "{\"freshness\":{\"warn_after\":{\"count\":1,\"period\":\"day\"}}}";
+        let fresh = r#"{"source_name":"raw","freshness":{"warn_after":{"count":1,"period":"day"},
+                        "error_after":{"count":2,"period":"day"}}}"#;
         let sql = format!(
-            "INSERT INTO environment VALUES (1, 'prod', 'p', 'duckdb');
-             INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, description, properties,
-                 last_run_status, executed_at, checked_status, checked_at, first_seen_at, last_changed_at)
-             SELECT *, 'x', 'x' FROM (VALUES
-                 (1, 1, 's', 'source', 's', 'd', '{checked}', NULL, NULL, 'pass', strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')),
-                 (2, 1, 'm', 'model', 'm', 'd', '{{}}', 'success', strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day'), NULL, NULL),
-                 (3, 1, 't', 'test', 't', NULL, '{}', 'pass', NULL, NULL, NULL),
-                 (4, 1, 'e', 'exposure', 'e', NULL, '{{}}', NULL, NULL, NULL, NULL));
-             INSERT INTO reach VALUES (2, 1, 1), (4, 2, 1), (4, 1, 2);
-             {change}",
-            attached("m")
+            "INSERT INTO environment (environment_id, name) VALUES (1, 'prod');
+             INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, description, materialization,
+                 properties, last_run_status, executed_at, checked_status, checked_at, max_loaded_at, first_seen_at,
+                 last_changed_at) VALUES
+             (1, 1, 's', 'source', 's', 'words', NULL, '{fresh}', NULL, NULL, 'pass', {NOW}, {NOW}, '', ''),
+             (2, 1, 'a', 'model', 'a', 'words', 'table', '{{}}', 'success', {NOW}, NULL, NULL, NULL, '', ''),
+             (3, 1, 'b', 'model', 'b', 'words', 'table', '{{}}', 'success', {NOW}, NULL, NULL, NULL, '', ''),
+             (4, 1, 'e', 'exposure', 'e', NULL, NULL, '{{}}', NULL, NULL, NULL, NULL, NULL, '', ''),
+             (5, 1, 'ta', 'test', 'ta', NULL, NULL, '{{\"attached_node\":\"a\"}}', 'pass', NULL, NULL, NULL, NULL, '', ''),
+             (6, 1, 'tb', 'test', 'tb', NULL, NULL, '{{\"attached_node\":\"b\"}}', 'pass', NULL, NULL, NULL, NULL, '', '');
+             INSERT INTO reach (ancestor_key, descendant_key, depth) VALUES
+             (1, 2, 1), (1, 3, 2), (1, 4, 3), (2, 3, 1), (2, 4, 2), (3, 4, 1);"
         );
-        connection.execute_batch(&sql).expect(change);
-        let table = health(&connection, Some(1), &[]).expect("the view");
-        let of = |row: &Vec<serde_json::Value>| {
-            let reasons: Vec<serde_json::Value> =
-                serde_json::from_str(row[4].as_str().expect("reasons")).expect("a list");
-            let reason = |reason: &serde_json::Value| {
-                let root = reason["root_id"].as_str().map_or(String::new(), |root| format!(" {root}"));
-                format!("{}{root}", reason["code"].as_str().expect("a code"))
-            };
-            let text = |n: usize| row[n].as_str().expect("text").to_owned();
-            (text(1), text(3), reasons.iter().map(reason).collect())
+        connection.execute_batch(&sql).expect("the nodes");
+        connection
+    }
+
+    /// What a node's health is after `change`: the state, then each reason as `code root`.
+    fn after(change: &str, id: &str) -> Vec<String> {
+        let connection = well();
+        connection.execute_batch(change).expect(change);
+        let sql = "SELECT status, reasons FROM health WHERE environment_id = 1 AND unique_id = ?1";
+        let (status, reasons): (String, String) =
+            connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?))).expect("a row");
+        let reasons: Vec<Value> = serde_json::from_str(&reasons).expect("JSON");
+        let reason = |reason: &Value| {
+            let keys: Vec<&String> = reason.as_object().expect("an object").keys().collect();
+            assert_eq!(keys, ["code", "root_id", "sentence"]);
+            let text = |name: &str| reason[name].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", text("code"), text("root_id")).trim().to_owned()
         };
-        let mut rows: Vec<_> = table.rows.iter().map(of).collect();
-        rows.retain(|(_, status, _): &(String, String, Vec<String>)| status != "healthy");
-        rows.sort();
-        rows
+        std::iter::once(status).chain(reasons.iter().map(reason)).collect()
+    }
+
+    fn sentences(change: &str, id: &str) -> Vec<String> {
+        let connection = well();
+        connection.execute_batch(change).expect(change);
+        let sql = "SELECT r.value ->> 'sentence' FROM health h JOIN json_each(h.reasons) r WHERE h.unique_id = ?1";
+        let mut statement = connection.prepare(sql).expect("prepared");
+        let found = statement.query_map([id], |row| row.get(0)).expect("rows");
+        found.collect::<Result<_, _>>().expect("text")
+    }
+
+    fn set(id: &str, what: &str) -> String {
+        format!("UPDATE node SET {what} WHERE unique_id = '{id}';")
+    }
+
+    fn days_ago(days: f64) -> String {
+        format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{days} days')")
     }
 
     #[test]
-    fn each_reason_has_its_code_its_root_and_its_weight() {
-        let old = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-31 days')";
-        let upstream = "INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, description, properties,
-            last_run_status, first_seen_at, last_changed_at) VALUES (5, 1, 'up', 'model', 'up', 'd', '{}', 'error', 'x', 'x');
-            INSERT INTO reach VALUES (2, 5, 1); UPDATE node SET last_run_status = 'skipped' WHERE unique_id = 'm'; ";
-        for (change, expected) in [
-            ("", ""),
-            (
-                "UPDATE node SET last_run_status = 'error' WHERE unique_id = 'm'",
-                "e degraded upstream_model_failed m; m degraded build_failed",
-            ),
-            (
-                "UPDATE node SET last_run_status = 'fail' WHERE unique_id = 't'",
-                "e degraded upstream_test_failed t; m degraded test_failed t",
-            ),
-            (
-                "UPDATE node SET last_run_status = 'error' WHERE unique_id = 't'",
-                "e degraded upstream_test_failed t; m degraded test_failed t",
-            ),
-            (
-                "UPDATE node SET last_run_status = 'warn' WHERE unique_id = 't'",
-                "e caution upstream_test_warned t; m caution test_warned t",
-            ),
-            ("UPDATE node SET last_run_status = 'skipped' WHERE unique_id = 't'", ""),
-            ("UPDATE node SET removed_at = 'x' WHERE unique_id = 't'", "m caution no_tests"),
-            ("UPDATE node SET description = NULL", "m caution no_description; s caution no_description"),
-            (&format!("UPDATE node SET executed_at = {old} WHERE unique_id = 'm'"), "m caution not_built_recently"),
-            (
-                "UPDATE node SET executed_at = NULL, last_run_status = NULL WHERE unique_id = 'm'",
-                "e unknown never_built m; m unknown never_built",
-            ),
-            (
-                "UPDATE node SET executed_at = NULL, last_run_status = NULL, materialization = 'ephemeral' WHERE unique_id = 'm'",
-                "",
-            ),
-            (
-                "UPDATE node SET checked_status = 'error' WHERE unique_id = 's'",
-                "e degraded source_error s; m degraded source_error s; s degraded source_error",
-            ),
-            (
-                "UPDATE node SET checked_status = 'warn' WHERE unique_id = 's'",
-                "e caution source_warn s; m caution source_warn s; s caution source_warn",
-            ),
-            (
-                &format!("UPDATE node SET checked_at = {old} WHERE unique_id = 's'"),
-                "m degraded source_not_checked s; s caution source_not_checked",
-            ),
-            (
-                "UPDATE node SET checked_at = NULL, checked_status = NULL WHERE unique_id = 's'",
-                "m degraded source_not_checked s; s caution source_not_checked",
-            ),
-            ("UPDATE node SET properties = '{}' WHERE unique_id = 's'", "s caution source_no_criteria"),
-            (
-                "UPDATE node SET last_run_status = 'skipped' WHERE unique_id = 'm'",
-                "e caution upstream_model_skipped m; m caution upstream_model_skipped",
-            ),
-            (
-                upstream,
-                "e caution upstream_model_skipped up; m caution upstream_model_failed up; up degraded build_failed no_tests",
-            ),
-            (
-                &format!(
-                    "INSERT INTO setting VALUES ('stale_after_days', '40'); UPDATE node SET executed_at = {old}, checked_at = {old}"
-                ),
-                "",
-            ),
-        ] {
-            let found: Vec<String> = spoiled(change)
-                .into_iter()
-                .map(|(id, status, reasons)| format!("{id} {status} {}", reasons.join(" ")))
-                .collect();
-            assert_eq!(found.join("; "), expected, "{change}");
+    fn where_every_rule_is_kept_all_is_healthy_without_a_reason() {
+        for id in ["s", "a", "b", "e"] {
+            assert_eq!(after("", id), ["healthy"], "{id}");
         }
+    }
+
+    #[test]
+    fn each_rule_of_a_model_has_its_state_and_its_code() {
+        let stale = set("a", &format!("executed_at = {}", days_ago(30.1)));
+        for (change, expected) in [
+            (set("a", "last_run_status = 'error'"), ["degraded", "build_failed"]),
+            (set("ta", "last_run_status = 'fail'"), ["degraded", "test_failed ta"]),
+            (set("ta", "last_run_status = 'error'"), ["degraded", "test_failed ta"]),
+            (set("ta", "last_run_status = 'warn'"), ["caution", "test_warned ta"]),
+            (set("ta", "removed_at = 'x'"), ["caution", "no_tests"]),
+            (set("a", "description = NULL"), ["caution", "no_description"]),
+            (stale, ["caution", "not_built_recently"]),
+            (set("a", "last_run_status = 'skipped'"), ["caution", "upstream_model_skipped"]),
+            (set("a", "last_run_status = NULL, executed_at = NULL, description = NULL"), ["unknown", "never_built"]),
+            (set("s", "checked_status = 'error'"), ["degraded", "source_error s"]),
+            (set("s", "checked_status = 'warn'"), ["caution", "source_warn s"]),
+            (set("s", &format!("checked_at = {}", days_ago(30.1))), ["degraded", "source_not_checked s"]),
+            (set("s", "checked_status = NULL, checked_at = NULL"), ["degraded", "source_not_checked s"]),
+            (set("s", "checked_status = 'unknown'"), ["degraded", "source_not_checked s"]),
+        ] {
+            assert_eq!(after(&change, "a"), expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_of_a_model_is_no_reason() {
+        for change in [
+            set("s", "properties = '{}', checked_status = NULL, checked_at = NULL"),
+            set("s", "description = NULL"),
+            set("a", &format!("executed_at = {}", days_ago(29.9))),
+            set("s", &format!("checked_at = {}", days_ago(29.9))),
+            set("s", &format!("max_loaded_at = {}", days_ago(9.0))),
+            set("ta", "last_run_status = 'skipped'"),
+            set("a", "materialization = 'ephemeral', last_run_status = NULL, executed_at = NULL"),
+        ] {
+            assert_eq!(after(&change, "a"), ["healthy"], "{change}");
+        }
+        let upstream = set("a", "last_run_status = 'error'") + &set("ta", "last_run_status = 'fail'");
+        assert_eq!(after(&upstream, "b"), ["healthy"], "a model inherits from its sources only");
+    }
+
+    #[test]
+    fn a_source_warning_older_than_allowed_counts_as_a_check_that_has_not_run() {
+        let old = set("s", &format!("checked_status = 'warn', checked_at = {}", days_ago(40.0)));
+        assert_eq!(after(&old, "a"), ["degraded", "source_not_checked s"]);
+        assert_eq!(after(&old, "s"), ["caution", "source_not_checked", "source_warn"]);
+    }
+
+    #[test]
+    fn each_rule_of_a_source_has_its_state_and_its_code() {
+        for (change, expected) in [
+            (set("s", "checked_status = 'error'"), ["degraded", "source_error"]),
+            (set("s", "checked_status = 'warn'"), ["caution", "source_warn"]),
+            (set("s", "properties = '{}'"), ["caution", "source_no_criteria"]),
+            (set("s", &format!("checked_at = {}", days_ago(30.1))), ["caution", "source_not_checked"]),
+            (set("s", "checked_status = NULL, checked_at = NULL"), ["caution", "source_not_checked"]),
+            (set("s", "description = NULL"), ["caution", "no_description"]),
+        ] {
+            assert_eq!(after(&change, "s"), expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn each_rule_of_an_exposure_has_its_state_its_code_and_its_root() {
+        for (change, expected) in [
+            (set("s", "checked_status = 'error'"), ["degraded", "source_error s"]),
+            (set("s", "checked_status = 'warn'"), ["caution", "source_warn s"]),
+            (set("a", "last_run_status = 'error'"), ["degraded", "upstream_model_failed a"]),
+            (set("ta", "last_run_status = 'fail'"), ["degraded", "upstream_test_failed ta"]),
+            (set("ta", "last_run_status = 'warn'"), ["caution", "upstream_test_warned ta"]),
+            (set("b", "last_run_status = 'skipped'"), ["caution", "upstream_model_skipped b"]),
+            (set("a", "last_run_status = NULL, executed_at = NULL"), ["unknown", "never_built a"]),
+        ] {
+            assert_eq!(after(&change, "e"), expected, "{change}");
+        }
+        let no_rule = set("s", "checked_at = NULL, checked_status = NULL, description = NULL")
+            + &set("a", &format!("description = NULL, executed_at = {}", days_ago(40.0)))
+            + &set("tb", "removed_at = 'x'");
+        assert_eq!(after(&no_rule, "e"), ["healthy"]);
+    }
+
+    #[test]
+    fn what_was_skipped_names_what_held_it_up() {
+        let failed = set("a", "last_run_status = 'error'") + &set("b", "last_run_status = 'skipped'");
+        assert_eq!(after(&failed, "b"), ["caution", "upstream_model_failed a"]);
+        assert_eq!(after(&failed, "e"), ["degraded", "upstream_model_failed a", "upstream_model_skipped a"]);
+        let tested = set("ta", "last_run_status = 'fail'") + &set("b", "last_run_status = 'skipped'");
+        assert_eq!(after(&tested, "b"), ["caution", "upstream_test_failed ta"]);
+        assert_eq!(after(&tested, "e"), ["degraded", "upstream_test_failed ta", "upstream_model_skipped ta"]);
+        let both = failed + &set("ta", "last_run_status = 'fail'");
+        assert_eq!(after(&both, "b"), ["caution", "upstream_model_failed a"], "what failed to build goes before");
+        let warned = set("ta", "last_run_status = 'warn'") + &set("b", "last_run_status = 'skipped'");
+        assert_eq!(after(&warned, "b"), ["caution", "upstream_model_skipped"], "a warning holds nothing up");
+    }
+
+    #[test]
+    fn all_reasons_are_listed_and_the_worst_comes_first() {
+        let change = set("s", "checked_status = 'warn'")
+            + &set("a", "last_run_status = 'error', description = NULL")
+            + &set("ta", "last_run_status = 'fail'");
+        let expected = ["degraded", "build_failed", "test_failed ta", "no_description", "source_warn s"];
+        assert_eq!(after(&change, "a"), expected);
+    }
+
+    #[test]
+    fn the_limit_of_days_comes_from_the_settings() {
+        let built = set("a", &format!("executed_at = {}", days_ago(8.5)));
+        assert_eq!(after(&built, "a"), ["healthy"]);
+        let limit = |days| built.clone() + &format!("INSERT INTO setting VALUES ('stale_after_days', '{days}');");
+        assert_eq!(after(&limit(9), "a"), ["healthy"]);
+        assert_eq!(after(&limit(7), "a"), ["caution", "not_built_recently"]);
+        assert_eq!(sentences(&limit(7), "a"), ["it was last built more than 8 days ago, the limit is 7"]);
+    }
+
+    #[test]
+    fn sentences_say_it_with_names_and_numbers() {
+        let late = format!("max_loaded_at = {}, checked_at = {}", days_ago(4.5), days_ago(1.0));
+        let error = set("s", &format!("checked_status = 'error', {late}"));
+        let fail = |rows| set("ta", &format!("last_run_status = 'fail', last_run_failures = {rows}"));
+        let held_up = set("a", "last_run_status = 'error'") + &set("b", "last_run_status = 'skipped'");
+        for (change, id, expected) in [
+            (
+                error.clone(),
+                "s",
+                "the last freshness check returned an error: its data was 84 hours old, the limit is 48",
+            ),
+            (
+                error,
+                "a",
+                "the last freshness check of `raw.s` returned an error: its data was 84 hours old, the limit is 48",
+            ),
+            (
+                set("s", "checked_status = 'error', max_loaded_at = NULL"),
+                "s",
+                "the last freshness check returned an error",
+            ),
+            (fail(3), "a", "the test `ta` failed with 3 rows"),
+            (fail(1) + &set("ta", "name = '100% of %s'"), "a", "the test `100% of %s` failed with 1 row"),
+            (fail(1) + &set("ta", "resource_type = 'unit_test'"), "a", "the unit test `ta` failed"),
+            (set("ta", "last_run_status = 'error'"), "a", "the test `ta` ended in an error"),
+            (held_up, "b", "the last run skipped it: the model `a` failed to build"),
+        ] {
+            assert_eq!(sentences(&change, id), [expected], "{change}");
+        }
+    }
+
+    #[test]
+    fn the_worst_nodes_are_listed_first_and_states_can_be_chosen() {
+        let connection = well();
+        let change = set("b", "last_run_status = 'error'") + &set("a", "description = NULL");
+        connection.execute_batch(&change).expect("changed");
+        let listed = |states: &[&str]| {
+            let states: Vec<String> = states.iter().map(|&state| state.to_owned()).collect();
+            let rows = health(&connection, Some(1), &states).expect("rows").only(&["unique_id"]).rows;
+            rows.into_iter().map(|row| row[0].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(&[]), ["b", "e", "a", "s"]);
+        assert_eq!(listed(&["caution", "healthy"]), ["a", "s"]);
+        assert!(health(&connection, Some(2), &[]).expect("rows").rows.is_empty());
     }
 }

@@ -1,48 +1,143 @@
-//! What is not well, and why: the command, the API and the configuration.
+//! Health from end to end: what the bundled project's runs and checks say, the limits of the configuration, and the command.
 
-use crate::support::{World, json};
+use lineaged::demo::Project;
+use lineaged::inventory::Timestamp;
+use serde_json::Value;
 
-const STG: &str = "model.mini_shop.stg_customers";
+use crate::support::{ENVIRONMENT, World, json};
 
-fn status(world: &World, id: &str) -> String {
-    let rows = json(&world.ok(&["health", "--format", "json"]));
-    let row = rows.iter().find(|row| row["unique_id"] == id).expect("a row");
-    format!("{} {}", row["status"].as_str().expect("a status"), row["reasons"].as_str().expect("reasons"))
+const DAY: i64 = 86_400_000;
+
+impl World {
+    /// Each node's state and reasons, as `state: code root, …` with the bundled project's prefixes left out.
+    fn health(&self) -> Vec<(String, String)> {
+        let short = |text: &str| text.replace("mini_shop.", "");
+        let line = |row: Vec<String>| {
+            let reasons: Vec<Value> = serde_json::from_str(&row[2]).expect("JSON");
+            let reason = |reason: &Value| {
+                let text = |name: &str| reason[name].as_str().unwrap_or_default().to_owned();
+                assert!(!text("sentence").is_empty(), "{reason}");
+                short(&format!("{} {}", text("code"), text("root_id"))).trim().to_owned()
+            };
+            (short(&row[0]), format!("{}: {}", row[1], reasons.iter().map(reason).collect::<Vec<_>>().join(", ")))
+        };
+        let rows = self.rows("SELECT unique_id, status, reasons FROM health ORDER BY unique_id");
+        rows.into_iter().map(line).collect()
+    }
+
+    fn health_of(&self, id: &str) -> String {
+        self.health().into_iter().find(|(found, _)| found == id).unwrap_or_else(|| panic!("no `{id}`")).1
+    }
 }
 
 #[test]
-fn a_node_is_as_well_as_its_build_tests_and_sources_and_the_root_is_named() {
+fn the_bundled_project_is_judged_by_each_rule() {
     let world = World::bundled();
+    world.ok(&["sync"]);
+    let (error, warn) = ("source_error source.raw_shop.payments", "source_warn source.raw_shop.orders");
+    for (id, health) in [
+        (
+            "exposure.churn_notebook",
+            format!("degraded: {error}, {warn}, upstream_test_warned test.assert_no_returned_orders"),
+        ),
+        (
+            "exposure.weekly_revenue_dashboard",
+            format!("degraded: {error}, {warn}, upstream_test_warned test.assert_no_returned_orders"),
+        ),
+        (
+            "model.after_broken",
+            format!("degraded: {error}, no_description, no_tests, {warn}, upstream_model_failed model.broken_model"),
+        ),
+        ("model.broken_model", format!("degraded: build_failed, {error}, no_tests, {warn}")),
+        (
+            "model.customer_segments",
+            format!("degraded: {error}, test_failed test.assert_fails, no_description, {warn}"),
+        ),
+        ("model.int_order_payments", format!("degraded: {error}, no_description, no_tests")),
+        ("model.orders", format!("degraded: {error}, {warn}, test_warned test.assert_no_returned_orders")),
+        ("model.stg_customers", "healthy: ".to_owned()),
+        ("model.stg_orders", format!("caution: {warn}")),
+        ("model.time_spine_daily", "caution: no_tests".to_owned()),
+        ("source.raw_shop.customers", "healthy: ".to_owned()),
+        ("source.raw_shop.orders", "caution: source_warn".to_owned()),
+        ("source.raw_shop.payments", "degraded: source_error".to_owned()),
+        ("source.raw_unused.refunds", "caution: source_no_criteria".to_owned()),
+    ] {
+        assert_eq!(world.health_of(id), health, "{id}");
+    }
+    assert_eq!(world.health().len(), 18);
+}
+
+#[test]
+fn health_follows_what_the_next_runs_say() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
     world.change(|project| {
-        project.freshness("source.mini_shop.raw_shop.customers", "pass", Some(lineaged::inventory::Timestamp::now()));
-        project.build(STG);
+        for source in ["orders", "payments"] {
+            let id = format!("source.mini_shop.raw_shop.{source}");
+            project.freshness(&id, "pass", Some(Timestamp::now()));
+        }
+        project.pass_test("test.mini_shop.assert_no_returned_orders");
+        project.break_node("model.mini_shop.stg_customers", "no such table");
+        project.fail_test("test.mini_shop.unique_stg_orders_order_id.e3b841c71a", 2, "Got 2 results");
     });
     world.ok(&["sync"]);
-    assert_eq!(status(&world, STG), "healthy []");
-    world.change(|project| project.fail_test("test.mini_shop.unique_stg_customers_customer_id.c7614daada", 3, "three"));
+    assert_eq!(world.health_of("model.orders"), "healthy: ");
+    assert_eq!(world.health_of("model.stg_customers"), "degraded: build_failed");
+    assert_eq!(world.health_of("model.stg_orders"), "degraded: test_failed test.unique_stg_orders_order_id.e3b841c71a");
+    assert_eq!(
+        world.health_of("exposure.weekly_revenue_dashboard"),
+        "degraded: upstream_model_failed model.stg_customers, \
+         upstream_test_failed test.unique_stg_orders_order_id.e3b841c71a"
+    );
+    world.change(|project| project.build("model.mini_shop.stg_customers"));
     world.ok(&["sync"]);
-    let found = status(&world, STG);
-    assert!(found.starts_with("degraded [{\"code\":\"test_failed\""), "{found}");
-    assert!(found.contains("failed with 3 rows"), "{found}");
-    assert!(found.contains("\"root_id\":\"test.mini_shop.unique_stg_customers_customer_id.c7614daada\""), "{found}");
-    let shown = world.run(&["health", "--fail-on", "degraded", "--status", "degraded"]);
-    assert_eq!(shown.code, Some(3), "{shown:?}");
-    assert!(shown.stdout.contains(STG) && shown.stderr.contains("nodes fail the check"), "{shown:?}");
-    assert!(shown.stdout.lines().any(|line| line.contains(" degraded, ") && line.contains(" healthy")), "{shown:?}");
-    let unknown = world.run(&["health", "--fail-on", "unknown"]);
-    assert_eq!(unknown.code, Some(0), "{unknown:?}");
+    assert_eq!(world.health_of("model.stg_customers"), "healthy: ");
 }
 
 #[test]
-fn the_threshold_is_the_configurations() {
+fn the_limit_of_days_is_configured_and_counts_for_builds_and_checks() {
+    let ago = || Project::bundled(Timestamp::now().plus_millis(-10 * DAY));
+    for (days, model, source) in [(11, "healthy: ", "healthy: "), (9, "not_built_recently", "source_not_checked")] {
+        let world = World::with(vec![(ENVIRONMENT, ago())], &format!("[health]\nstale_after_days = {days}"));
+        world.ok(&["sync"]);
+        assert!(world.health_of("model.stg_customers").contains(model), "{days}: {:?}", world.health());
+        assert!(world.health_of("source.raw_shop.customers").contains(source), "{days}: {:?}", world.health());
+    }
+}
+
+#[test]
+fn a_project_that_no_run_has_built_is_unknown_and_not_blamed() {
+    let mut project = Project::bundled(Timestamp::now());
+    project.unapply("model.mini_shop.time_spine_daily");
+    project.set("model.mini_shop.time_spine_daily", "executionInfo", serde_json::json!({}));
+    let world = World::of(project);
+    world.ok(&["sync"]);
+    assert_eq!(world.health_of("model.time_spine_daily"), "unknown: never_built");
+}
+
+#[test]
+fn the_command_lists_the_worst_first_and_can_fail_a_check() {
     let world = World::bundled();
     world.ok(&["sync"]);
-    let path = world.folder.path().join("lineaged.toml");
-    let config = std::fs::read_to_string(&path).expect("the configuration");
-    std::fs::write(&path, format!("[health]\nstale_after_days = 1000\n{config}")).expect("written");
-    world.ok(&["sync"]);
-    let days =
-        "SELECT count(*) FROM health WHERE reasons LIKE '%not_built_recently%' OR reasons LIKE '%source_not_checked%'";
-    assert_eq!(world.cells(days), ["0"]);
-    assert_eq!(world.cells("SELECT value FROM setting WHERE name = 'stale_after_days'"), ["1000"]);
+    let listed = json(&world.ok(&["health", "--format", "json"]));
+    let columns: Vec<&String> = listed[0].as_object().expect("a row").keys().collect();
+    assert_eq!(columns, ["environment_id", "reasons", "resource_type", "status", "unique_id"]);
+    let statuses: Vec<&str> = listed.iter().map(|row| row["status"].as_str().expect("text")).collect();
+    assert_eq!((listed.len(), statuses[0], statuses[17]), (18, "degraded", "healthy"));
+    let ran = world.run(&["health"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for line in ["caution   model.mini_shop.time_spine_daily", "the last run failed to build it"] {
+        assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    }
+    assert!(ran.stderr.contains("12 degraded, 4 caution, 0 unknown, 2 healthy"), "{}", ran.stderr);
+    let ran = world.run(&["health", "--fail-on", "degraded", "--limit", "1"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.stderr.contains("12 nodes fail the check: exposure.mini_shop.churn_notebook, "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("and 2 more"), "{}", ran.stderr);
+    assert_eq!(world.run(&["health", "--fail-on", "degraded", "--status", "caution"]).code, Some(0));
+    assert_eq!(world.run(&["health", "--fail-on", "caution", "--status", "caution"]).code, Some(3));
+    let healthy = json(&world.ok(&["health", "--status", "healthy", "--format", "json", "--fail-on", "caution"]));
+    assert_eq!(healthy.len(), 2, "{healthy:?}");
+    assert_eq!(world.run(&["health", "--status", "fine"]).code, Some(2));
 }

@@ -270,6 +270,7 @@ fn filters_are_those_that_are_named_and_unknown_ones_are_refused() {
             "changes WHERE unique_id = 'model.mini_shop.stg_orders'",
         ),
         ("changes?until=1d", "changes WHERE 0"),
+        ("health?status=degraded", "health WHERE status = 'degraded'"),
     ] {
         let found = site.get(&format!("/api/v1/{path}")).rows().len().to_string();
         assert_eq!(found, world.cells(&format!("SELECT count(*) FROM {sql}"))[0], "{path}");

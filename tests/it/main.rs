@@ -13,6 +13,7 @@ mod guard;
 mod health;
 mod http;
 mod kill;
+mod questions;
 mod reads;
 mod search;
 mod secrets;
