@@ -105,7 +105,8 @@ impl Method {
             Self::Fqn => !is(ResourceType::Source) && by_fqn(node, value),
             Self::Tag => node.tags.iter().any(|tag| matches(tag, value)),
             Self::Group => is_any(&node.group, value),
-            Self::Access => is(ResourceType::Model) && node.access.as_deref() == Some(value),
+            // dbt's own default, for projects from before there was access.
+            Self::Access => is(ResourceType::Model) && node.access.as_deref().unwrap_or("protected") == value,
             Self::Source => is(ResourceType::Source) && by_source(node, value),
             Self::Path => by_path(node, value),
             Self::File => by_file(node, value),
