@@ -59,7 +59,8 @@ CREATE TABLE raw_code (
     code TEXT NOT NULL
 ) STRICT;
 
--- A removed node keeps its row, with `removed_at`, and so its identity and history.
+-- A removed node keeps its row, with `removed_at`, and so its identity and history. `tested_id` is a column, since SQLite finds no index
+-- by an expression on the right of a LEFT JOIN.
 CREATE TABLE node (
     node_key INTEGER PRIMARY KEY,
     environment_id INTEGER NOT NULL REFERENCES environment,
@@ -107,7 +108,7 @@ CREATE TABLE node (
     first_seen_at TEXT NOT NULL,
     last_changed_at TEXT NOT NULL,
     removed_at TEXT,
-    removed_by INTEGER REFERENCES sync,
+    removed_by INTEGER REFERENCES sync, tested_id TEXT GENERATED ALWAYS AS (json_extract(properties, '$.attached_node')) VIRTUAL,
     UNIQUE (environment_id, unique_id)
 ) STRICT;
 
@@ -183,7 +184,7 @@ CREATE TABLE reach (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reach_by_ancestor ON reach (ancestor_key, descendant_key, depth);
 
-CREATE INDEX test_by_tested ON node (environment_id, json_extract(properties, '$.attached_node'))
+CREATE INDEX test_by_tested ON node (environment_id, tested_id)
 WHERE resource_type IN ('test', 'unit_test');
 
 -- How much was documented and tested, by group, whenever a group's figures changed.
@@ -317,7 +318,7 @@ CREATE VIEW tests AS
 SELECT
     environment_id,
     unique_id,
-    json_extract(properties, '$.attached_node') AS tested_id,
+    tested_id,
     json_extract(properties, '$.column_name') AS column_name,
     coalesce(json_extract(properties, '$.test_metadata.name'), name) AS test_name,
     json_extract(properties, '$.test_type') AS test_type,
@@ -497,7 +498,7 @@ trouble AS MATERIALIZED (
                 THEN printf(' with %d row%s', t.last_run_failures, iif(t.last_run_failures = 1, '', 's')) ELSE '' END
             AS sentence
     FROM node t
-    JOIN node p ON p.environment_id = t.environment_id AND p.unique_id = json_extract(t.properties, '$.attached_node')
+    JOIN node p ON p.environment_id = t.environment_id AND p.unique_id = t.tested_id
     WHERE t.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND t.removed_at IS NULL
     AND t.last_run_status <> 'skipped' AND t.resource_type IN ('test', 'unit_test')
     UNION ALL
@@ -566,7 +567,7 @@ judged AS (
             WHERE NOT n.never_ran AND NOT EXISTS (
                 SELECT 1 FROM node t
                 WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
-                AND json_extract(t.properties, '$.attached_node') = +n.unique_id AND t.removed_at IS NULL)
+                AND t.tested_id = n.unique_id AND t.removed_at IS NULL)
             UNION ALL
             SELECT 2, 'no_description', 'it has no description', NULL
             WHERE NOT n.never_ran AND n.description IS NULL
@@ -675,7 +676,6 @@ SELECT
 FROM judged j
 CROSS JOIN json_each(json_array(j.found)) f;
 
--- The `+` takes the column's type away from it: else the index `test_by_tested`, whose expression has none, could not be used.
 CREATE VIEW coverage AS
 SELECT
     n.environment_id,
@@ -697,14 +697,15 @@ SELECT
         (SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key AND c.description IS NOT NULL)
     END AS documented_columns,
     CASE WHEN EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = n.node_key) THEN
-        (SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key AND lower(c.name) IN (
-            SELECT lower(json_extract(t.properties, '$.column_name')) FROM node t
-            WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
-            AND json_extract(t.properties, '$.attached_node') = +n.unique_id AND t.removed_at IS NULL))
+        (SELECT count(DISTINCT c.name) FROM node t
+         CROSS JOIN node_column c ON c.node_key = n.node_key
+             AND lower(c.name) = lower(json_extract(t.properties, '$.column_name'))
+         WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
+         AND t.tested_id = n.unique_id AND t.removed_at IS NULL)
     END AS tested_columns,
     (SELECT count(*) FROM node t
      WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
-     AND json_extract(t.properties, '$.attached_node') = +n.unique_id AND t.removed_at IS NULL) AS tests
+     AND t.tested_id = n.unique_id AND t.removed_at IS NULL) AS tests
 FROM node n
 JOIN environment e ON e.environment_id = n.environment_id
 WHERE n.removed_at IS NULL AND n.resource_type IN (

@@ -43,7 +43,7 @@ pub fn open_as_of(path: &Path, time: Timestamp) -> Result<Connection, Error> {
 
 /// Whether the history reaches back to `time`.
 fn within_reach(copy: &Connection, time: Timestamp) -> Result<(), Error> {
-    let sql = "SELECT (SELECT pruned_at FROM horizon), (SELECT min(finished_at) FROM sync WHERE outcome = 'applied')";
+    let sql = "SELECT (SELECT pruned_at FROM horizon), (SELECT min(finished_at) FROM sync WHERE outcome IN ('applied', 'unchanged'))";
     let read = copy.query_row(sql, [], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?)));
     let (pruned, first) = read.map_err(Error::sqlite("read"))?;
     let first = pruned.or(first);

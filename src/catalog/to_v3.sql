@@ -33,3 +33,9 @@ CREATE INDEX coverage_count_by_sync ON coverage_count (sync_id);
 CREATE INDEX node_in_trouble ON node (last_run_status)
 WHERE last_run_status IN ('error', 'fail', 'warn', 'skipped') AND removed_at IS NULL;
 CREATE INDEX node_is_source ON node (environment_id, unique_id) WHERE resource_type = 'source' AND removed_at IS NULL;
+
+-- A column, since SQLite finds no index by an expression on the right of a LEFT JOIN.
+ALTER TABLE node ADD COLUMN tested_id TEXT GENERATED ALWAYS AS (json_extract(properties, '$.attached_node')) VIRTUAL;
+DROP INDEX test_by_tested;
+CREATE INDEX test_by_tested ON node (environment_id, tested_id)
+WHERE resource_type IN ('test', 'unit_test');

@@ -153,7 +153,7 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
     (
         16,
         "How much is documented, by owner, group, package and layer, and is it getting better?",
-        "lineaged coverage --by owner\nlineaged coverage --missing --since 30d",
+        "lineaged coverage --by owner\nlineaged coverage --missing",
         &[
             "SELECT owner_name, group_name, package_name, layer, count(*) AS models, sum(is_documented) AS documented
              FROM coverage WHERE resource_type = 'model' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
@@ -667,8 +667,7 @@ fn the_page_of_questions_is_what_is_tested_here_and_its_commands_run() {
     let world = synced();
     for command in QUESTIONS.iter().flat_map(|(_, _, commands, _)| commands.lines()) {
         let Some(command) = command.strip_prefix("lineaged ") else { continue };
-        // With a full history, so that there is one as of then.
-        let command = command.replace("NODE", ORDERS).replace("30d", "0m").replace('\'', "");
+        let command = command.replace("NODE", ORDERS).replace('\'', "");
         let arguments: Vec<&str> = match command.strip_prefix("search ") {
             Some(words) => vec!["search", words],
             None => command.split(' ').collect(),
