@@ -267,7 +267,7 @@ fn print(connection: &Connection, rows: &[Row<'_>], table: Table, out: &mut dyn 
             cells[2] = format!("{} !", row.kind).into();
         }
     }
-    output::write(&table, Format::Table, out)?;
+    output::write(&table.without_empty(), Format::Table, out)?;
     if !breaking.is_empty() {
         writeln!(out, "\nmay break what stands on it:")?;
     }

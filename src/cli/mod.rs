@@ -218,7 +218,7 @@ enum Command {
     Changes(changes::Changes),
     /// List the nodes
     Ls(read::Ls),
-    /// Find nodes by the words in their names, descriptions, columns, tags, meta, owners and paths
+    /// Find nodes by words, wherever they stand
     Search(search::Search),
     /// Show one node: what and where it is, who owns it, how fresh it is, its columns, tests and history
     Show(show::Show),

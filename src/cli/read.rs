@@ -133,7 +133,7 @@ impl Freshness {
             |row: &&Vec<serde_json::Value>| row[resource_type] == "source" && bad.contains(&text(&row[status]));
         let failed: Vec<String> =
             table.rows.iter().filter(is_bad).map(|row| sanitize(text(&row[id])).into_owned()).collect();
-        let table = if self.printing.is_table() { readable(table) } else { table };
+        let table = if self.printing.is_table() { readable(table).without_empty() } else { table };
         self.printing.print(table, out)?;
         if failed.is_empty() {
             return Ok(Exit::Done);

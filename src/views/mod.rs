@@ -58,6 +58,20 @@ pub struct Table {
 }
 
 impl Table {
+    /// The same without columns in which no row has a value, for people.
+    pub fn without_empty(self) -> Self {
+        let is_used = |place: usize| self.rows.iter().any(|row| !row[place].is_null());
+        let names: Vec<String> = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| is_used(*place))
+            .map(|(_, name)| name.clone())
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        if self.rows.is_empty() { self } else { self.only(&names) }
+    }
+
     /// The same rows with only `columns`, in that order; names that are not there are left out.
     pub fn only(self, columns: &[&str]) -> Self {
         let places: Vec<usize> =

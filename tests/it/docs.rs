@@ -19,7 +19,11 @@ fn every_view_and_every_command_is_in_readme() {
     let help = run(&mut binary(folder.path(), &["--help"]));
     let commands =
         help.stdout.split("Commands:").nth(1).and_then(|text| text.split("Options:").next()).expect("commands");
-    let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let names: Vec<&str> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     assert!(names.len() > 12, "{names:?}");
     for name in names.iter().filter(|name| name.chars().all(char::is_alphabetic) && **name != "help") {
         assert!(readme.contains(&format!("`lineaged {name}")), "the command {name} is not in README");
