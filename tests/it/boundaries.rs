@@ -60,6 +60,7 @@ fn the_catalog_is_written_in_one_place_only() {
         let text = std::fs::read_to_string(&file).expect("read");
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let writes = ["INSERT ", "UPDATE ", "DELETE FROM"].iter().any(|word| code.contains(word));
-        assert!(!writes || name.starts_with("catalog/"), "{name} writes SQL");
+        let is_test = name.ends_with("/tests.rs");
+        assert!(!writes || is_test || name.starts_with("catalog/"), "{name} writes SQL");
     }
 }

@@ -108,7 +108,8 @@ fn words(command: &str) -> Vec<String> {
 fn without_times(text: &str) -> String {
     let is_time = |word: &str| {
         let digits = word.bytes().filter(u8::is_ascii_digit).count();
-        word.len() >= 10 && digits >= 8 && word.bytes().all(|byte| byte.is_ascii_digit() || b"-T:.Z".contains(&byte))
+        let is_clock = word.len() == 5 && digits == 4 && word.as_bytes()[2] == b':';
+        is_clock || digits >= 8 && word.bytes().all(|byte| byte.is_ascii_digit() || b"-T:.Z".contains(&byte))
     };
     let line = |line: &str| -> String {
         let line = line.split_inclusive([' ', ',', '(', ')', ';']).map(|word| {
