@@ -40,6 +40,9 @@ pub(super) struct Lineage {
     /// Only these resource types, e.g. model,source
     #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = ResourceType::ALL.map(ResourceType::as_str))]
     types: Vec<String>,
+    /// At most so many nodes, the nearest
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Tree)]
     format: Format,
@@ -58,7 +61,10 @@ impl Lineage {
                 Reach { upstream: Some(upstream.unwrap_or(0)), downstream: Some(downstream.unwrap_or(0)) }
             }
         };
-        let around = Around::load(&connection, &found, reach, &self.types)?;
+        let mut around = Around::load(&connection, &found, reach, &self.types)?;
+        if let Some(limit) = self.limit {
+            around.nearest(limit);
+        }
         match self.format {
             Format::Tree => tree(&around, out)?,
             Format::Table => output::write(&around.table(), output::Format::Table, out)?,
@@ -68,7 +74,10 @@ impl Lineage {
             Format::Mermaid => mermaid(&around, out)?,
         }
         if around.left_out > 0 {
-            note(&format!("{} more nodes are further away: raise --upstream and --downstream", around.left_out));
+            note(&format!(
+                "{} more nodes are further away: raise --upstream, --downstream and --limit",
+                around.left_out
+            ));
         }
         Ok(Exit::Done)
     }

@@ -1,6 +1,6 @@
 //! What a node stands on, and what stands on it: from the views `lineage` and `edges`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, Row};
 
@@ -67,6 +67,17 @@ impl Lineage {
         }
         let edges = edges_among(connection, node.environment_id, &nodes)?;
         Ok(Self { nodes, edges, left_out })
+    }
+
+    /// Leaves the node itself and the `limit` nearest ones around it.
+    pub fn nearest(&mut self, limit: usize) {
+        let mut nearest: Vec<(i64, String)> =
+            self.nodes.iter().skip(1).map(|node| (node.depth.abs(), node.unique_id.clone())).collect();
+        nearest.sort();
+        let far: HashSet<String> = nearest.into_iter().skip(limit).map(|(_, id)| id).collect();
+        self.left_out += far.len() as u64;
+        self.nodes.retain(|node| !far.contains(&node.unique_id));
+        self.edges.retain(|(parent, child)| !far.contains(parent) && !far.contains(child));
     }
 
     /// The neighbours of each node in one direction, sorted, by the node's id.

@@ -168,3 +168,17 @@ fn the_sqlite3_shell_reads_every_view() {
         assert!(output.status.success(), "{view}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn a_lineage_is_bounded_to_the_nearest_and_says_what_it_left_out() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let all = json(&world.ok(&["lineage", "model.mini_shop.orders", "--format", "json"]));
+    let some = world.run(&["lineage", "model.mini_shop.orders", "--limit", "3", "--format", "json"]);
+    let rows = json(&some.stdout);
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows.iter().all(|row| row["depth"] == 1), "{rows:?}");
+    assert!(some.stderr.contains(&format!("{} more nodes are further away", all.len() - 3)), "{some:?}");
+    let tree = world.ok(&["lineage", "model.mini_shop.orders", "--limit", "0"]);
+    assert!(tree.contains("upstream: 0") && tree.contains("downstream: 0"), "{tree}");
+}
