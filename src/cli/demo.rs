@@ -68,6 +68,7 @@ impl Demo {
         if let Some(id) = views::list(&connection, None, &["model".to_owned()])?.only(&["unique_id"]).rows.first() {
             writeln!(out, "  lineaged lineage {}", id[0].as_str().unwrap_or_default())?;
         }
+        writeln!(out, "  lineaged health\n  lineaged coverage --missing\n  lineaged search customer")?;
         writeln!(out, "\nWith a Discovery API and a token: `lineaged init`, then `lineaged check`.")?;
         Ok(Exit::Done)
     }
