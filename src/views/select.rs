@@ -82,7 +82,15 @@ impl Chosen {
 
 /// What can be selected in an environment, and the ids of those nodes.
 fn load(connection: &Connection, environment_id: i64, with_config: bool) -> Result<(Project, Vec<String>), Error> {
-    let config = if with_config { "json_extract(properties, '$.config')" } else { "NULL" };
+    // The platform has no configuration of seeds and sources; but whatever it knows is enabled, and is built in a known way.
+    let config = match with_config {
+        true => {
+            "coalesce(json_extract(properties, '$.config'), CASE
+                 WHEN resource_type IN ('model', 'seed', 'snapshot', 'source', 'test')
+                 THEN json_object('materialized', materialization, 'enabled', json('true')) END)"
+        }
+        false => "NULL",
+    };
     let sql = format!(
         "SELECT unique_id, resource_type, coalesce(name, ''), coalesce(package_name, ''), coalesce(file_path, ''),
              json_extract(properties, '$.patch_path'), fqn, tags, access,

@@ -87,3 +87,14 @@ fn commands_take_selectors_and_say_what_is_wrong_with_them() {
     let none = world.run(&["ls", "--select", "no_such_model", "stg_orders"]);
     assert!(none.stderr.contains("`no_such_model` matches no node"), "{none:?}");
 }
+
+#[test]
+fn the_configuration_that_follows_from_what_is_known_can_be_selected() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let seeds =
+        json(&world.ok(&["ls", "--select", "config.materialized:seed", "--resource-type", "seed", "--format", "json"]));
+    assert_eq!(seeds.len(), 2, "the platform has no configuration of seeds: {seeds:?}");
+    let sources = ["ls", "--select", "config.enabled:true", "--resource-type", "source", "--format", "json"];
+    assert_eq!(json(&world.ok(&sources)).len(), 4);
+}
