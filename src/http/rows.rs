@@ -19,7 +19,7 @@ use super::query::{self, Query};
 use super::reading::{Json, Kept, answer};
 use crate::inventory::Timestamp;
 use crate::output::{self, Format};
-use crate::views::{Question, Shape, Snapshot};
+use crate::views::{Chosen, Question, Shape, Snapshot};
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 5000;
@@ -46,8 +46,8 @@ fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Quer
     if let Some(name) = query.get("environment") {
         question.environment_id = Some(snapshot.environment_id(name)?);
     }
-    question.chosen =
-        snapshot.chosen(question.environment_id, &query.selector("select")?, &query.selector("exclude")?)?;
+    let (select, exclude) = (query.selector("select")?, query.selector("exclude")?);
+    question.chosen = Chosen::load(snapshot.connection(), question.environment_id, &select, &exclude)?;
     if shape.view == "changes" && reaches_too_far_back(&question, snapshot.oldest_seq) {
         return Err(Problem::Gone(snapshot.oldest_seq));
     }

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
 use crate::output::{self, Format};
-use crate::views::{Search, Snapshot, Table};
+use crate::views::{Chosen, Search, Snapshot, Table};
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 500;
@@ -62,8 +62,8 @@ pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: Heade
 fn hits(snapshot: &Snapshot, search: &Search, query: &Query) -> Result<Table, Problem> {
     let environment_id = query.get("environment").map(|name| snapshot.environment_id(name)).transpose()?;
     let mut hits = search.hits(snapshot.connection(), environment_id)?;
-    let chosen = snapshot.chosen(environment_id, &query.selector("select")?, &query.selector("exclude")?)?;
-    if let Some(chosen) = chosen {
+    let (select, exclude) = (query.selector("select")?, query.selector("exclude")?);
+    if let Some(chosen) = Chosen::load(snapshot.connection(), environment_id, &select, &exclude)? {
         chosen.keep(&mut hits);
     }
     Ok(hits)

@@ -195,16 +195,6 @@ impl Snapshot {
         Environment::named(&self.connection, name).map(|environment| environment.id)
     }
 
-    /// The nodes that selectors mean.
-    pub fn chosen(
-        &self,
-        environment_id: Option<i64>,
-        select: &[String],
-        exclude: &[String],
-    ) -> Result<Option<Chosen>, Error> {
-        Chosen::load(&self.connection, environment_id, select, exclude)
-    }
-
     /// True once one sync was complete.
     pub fn has_complete_sync(&self) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM syncs WHERE outcome IN ('applied', 'unchanged'))";

@@ -1,4 +1,7 @@
-//! `lineaged changes`: what changed, as rows, as a page of Markdown for people, or as a difference of code.
+//! `lineaged changes`: what changed, as rows, as a page of Markdown, or as a difference of code; and what may break by it.
+
+mod code;
+mod page;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,7 +14,7 @@ use super::{Choosing, Exit, Files, Misuse, Reading, note, since, until};
 use crate::catalog;
 use crate::config::Need;
 use crate::inventory::Timestamp;
-use crate::output::{self, Format, markdown, markdown_code, sanitize};
+use crate::output::{self, Format, sanitize};
 use crate::views::{self, ChangesFilter, Chosen, Consumers, Table};
 
 /// So many changes are listed for people, unless told otherwise.
@@ -89,12 +92,11 @@ impl Changes {
         let filter = self.filter(files, &connection)?;
         let (table, left_out) = views::changes(&connection, &filter)?;
         let rows = Row::all(&table);
-        match (self.format, self.diff) {
-            (Format::Table, false) => print(&connection, &rows, table.clone(), out)?,
-            (Format::Markdown, _) => page(&connection, &rows, &self, out)?,
-            (Format::Table, true) => rows.iter().try_for_each(|row| difference(&connection, row, self.format, out))?,
-            (format, false) => output::write(&table, format, out)?,
-            (Format::Json | Format::Csv, true) => {}
+        match self.format {
+            Format::Json | Format::Csv => output::write(&table, self.format, out)?,
+            Format::Markdown => page::page(&connection, &rows, &self, out)?,
+            Format::Table if self.diff => code::print(&connection, &rows, out)?,
+            Format::Table => print(&connection, &rows, table.clone(), out)?,
         }
         if left_out > 0 {
             let which = if self.after.is_some() { "later" } else { "earlier" };
@@ -179,41 +181,14 @@ impl<'a> Row<'a> {
         table.rows.iter().map(of).collect()
     }
 
+    /// True if raw code changed.
+    fn is_of_code(&self) -> bool {
+        self.kind == "changed" && self.field == "raw_code"
+    }
+
     /// True if a column is gone or has another type: whoever reads it may fail.
     fn may_break(&self) -> bool {
         self.kind == "column_removed" || (self.kind == "column_changed" && self.field == "data_type")
-    }
-
-    /// What happened, in a few words.
-    fn what(&self) -> String {
-        let (before, after) = (short(&self.before), short(&self.after));
-        let related = markdown_code(self.related);
-        match self.kind {
-            "changed" if self.field == "raw_code" => {
-                format!("its code changed, from {} to {} lines", lines(&self.before), lines(&self.after))
-            }
-            "changed" => format!("{}: {before} → {after}", self.field),
-            "edge_added" => format!("now reads {related}"),
-            "edge_removed" => format!("no longer reads {related}"),
-            "column_added" => format!("new column {related} {}", short(&self.after["data_type"])),
-            "column_removed" => format!("column {related} is gone"),
-            "column_changed" if self.field == "data_type" => format!("column {related}: {before} → {after}"),
-            "column_changed" => format!("column {related}, {}: {before} → {after}", self.field),
-            other => other.to_owned(),
-        }
-    }
-}
-
-fn lines(code: &Value) -> i64 {
-    code["lines"].as_i64().unwrap_or_default()
-}
-
-/// A value as a code span, shortened.
-fn short(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing".to_owned(),
-        Value::String(text) => markdown_code(&shorten(text)),
-        other => markdown_code(&shorten(&other.to_string())),
     }
 }
 
@@ -294,117 +269,4 @@ pub(super) fn shortened(table: Table) -> Table {
         }
     }
     table
-}
-
-/// The page that is pasted into a pull request or a mail.
-fn page(connection: &Connection, rows: &[Row<'_>], asked: &Changes, out: &mut dyn Write) -> anyhow::Result<()> {
-    let span = match (rows.first(), rows.last()) {
-        (Some(first), Some(last)) => format!(", {} to {}", day(first.changed_at), day(last.changed_at)),
-        _ => String::new(),
-    };
-    let environment =
-        asked.reading.environment.as_deref().map_or(String::new(), |name| format!(" in {}", markdown(name)));
-    writeln!(out, "## Changes{environment}{span}\n")?;
-    if rows.is_empty() {
-        writeln!(out, "Nothing changed.")?;
-        return Ok(());
-    }
-    let mut nodes: BTreeMap<(i64, &str), Vec<&Row<'_>>> = BTreeMap::new();
-    for row in rows {
-        nodes.entry((row.environment_id, row.unique_id)).or_default().push(row);
-    }
-    let sections = Section::of(&nodes);
-    let counts: Vec<String> =
-        sections.iter().map(|section| format!("{} {}", section.nodes.len(), section.word)).collect();
-    writeln!(out, "Nodes: {}.", counts.join(", "))?;
-    let breaking = breaking(connection, rows)?;
-    if !breaking.is_empty() {
-        writeln!(out, "\n### May break what stands on it\n")?;
-    }
-    for (row, consumers) in &breaking {
-        let words = in_words(consumers, markdown);
-        writeln!(out, "- ⚠ {}: {}. {words}.", markdown_code(row.unique_id), row.what())?;
-    }
-    for section in &sections {
-        section.write(out)?;
-    }
-    if asked.diff {
-        rows.iter().try_for_each(|row| difference(connection, row, Format::Markdown, out))?;
-    }
-    Ok(())
-}
-
-fn day(time: &str) -> &str {
-    time.get(..10).unwrap_or(time)
-}
-
-/// The nodes to which the same happened.
-struct Section<'a> {
-    word: &'static str,
-    nodes: Vec<(&'a str, &'a [&'a Row<'a>])>,
-}
-
-impl<'a> Section<'a> {
-    /// By the last thing that happened to each node; empty sections are left out.
-    fn of(nodes: &'a BTreeMap<(i64, &'a str), Vec<&'a Row<'a>>>) -> Vec<Self> {
-        let word = |rows: &[&Row<'_>]| {
-            let whole = |row: &&&Row<'_>| matches!(row.kind, "added" | "removed" | "restored");
-            match rows.iter().rfind(whole).map(|row| row.kind) {
-                Some("added") => "added",
-                Some("removed") => "removed",
-                Some("restored") => "restored",
-                _ => "changed",
-            }
-        };
-        let of = |wanted: &'static str| Section {
-            word: wanted,
-            nodes: nodes
-                .iter()
-                .filter(|(_, rows)| word(rows) == wanted)
-                .map(|((_, id), rows)| (*id, rows.as_slice()))
-                .collect(),
-        };
-        let sections = ["removed", "added", "restored", "changed"].map(of);
-        sections.into_iter().filter(|section| !section.nodes.is_empty()).collect()
-    }
-
-    fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let mut title = self.word.to_owned();
-        title[..1].make_ascii_uppercase();
-        writeln!(out, "\n### {title}\n")?;
-        for (id, rows) in &self.nodes {
-            writeln!(out, "- {}", markdown_code(id))?;
-            for row in rows.iter().filter(|row| !matches!(row.kind, "added" | "removed" | "restored")) {
-                writeln!(out, "  - {}", row.what())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How raw code changed, line by line.
-fn difference(connection: &Connection, row: &Row<'_>, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
-    if row.kind != "changed" || row.field != "raw_code" {
-        return Ok(());
-    }
-    let code = |value: &Value| -> Result<String, views::Error> {
-        let code = value["sha256"].as_str().map(|sha256| views::raw_code(connection, sha256)).transpose()?.flatten();
-        // Its own line breaks are all that may reach a terminal.
-        let code = code.unwrap_or_default();
-        Ok(code.split('\n').map(|line| format!("{}\n", sanitize(line.trim_end_matches('\r')))).collect())
-    };
-    let (before, after) = (code(&row.before)?, code(&row.after)?);
-    let diff = similar::TextDiff::from_lines(&before, &after);
-    let id = sanitize(row.unique_id);
-    let text =
-        diff.unified_diff().context_radius(3).header(&format!("{id} before"), &format!("{id} after")).to_string();
-    if format == Format::Markdown {
-        // Longer than any fence within.
-        let fence = "`".repeat(text.split(|c| c != '`').map(str::len).max().unwrap_or(0).max(2) + 1);
-        writeln!(out, "\n{fence}diff\n{text}{fence}")?;
-    } else {
-        writeln!(out, "seq {}, {}", row.seq, row.changed_at)?;
-        writeln!(out, "{text}")?;
-    }
-    Ok(())
 }
