@@ -15,9 +15,14 @@ CREATE TABLE setting (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- `platform_id` is the id that dbt gives it.
 CREATE TABLE environment (
     environment_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
+    origin TEXT NOT NULL DEFAULT 'discovery',
+    is_configured INTEGER NOT NULL DEFAULT 1,
+    platform_id INTEGER,
+    account_id INTEGER,
     project_name TEXT,
     adapter_type TEXT
 ) STRICT;
@@ -193,12 +198,13 @@ CREATE TABLE coverage_count (
     resource_type TEXT NOT NULL,
     package_name TEXT,
     owner_name TEXT,
-    nodes INTEGER NOT NULL,
+    node_count INTEGER NOT NULL,
     documented INTEGER NOT NULL,
-    columns INTEGER,
+    placeholders INTEGER NOT NULL,
+    tested INTEGER NOT NULL,
+    column_count INTEGER,
     documented_columns INTEGER,
-    tested_columns INTEGER,
-    placeholders INTEGER
+    tested_columns INTEGER
 ) STRICT;
 CREATE INDEX coverage_count_by_sync ON coverage_count (sync_id);
 
@@ -231,6 +237,10 @@ CREATE VIEW environments AS
 SELECT
     e.environment_id,
     e.name,
+    e.origin,
+    e.is_configured,
+    e.platform_id,
+    e.account_id,
     e.project_name,
     e.adapter_type,
     good.applied_at,
@@ -240,9 +250,9 @@ SELECT
     good.finished_at AS last_synced_at,
     last.outcome AS last_outcome,
     (SELECT count(*) FROM node n
-     WHERE n.environment_id = e.environment_id AND n.removed_at IS NULL AND n.resource_type <> 'external') AS nodes,
+     WHERE n.environment_id = e.environment_id AND n.removed_at IS NULL AND n.resource_type <> 'external') AS node_count,
     (SELECT count(*) FROM edge JOIN node n ON n.node_key = edge.child_key
-     WHERE n.environment_id = e.environment_id) AS edges
+     WHERE n.environment_id = e.environment_id) AS edge_count
 FROM environment e
 LEFT JOIN sync last ON last.sync_id = (
     SELECT max(s.sync_id) FROM sync s WHERE s.environment_id = e.environment_id AND s.outcome IS NOT NULL)
@@ -697,7 +707,7 @@ SELECT
         OR lower(trim(n.description)) IN (
             SELECT lower(trim(p.value)) FROM setting s, json_each(s.value) p WHERE s.name = 'placeholders')
     ) AS is_placeholder,
-    nullif((SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key), 0) AS columns,
+    nullif((SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key), 0) AS column_count,
     CASE WHEN EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = n.node_key) THEN
         (SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key AND c.description IS NOT NULL)
     END AS documented_columns,
@@ -709,7 +719,7 @@ SELECT
     END AS tested_columns,
     (SELECT count(*) FROM node t
      WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
-     AND t.tested_id = n.unique_id AND t.removed_at IS NULL) AS tests
+     AND t.tested_id = n.unique_id AND t.removed_at IS NULL) AS test_count
 FROM node n
 JOIN environment e ON e.environment_id = n.environment_id
 WHERE n.removed_at IS NULL AND n.resource_type IN (
@@ -727,10 +737,10 @@ SELECT
     layer,
     is_documented,
     is_placeholder,
-    columns,
+    column_count,
     documented_columns,
     tested_columns,
-    tests
+    test_count
 FROM coverage_now;
 
 CREATE VIEW coverage_history AS
@@ -741,9 +751,11 @@ SELECT
     c.resource_type,
     c.package_name,
     c.owner_name,
-    c.nodes,
+    c.node_count,
     c.documented,
-    c.columns,
+    c.placeholders,
+    c.tested,
+    c.column_count,
     c.documented_columns,
     c.tested_columns
 FROM coverage_count c

@@ -11,6 +11,7 @@ mod lock;
 mod migrations;
 mod prune;
 mod search;
+mod settings;
 mod syncs;
 #[cfg(test)]
 mod tests;
@@ -121,13 +122,6 @@ impl Catalog {
             .prepare_cached("INSERT OR IGNORE INTO temp.staged_code (sha256, code) VALUES (?1, ?2)")
             .map_err(Error::sqlite("written"))?;
         statement.execute((&code.sha256, text)).map(drop).map_err(Error::sqlite("written"))
-    }
-
-    /// Stores a part of the configuration that views need; writes nothing if it is the same as before.
-    pub fn set_setting(&self, name: &str, value: &serde_json::Value) -> Result<(), Error> {
-        let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2)
-                   ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value";
-        self.connection.execute(sql, (name, value.to_string())).map(drop).map_err(Error::sqlite("written"))
     }
 
     /// The connection, to look at what is stored.

@@ -101,8 +101,9 @@ impl Catalog {
                 (environment_id, name),
             )?;
             transaction.execute(
-                "INSERT INTO environment (environment_id, name) VALUES (?1, ?2)
-                 ON CONFLICT (environment_id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
+                "INSERT INTO environment (environment_id, name, platform_id) VALUES (?1, ?2, ?1)
+                 ON CONFLICT (environment_id) DO UPDATE SET name = excluded.name, is_configured = 1
+                 WHERE name <> excluded.name OR NOT is_configured",
                 (environment_id, name),
             )?;
             transaction.execute(

@@ -147,6 +147,11 @@ impl Config {
         self.environments.iter().map(|environment| environment.discovery.concurrency).max().unwrap_or(1)
     }
 
+    /// The ids of the environments.
+    pub fn environment_ids(&self) -> Vec<i64> {
+        self.environments.iter().map(|environment| environment.id).collect()
+    }
+
     /// What views need of the configuration: it is stored in the catalog by the next command that writes.
     pub fn settings(&self) -> [(&'static str, serde_json::Value); 3] {
         [

@@ -99,13 +99,12 @@ pub async fn serve(config: Config, mut stop: Stop) -> anyhow::Result<()> {
 
 /// Makes or migrates the catalog before anybody reads it.
 async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
-    let (path, settings, writers) = (config.catalog.path.clone(), config.settings(), writers.clone());
+    let (path, writers) = (config.catalog.path.clone(), writers.clone());
+    let (settings, environments) = (config.settings(), config.environment_ids());
     let open = move || -> Result<(), catalog::Error> {
         let waiting = |holder: &str| tracing::warn!(holder, "waiting for another process that writes the catalog");
-        let catalog = Catalog::open(&path, &writers, "start of serve", &waiting)?;
-        for (name, value) in settings {
-            catalog.set_setting(name, &value)?;
-        }
+        let mut catalog = Catalog::open(&path, &writers, "start of serve", &waiting)?;
+        catalog.configure(&settings, &environments)?;
         catalog.checkpoint()
     };
     Ok(spawn_blocking(open).await.context("the catalog could not be prepared")??)

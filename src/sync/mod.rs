@@ -112,9 +112,7 @@ async fn begin(request: Request) -> anyhow::Result<(Catalog, SyncId)> {
         let purpose = format!("sync of {}", request.environment.name);
         let mut catalog =
             Catalog::open(&request.config.catalog.path, &request.writers, &purpose, &*request.watch.waiting)?;
-        for (name, value) in request.config.settings() {
-            catalog.set_setting(name, &value)?;
-        }
+        catalog.configure(&request.config.settings(), &request.config.environment_ids())?;
         let environment = &request.environment;
         let sync = catalog.start_sync(environment.id, &environment.name, request.trigger, Timestamp::now())?;
         Ok((catalog, sync))

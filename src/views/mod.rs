@@ -126,8 +126,8 @@ mod tests {
     const CONTRACT: &[(&str, &str)] = &[
         (
             "environments",
-            "environment_id, name, project_name, adapter_type, applied_at, definition_at, git_sha, last_sync_id, \
-             last_synced_at, last_outcome, nodes, edges",
+            "environment_id, name, origin, is_configured, platform_id, account_id, project_name, adapter_type, \
+             applied_at, definition_at, git_sha, last_sync_id, last_synced_at, last_outcome, node_count, edge_count",
         ),
         (
             "nodes",
@@ -156,12 +156,12 @@ mod tests {
         (
             "coverage",
             "environment_id, unique_id, resource_type, package_name, is_own_package, owner_name, group_name, layer, \
-             is_documented, is_placeholder, columns, documented_columns, tested_columns, tests",
+             is_documented, is_placeholder, column_count, documented_columns, tested_columns, test_count",
         ),
         (
             "coverage_history",
-            "environment_id, sync_id, changed_at, resource_type, package_name, owner_name, nodes, documented, columns, \
-             documented_columns, tested_columns",
+            "environment_id, sync_id, changed_at, resource_type, package_name, owner_name, node_count, documented, \
+             placeholders, tested, column_count, documented_columns, tested_columns",
         ),
         (
             "changes",

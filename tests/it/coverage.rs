@@ -94,9 +94,10 @@ fn rows(world: &World, arguments: &[&str]) -> Vec<Value> {
     rows
 }
 
-/// group, documented, nodes, placeholders, documented_columns, columns, tested_columns of each row, as the views' words.
+/// group, documented, node_count, placeholders, documented_columns, column_count, tested_columns of each row, as the views' words.
 fn figures(rows: &[Value]) -> BTreeSet<Vec<String>> {
-    let names = ["group", "documented", "nodes", "placeholders", "documented_columns", "columns", "tested_columns"];
+    let names =
+        ["group", "documented", "node_count", "placeholders", "documented_columns", "column_count", "tested_columns"];
     let text = |value: &Value| match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -128,21 +129,22 @@ fn each_grouping_says_what_the_view_says() {
         let rows = rows(&world, &["--by", by]);
         let view = world.rows(&format!(
             "SELECT {column}, sum(is_documented AND NOT is_placeholder), count(*), sum(is_placeholder),
-                 sum(documented_columns), sum(columns), sum(tested_columns)
+                 sum(documented_columns), sum(column_count), sum(tested_columns)
              FROM coverage c JOIN nodes n USING (environment_id, unique_id) GROUP BY 1"
         ));
         assert_eq!(figures(&rows), view.into_iter().collect(), "{by}");
         let total = rows.last().expect("a total");
-        let found: Vec<u64> = ["is_total", "documented", "nodes", "placeholders", "columns", "unknown_columns"]
-            .map(|name| number(&total[name]))
-            .into();
+        let found: Vec<u64> =
+            ["is_total", "documented", "node_count", "placeholders", "column_count", "unknown_columns"]
+                .map(|name| number(&total[name]))
+                .into();
         assert_eq!(found, [1, 20, 28, 1, 63, 4], "{by}");
         assert_eq!(total["by"], by);
     }
     let tags = rows(&world, &["--by", "tag"]);
     let names: Vec<_> = tags.iter().map(|row| row["group"].as_str().unwrap_or("-")).collect();
     assert_eq!(names, ["exec", "marts", "nightly", "raw", "staging", "-", "-"]);
-    assert_eq!(number(&tags[1]["nodes"]), 8);
+    assert_eq!(number(&tags[1]["node_count"]), 8);
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn unknown_columns_and_missing_owners_are_told_in_words() {
     let words: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(words, ["intermediate", "0/1", "0%", "0", "unknown", "unknown", "1", "0/1", "0%"]);
     let row = rows(&world, &["--by", "layer"]).swap_remove(0);
-    assert!(row["columns"].is_null() && row["documented_columns_percent"].is_null(), "{row}");
+    assert!(row["column_count"].is_null() && row["documented_columns_percent"].is_null(), "{row}");
     let owners = world.ok(&["coverage", "--by", "owner"]);
     let lines: Vec<&str> = owners.lines().collect();
     assert!(lines[lines.len() - 2].contains("(no owner)"), "{owners}");
@@ -211,7 +213,7 @@ fn what_is_missing_is_all_that_the_views_lack() {
         "SELECT unique_id || ' no_description -' FROM coverage WHERE NOT is_documented
          UNION SELECT unique_id || ' placeholder -' FROM coverage WHERE is_placeholder
          UNION SELECT unique_id || ' no_test -' FROM coverage
-               WHERE tests = 0 AND resource_type IN ('model', 'seed', 'snapshot', 'source')
+               WHERE test_count = 0 AND resource_type IN ('model', 'seed', 'snapshot', 'source')
          UNION SELECT unique_id || ' column_without_description ' || name FROM columns WHERE description IS NULL",
     );
     assert_eq!(found, lacking.into_iter().collect());
@@ -315,7 +317,7 @@ fn a_drop_ends_with_three_and_names_the_group_and_a_rise_does_not() {
     world.change(|project| project.describe_column(ORDERS, "status", "Where it stands."));
     world.ok(&["sync"]);
     world.ok(&["coverage", "--fail-on-drop"]);
-    let history = world.cells("SELECT placeholders FROM coverage_count ORDER BY sync_id DESC LIMIT 1");
+    let history = world.cells("SELECT placeholders FROM coverage_history ORDER BY sync_id DESC LIMIT 1");
     assert_eq!(history, ["1"]);
 }
 

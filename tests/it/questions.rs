@@ -84,7 +84,7 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         "What is the test coverage and status, by model and column?",
         "lineaged coverage --by schema\nlineaged show NODE",
         &[
-            "SELECT unique_id, columns, tested_columns, tests FROM coverage
+            "SELECT unique_id, column_count, tested_columns, test_count FROM coverage
              WHERE resource_type = 'model' ORDER BY unique_id",
             "SELECT n.unique_id, c.name AS column_name, t.test_name, t.status
              FROM nodes n
@@ -157,7 +157,7 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         &[
             "SELECT owner_name, group_name, package_name, layer, count(*) AS models, sum(is_documented) AS documented
              FROM coverage WHERE resource_type = 'model' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
-            "SELECT changed_at, owner_name, nodes, documented FROM coverage_history
+            "SELECT changed_at, owner_name, node_count, documented FROM coverage_history
              WHERE resource_type = 'model' ORDER BY owner_name, sync_id",
         ],
     ),
@@ -436,7 +436,7 @@ fn question_09_what_is_tested_and_how_did_it_end() {
     let arguments = ["coverage", "--select", "orders,resource_type:model", "--format", "json"];
     let rows = json(&world.ok(&arguments));
     let total = rows.iter().find(|row| row["group"] == "model").expect("models");
-    assert_eq!([&total["columns"], &total["tested_columns"]], [5, 3], "{rows:?}");
+    assert_eq!([&total["column_count"], &total["tested_columns"]], [5, 3], "{rows:?}");
 }
 
 #[test]

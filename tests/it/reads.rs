@@ -212,7 +212,7 @@ fn coverage_counts_the_warehouses_columns() {
     world.ok(&["sync"]);
     let of = |id: &str| {
         world.rows(&format!(
-            "SELECT is_own_package, is_documented, is_placeholder, columns, documented_columns, tested_columns, tests
+            "SELECT is_own_package, is_documented, is_placeholder, column_count, documented_columns, tested_columns, test_count
              FROM coverage WHERE unique_id = '{id}'"
         ))
     };
@@ -313,4 +313,23 @@ fn a_name_means_one_environment_also_after_the_id_was_corrected() {
     assert_eq!(world.run(&["sync"]).code, Some(1), "there is no such environment");
     assert_eq!(world.cells("SELECT name FROM environments ORDER BY 1"), ["prod", "prod (834)"]);
     assert!(world.ok(&["ls", "--environment", "prod (834)"]).contains("model.mini_shop.orders"));
+}
+
+#[test]
+fn an_environment_that_left_the_configuration_is_told_and_comes_back_with_it() {
+    let project = || Project::bundled(Timestamp::now());
+    let world = World::with(vec![(ENVIRONMENT, project()), (2, project())], "");
+    world.ok(&["sync"]);
+    let told = || world.rows("SELECT environment_id, origin, is_configured, platform_id, account_id FROM environments");
+    let prod = ["834", "discovery", "1", "834", ""];
+    assert_eq!(told(), [["2", "discovery", "1", "2", ""], prod]);
+    let config = world.folder.path().join("lineaged.toml");
+    let whole = std::fs::read_to_string(&config).expect("read");
+    let second = whole.rfind("[[environments]]").expect("the second environment");
+    std::fs::write(&config, &whole[..second]).expect("written");
+    world.ok(&["sync"]);
+    assert_eq!(told(), [["2", "discovery", "0", "2", ""], prod]);
+    std::fs::write(&config, whole).expect("written");
+    world.ok(&["sync", "--environment", "prod"]);
+    assert_eq!(told(), [["2", "discovery", "1", "2", ""], prod], "whichever of them is synced");
 }

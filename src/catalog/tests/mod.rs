@@ -333,12 +333,14 @@ proptest! {
             catalog.sync(inventory);
         }
         let reader = open_to_read(&catalog.path()).expect("a catalog");
-        let figures = "resource_type || ' ' || nodes || ' ' || documented || ' ' || coalesce(columns, '-') || ' '
-                       || coalesce(documented_columns, '-') || ' ' || coalesce(tested_columns, '-')";
+        let figures = "resource_type || ' ' || node_count || ' ' || documented || ' ' || placeholders || ' ' || tested || ' '
+                       || coalesce(column_count, '-') || ' ' || coalesce(documented_columns, '-') || ' '
+                       || coalesce(tested_columns, '-')";
         let noted = format!("SELECT {figures} FROM (SELECT *, max(sync_id) FROM coverage_history
-                             GROUP BY resource_type, package_name, owner_name) WHERE nodes > 0 ORDER BY 1");
-        let now = format!("SELECT {figures} FROM (SELECT resource_type, count(*) AS nodes, sum(is_documented) AS documented,
-                           sum(columns) AS columns, sum(documented_columns) AS documented_columns,
+                             GROUP BY resource_type, package_name, owner_name) WHERE node_count > 0 ORDER BY 1");
+        let now = format!("SELECT {figures} FROM (SELECT resource_type, count(*) AS node_count, sum(is_documented) AS documented,
+                           sum(is_placeholder) AS placeholders, sum(test_count > 0) AS tested,
+                           sum(column_count) AS column_count, sum(documented_columns) AS documented_columns,
                            sum(tested_columns) AS tested_columns
                            FROM coverage GROUP BY resource_type, package_name, owner_name) ORDER BY 1");
         prop_assert_eq!(texts(&reader, &noted), texts(&reader, &now));
@@ -349,7 +351,9 @@ proptest! {
 fn freshness_is_as_of_now_and_tells_the_checks_word_from_the_clocks() {
     let connection = Connection::open_in_memory().expect("open");
     connection.execute_batch(SCHEMA).expect("the schema");
-    connection.execute_batch("INSERT INTO environment VALUES (1, 'prod', NULL, NULL)").expect("an environment");
+    connection
+        .execute_batch("INSERT INTO environment (environment_id, name) VALUES (1, 'prod')")
+        .expect("an environment");
     let criteria = r#"{"freshness": {"warn_after": {"count": 24, "period": "hour"}, "error_after": {"count": 2, "period": "day"}}}"#;
     // Name, criteria, dbt's verdict, hours since the data were loaded, and what is to be told now.
     let cases = [

@@ -54,7 +54,7 @@ fn own_gaps(node: &NodeCoverage) -> Vec<Gap> {
     } else if !node.is_documented {
         gaps.push(Gap::Description);
     }
-    if node.is_relation() && node.tests == 0 {
+    if node.is_relation() && node.test_count == 0 {
         gaps.push(Gap::Test);
     }
     gaps
@@ -118,7 +118,7 @@ mod tests {
     fn an_exposure_lacks_no_test_and_a_placeholder_is_to_be_written() {
         let exposure = NodeCoverage { resource_type: "exposure".into(), ..model("e") };
         assert_eq!(own_gaps(&exposure), [Gap::Description]);
-        let todo = NodeCoverage { is_documented: true, is_placeholder: true, tests: 1, ..model("a") };
+        let todo = NodeCoverage { is_documented: true, is_placeholder: true, test_count: 1, ..model("a") };
         assert_eq!(own_gaps(&todo), [Gap::Placeholder]);
     }
 }

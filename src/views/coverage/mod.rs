@@ -66,10 +66,10 @@ impl Figures {
         self.documented.add(u64::from(node.is_documented && !node.is_placeholder), 1);
         self.placeholders += u64::from(node.is_placeholder);
         if node.is_relation() {
-            self.tested.add(u64::from(node.tests > 0), 1);
-            self.unknown_columns += u64::from(node.columns.is_none());
+            self.tested.add(u64::from(node.test_count > 0), 1);
+            self.unknown_columns += u64::from(node.column_count.is_none());
         }
-        if let Some(columns) = node.columns {
+        if let Some(columns) = node.column_count {
             self.documented_columns.add(node.documented_columns, columns);
             self.tested_columns.add(node.tested_columns, columns);
         }
@@ -122,13 +122,13 @@ pub struct NodeCoverage {
     /// Whether its description is a placeholder.
     pub is_placeholder: bool,
     /// How many columns it has; `None` if they are unknown.
-    pub columns: Option<u64>,
+    pub column_count: Option<u64>,
     /// How many of them have a description.
     pub documented_columns: u64,
     /// How many of them have a test.
     pub tested_columns: u64,
     /// How many tests it has.
-    pub tests: u64,
+    pub test_count: u64,
 }
 
 impl NodeCoverage {
@@ -162,8 +162,8 @@ impl NodeCoverage {
 
 const NODES: &str = "
     SELECT c.environment_id, c.unique_id, c.resource_type, c.package_name, c.is_own_package, c.owner_name, c.group_name,
-        c.layer, n.schema_name, n.access, n.file_path, n.tags, n.name, c.is_documented, c.is_placeholder, c.columns,
-        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.tests
+        c.layer, n.schema_name, n.access, n.file_path, n.tags, n.name, c.is_documented, c.is_placeholder, c.column_count,
+        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.test_count
     FROM coverage c JOIN nodes n ON n.environment_id = c.environment_id AND n.unique_id = c.unique_id
     WHERE ?1 IS NULL OR c.environment_id = ?1";
 
@@ -201,10 +201,10 @@ fn node(row: &Row<'_>) -> rusqlite::Result<NodeCoverage> {
         name: row.get(12)?,
         is_documented: row.get(13)?,
         is_placeholder: row.get(14)?,
-        columns: row.get::<_, Option<i64>>(15)?.map(i64::unsigned_abs),
+        column_count: row.get::<_, Option<i64>>(15)?.map(i64::unsigned_abs),
         documented_columns: count(16)?,
         tested_columns: count(17)?,
-        tests: count(18)?,
+        test_count: count(18)?,
     })
 }
 
@@ -264,7 +264,7 @@ pub(super) mod tests {
 
     #[test]
     fn unknown_columns_are_counted_apart_and_in_no_percentage() {
-        let known = NodeCoverage { columns: Some(4), documented_columns: 1, tested_columns: 3, ..model("a") };
+        let known = NodeCoverage { column_count: Some(4), documented_columns: 1, tested_columns: 3, ..model("a") };
         let exposure = NodeCoverage { resource_type: "exposure".into(), ..model("e") };
         let figures = total(&[known, model("b"), exposure.clone()]);
         assert_eq!(figures.unknown_columns, 1);

@@ -15,11 +15,11 @@ pub struct Point {
 }
 
 const HISTORY: &str = "
-    SELECT h.sync_id, s.finished_at, h.resource_type, h.package_name, h.owner_name, h.nodes, h.documented,
-        h.placeholders, coalesce(h.columns, 0), coalesce(h.documented_columns, 0), coalesce(h.tested_columns, 0)
+    SELECT h.sync_id, s.finished_at, h.resource_type, h.package_name, h.owner_name, h.node_count, h.documented,
+        h.placeholders, coalesce(h.column_count, 0), coalesce(h.documented_columns, 0), coalesce(h.tested_columns, 0)
     FROM coverage_count h JOIN sync s ON s.sync_id = h.sync_id
     JOIN environments e ON e.environment_id = s.environment_id
-    WHERE s.environment_id = ?1 AND h.placeholders IS NOT NULL
+    WHERE s.environment_id = ?1
     AND (?2 OR coalesce(h.package_name = e.project_name, 1))
     ORDER BY h.sync_id";
 

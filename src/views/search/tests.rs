@@ -9,7 +9,7 @@ use super::*;
 
 /// Two environments; the nodes of the second are those of the first but for `only_here`.
 const NODES: &str = r#"
-    INSERT INTO environment VALUES (1, 'prod', NULL, NULL), (2, 'dev', NULL, NULL);
+    INSERT INTO environment (environment_id, name) VALUES (1, 'prod'), (2, 'dev');
     INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, description, tags, meta, owner_name,
                       owner_email, file_path, properties, first_seen_at, last_changed_at)
     VALUES
