@@ -24,6 +24,10 @@ pub enum Trigger {
     Webhook,
     /// A firing that was missed while nothing ran.
     Startup,
+    /// A request over HTTP.
+    Api,
+    /// The failure of the sync before it.
+    Retry,
     /// `lineaged demo`.
     Demo,
 }
@@ -35,6 +39,8 @@ impl Trigger {
             Self::Cron => "cron",
             Self::Webhook => "webhook",
             Self::Startup => "startup",
+            Self::Api => "api",
+            Self::Retry => "retry",
             Self::Demo => "demo",
         }
     }

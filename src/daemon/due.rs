@@ -20,6 +20,8 @@ pub struct Due(Arc<Mutex<BTreeMap<i64, State>>>);
 struct State {
     name: String,
     running: bool,
+    /// After a failure nothing but a request of a person starts a sync before this.
+    rests_until: Option<Instant>,
     pending: Option<Pending>,
     changed: Arc<Notify>,
 }
@@ -64,20 +66,12 @@ impl Due {
     }
 
     /// Marks an environment as due. However often that happens before it is synced, it is synced once; a webhook among the
-    /// marks is remembered, since its sync does not end at the probe.
+    /// marks is remembered, since its sync does not end at the probe. One that rests after a failure is due when it has rested,
+    /// and at once if a person asks for it.
     pub fn mark(&self, environment_id: i64, trigger: Trigger) -> Marked {
         let mut states = self.lock();
         let Some(state) = states.get_mut(&environment_id) else { return Marked::Unknown };
-        let wait = if trigger == Trigger::Webhook { DEBOUNCE } else { Duration::ZERO };
-        let new = Pending { trigger, not_before: Instant::now() + wait };
-        state.pending = Some(match state.pending {
-            None => new,
-            Some(old) => Pending {
-                trigger: if old.trigger == Trigger::Webhook { old.trigger } else { trigger },
-                not_before: old.not_before.min(new.not_before),
-            },
-        });
-        state.changed.notify_one();
+        state.add(trigger);
         if state.running { Marked::Running } else { Marked::Pending }
     }
 
@@ -111,12 +105,46 @@ impl Due {
     /// The environment's sync has ended.
     pub fn done(&self, environment_id: i64) {
         if let Some(state) = self.lock().get_mut(&environment_id) {
-            state.running = false;
+            (state.running, state.rests_until) = (false, None);
+        }
+    }
+
+    /// The environment's sync has failed: it rests, and is due again after that by itself.
+    pub fn failed(&self, environment_id: i64, rest: Duration) {
+        if let Some(state) = self.lock().get_mut(&environment_id) {
+            let until = Instant::now() + rest;
+            (state.running, state.rests_until) = (false, Some(until));
+            if let Some(pending) = state.pending.as_mut().filter(|pending| pending.trigger != Trigger::Api) {
+                pending.not_before = pending.not_before.max(until);
+            }
+            state.add(Trigger::Retry);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<i64, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, trigger: Trigger) {
+        let now = Instant::now();
+        let rested = self.rests_until.unwrap_or(now).max(now);
+        let not_before = match trigger {
+            Trigger::Api => now,
+            Trigger::Webhook => rested.max(now + DEBOUNCE),
+            _ => rested,
+        };
+        self.pending = Some(match self.pending {
+            None => Pending { trigger, not_before },
+            Some(old) => {
+                // What comes by itself does not take the place of what made it due before.
+                let stays = old.trigger == Trigger::Webhook || matches!(trigger, Trigger::Cron | Trigger::Retry);
+                let trigger = if stays { old.trigger } else { trigger };
+                Pending { trigger, not_before: old.not_before.min(not_before) }
+            }
+        });
+        self.changed.notify_one();
     }
 }
 
@@ -134,9 +162,9 @@ mod tests {
         assert_eq!(due.mark(1, Trigger::Cron), Marked::Pending);
         assert_eq!(due.take(1).await, Trigger::Webhook, "the webhook is remembered");
         assert!(due.is_running(1));
-        assert_eq!(due.mark(1, Trigger::Manual), Marked::Running);
+        assert_eq!(due.mark(1, Trigger::Api), Marked::Running);
         due.done(1);
-        assert_eq!(due.take(1).await, Trigger::Manual);
+        assert_eq!(due.take(1).await, Trigger::Api);
         due.done(1);
         let nothing = tokio::time::timeout(Duration::from_secs(3600), due.take(1)).await;
         assert!(nothing.is_err(), "nothing else is due");
@@ -153,6 +181,42 @@ mod tests {
         let began = Instant::now();
         due.mark(1, Trigger::Cron);
         due.take(1).await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_it_is_due_by_itself_when_it_has_rested() {
+        const REST: Duration = Duration::from_secs(60);
+        let due = Due::new([(1, "prod".to_owned())]);
+        due.mark(1, Trigger::Cron);
+        due.take(1).await;
+        // A firing and a webhook, before and after the failure, do not end the rest.
+        due.mark(1, Trigger::Cron);
+        let began = Instant::now();
+        due.failed(1, REST);
+        due.mark(1, Trigger::Cron);
+        due.mark(1, Trigger::Webhook);
+        assert_eq!(due.take(1).await, Trigger::Webhook);
+        assert_eq!(began.elapsed(), REST);
+        due.failed(1, REST);
+        due.mark(1, Trigger::Cron);
+        assert_eq!(due.take(1).await, Trigger::Retry);
+        assert_eq!(began.elapsed(), 2 * REST);
+        due.done(1);
+        due.mark(1, Trigger::Cron);
+        due.take(1).await;
+        assert_eq!(began.elapsed(), 2 * REST, "what was good does not rest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_person_does_not_wait_for_the_end_of_a_rest() {
+        let due = Due::new([(1, "prod".to_owned())]);
+        due.mark(1, Trigger::Cron);
+        due.take(1).await;
+        due.failed(1, Duration::from_secs(3600));
+        let began = Instant::now();
+        assert_eq!(due.mark(1, Trigger::Api), Marked::Pending);
+        assert_eq!(due.take(1).await, Trigger::Api);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

@@ -110,13 +110,13 @@ async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
     Ok(spawn_blocking(open).await.context("the catalog could not be prepared")??)
 }
 
-/// Marks the environment at each firing of its schedule, and once at the start for those that were missed.
+/// Marks the environment at each firing of its schedule, and once at the start if one was missed or the last sync failed.
 async fn keep_time(shared: Shared, environment: EnvironmentConfig) {
     let path = shared.config.catalog.path.clone();
     let id = environment.id;
     let last = spawn_blocking(move || {
         let connection = catalog::open_to_read(&path).ok()?;
-        views::last_sync_at(&connection, id).ok().flatten()
+        views::last_sync_at(&connection, id, Timestamp::now()).ok().flatten()
     });
     let last = last.await.ok().flatten();
     let missed = last.is_none_or(|last| environment.schedule.next(last).is_some_and(|next| next <= Timestamp::now()));
@@ -124,54 +124,86 @@ async fn keep_time(shared: Shared, environment: EnvironmentConfig) {
         shared.due.mark(id, Trigger::Startup);
     }
     let mut stop = shared.stop.clone();
-    while let Some(next) = environment.schedule.next(Timestamp::now()) {
+    let mut asked = Timestamp::now();
+    while let Some(next) = environment.schedule.next(asked) {
         tracing::info!(environment = environment.name, at = %next, "next firing");
-        tokio::select! {
-            () = wait_until(next, &environment.schedule) => {}
+        let came = tokio::select! {
+            came = wait_until(next, asked, &environment.schedule) => came,
             () = stop.pulled() => return,
+        };
+        if came {
+            shared.due.mark(id, Trigger::Cron);
         }
-        shared.due.mark(id, Trigger::Cron);
+        asked = Timestamp::now();
     }
 }
 
-/// Waits for a moment on the clock on the wall, and then a little more, so that not everybody asks the platform at once.
-async fn wait_until(moment: Timestamp, schedule: &Schedule) {
+/// Waits for a moment on the clock on the wall, and then a little more, so that not everybody asks the platform at once. False if
+/// the clock was set back meanwhile: then another moment is the next.
+async fn wait_until(moment: Timestamp, asked: Timestamp, schedule: &Schedule) -> bool {
+    let mut before = asked;
     loop {
-        let left = moment.since(Timestamp::now());
-        if left <= 0 {
-            break;
+        let now = Timestamp::now();
+        match look(before, now, moment) {
+            Look::Come => break,
+            Look::SetBack => return false,
+            Look::Ahead(wait) => tokio::time::sleep(wait).await,
         }
-        let left = Duration::from_millis(left.unsigned_abs());
-        tokio::time::sleep(left.min(LOOK)).await;
+        before = now;
     }
     let gap = schedule.next(moment).map_or(0, |next| next.since(moment)).clamp(0, 600_000).unsigned_abs();
     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=gap / 20))).await;
+    true
+}
+
+/// What a look at the clock says of a moment that is waited for.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    /// It has come.
+    Come,
+    /// Look again after this.
+    Ahead(Duration),
+    /// The clock was wrong when the moment was chosen.
+    SetBack,
+}
+
+fn look(before: Timestamp, now: Timestamp, moment: Timestamp) -> Look {
+    if Duration::from_millis(before.since(now).max(0).unsigned_abs()) > LOOK {
+        return Look::SetBack;
+    }
+    match moment.since(now) {
+        ..=0 => Look::Come,
+        left => Look::Ahead(LOOK.min(Duration::from_millis(left.unsigned_abs()))),
+    }
 }
 
 /// Syncs the environment whenever it is due. Its trouble is its own: it rests, and the others go on.
 async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
     let mut stop = shared.stop.clone();
     let mut failures = 0;
+    // What a webhook told of is still unread after a failure.
+    let mut full = false;
     loop {
         let trigger = tokio::select! {
             trigger = shared.due.take(environment.id) => trigger,
             () = stop.pulled() => return,
         };
+        full |= trigger == Trigger::Webhook;
         let request = Request {
             config: Arc::clone(&shared.config),
             environment: environment.clone(),
             trigger,
             dry_run: false,
-            full: trigger == Trigger::Webhook,
+            full,
             writers: shared.writers.clone(),
             stop: shared.stop.clone(),
             watch: Watch::nobody(),
         };
         let result = sync::run(&request, &shared.limits).await;
-        shared.due.done(environment.id);
         note(&shared, &environment, &result).await;
         let Err(error) = result else {
-            failures = 0;
+            shared.due.done(environment.id);
+            (failures, full) = (0, false);
             continue;
         };
         if error.is::<Interrupted>() {
@@ -185,10 +217,7 @@ async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
             rest = rest.as_secs(),
             "sync failed"
         );
-        tokio::select! {
-            () = tokio::time::sleep(rest) => {}
-            () = stop.pulled() => return,
-        }
+        shared.due.failed(environment.id, rest);
     }
 }
 
@@ -245,5 +274,15 @@ mod tests {
         assert!(rests[0] < Duration::from_secs(20), "{rests:?}");
         assert!(rests[3] > rests[0], "{rests:?}");
         assert!(rests.iter().all(|rest| *rest <= LONGEST_REST.mul_f64(1.25)), "{rests:?}");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_while_a_moment_is_waited_for_chooses_another() {
+        let at = |seconds: i64| Timestamp::from_millis(1_790_000_000_000 + seconds * 1000).expect("a time");
+        assert_eq!(look(at(0), at(0), at(10)), Look::Ahead(Duration::from_secs(10)));
+        assert_eq!(look(at(0), at(30), at(900)), Look::Ahead(LOOK));
+        assert_eq!(look(at(0), at(11), at(10)), Look::Come);
+        assert_eq!(look(at(5), at(3), at(10)), Look::Ahead(Duration::from_secs(7)), "a clock that is put right");
+        assert_eq!(look(at(315_360_000), at(0), at(315_360_900)), Look::SetBack);
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /api/v1/sync`: marks environments as due. JSON: `{"environments": ["prod"]}`.
+//! `POST /api/v1/sync`: marks environments as due, also those that rest after a failure. JSON: `{"environments": ["prod"]}`.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub(super) async fn sync(State(app): State<Arc<App>>, uri: Uri) -> Result<(Statu
         return Err(Problem::Conflict("a sync runs: wait for its end in `/api/v1/syncs`".to_owned()));
     }
     for (id, _) in &chosen {
-        due.mark(*id, Trigger::Manual);
+        due.mark(*id, Trigger::Api);
     }
     let names: Vec<&str> = chosen.iter().map(|(_, name)| name.as_str()).collect();
     Ok((StatusCode::ACCEPTED, Json(json!({ "environments": names }))))

@@ -123,14 +123,14 @@ fn a_thousand_webhooks_lead_to_at_most_two_syncs() {
 }
 
 #[test]
-fn a_sync_that_is_asked_for_over_http_is_a_manual_one() {
+fn a_sync_that_is_asked_for_over_http_says_so() {
     let world = World::served(SELDOM);
     let mut daemon = world.serve_synced();
     world.change(|project| project.describe(ORDERS, "By hand."));
     asked_for(&world, &daemon);
     daemon.until("the sync", || world.ended() == 2);
     let row = world.rows("SELECT trigger, mode, outcome FROM syncs WHERE sync_id = 2");
-    assert_eq!(row, [["manual", "full", "applied"]]);
+    assert_eq!(row, [["api", "full", "applied"]]);
     assert_same(&world.content(), &world.truth(), "by hand");
     let unknown = daemon.connect().ask("POST", "/api/v1/sync?environment=prd", &[], "");
     assert_eq!(unknown.status, 404, "{unknown:?}");
@@ -255,7 +255,38 @@ fn a_missed_firing_runs_once_at_the_start() {
     let mut daemon = world.serve();
     let before = asked_for(&world, &daemon);
     daemon.until("a sync by hand", || world.ended() > before);
-    assert_eq!(world.cells("SELECT trigger FROM syncs"), ["manual", "startup", "manual"]);
+    assert_eq!(world.cells("SELECT trigger FROM syncs"), ["manual", "startup", "api"]);
+}
+
+#[test]
+fn a_failed_sync_comes_back_by_itself_and_a_request_does_not_wait_for_that() {
+    let world = World::served(SELDOM);
+    let mut daemon = world.serve_synced();
+    world.server.add_fault(Fault::new(Action::Status(404, Vec::new(), String::new())).always());
+    world.change(|project| project.describe(ORDERS, "After an outage."));
+    asked_for(&world, &daemon);
+    daemon.until("a failure", || world.ended_where("outcome = 'failed'") == 1);
+    // It rests for some fifteen seconds; whoever asks in the meantime gets a sync at once.
+    let began = Instant::now();
+    asked_for(&world, &daemon);
+    daemon.until("the second failure", || world.ended_where("outcome = 'failed'") == 2);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    world.server.clear_faults();
+    daemon.until("the next try", || world.ended() == 4);
+    let rows = world.rows("SELECT trigger, outcome FROM syncs WHERE sync_id > 1");
+    assert_eq!(rows, [["api", "failed"], ["api", "failed"], ["retry", "applied"]]);
+}
+
+#[test]
+fn what_failed_before_a_restart_is_tried_at_the_start() {
+    let world = World::served(SELDOM);
+    world.ok(&["sync"]);
+    world.server.add_fault(Fault::new(Action::Status(404, Vec::new(), String::new())).always());
+    assert_eq!(world.run(&["sync"]).code, Some(1));
+    world.server.clear_faults();
+    let mut daemon = world.serve();
+    daemon.until("the sync at the start", || world.ended() == 3);
+    assert_eq!(world.cells("SELECT trigger FROM syncs"), ["manual", "manual", "startup"]);
 }
 
 #[test]
