@@ -5,6 +5,8 @@ mod carry;
 mod node;
 mod owners;
 mod pool;
+pub mod shape;
+mod spelling;
 mod time;
 
 use std::borrow::Borrow;
@@ -20,6 +22,7 @@ pub use carry::carry_over;
 pub use node::{Column, FACTS, Fact, FreshnessCheck, LastRun, Node};
 pub use owners::resolve_owners;
 pub use pool::Pool;
+pub use spelling::{column_named, fold, unquoted};
 pub use time::Timestamp;
 
 /// Text that may be shared: a [`Pool`] lets equal texts be one.
@@ -254,7 +257,9 @@ impl Inventory {
                 0 | 1 => String::new(),
                 count => format!(" and {} more", count - 1),
             };
-            format!("`{id}` was not read, but is a parent of `{first}`{others}: kept as an external node")
+            format!(
+                "`{id}` was not read, but is a parent of `{first}`{others}: kept as an external node, and the paths above it are cut"
+            )
         };
         missing.into_iter().map(warn).collect()
     }

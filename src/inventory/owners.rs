@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Inventory, Node, ResourceType, Text};
+use super::{Inventory, Node, ResourceType, Text, shape};
 
 /// Fills in the owners of all nodes that have none of their own: the group's, else the first of `meta_keys` found in meta. So a
 /// group's new owner is a change of each member.
@@ -18,7 +18,7 @@ pub fn resolve_owners(inventory: &mut Inventory, meta_keys: &[String]) {
         }
         let (name, email) = match groups.owner(node) {
             Some((name, email)) if name.is_some() || email.is_some() => (name.clone(), email.clone()),
-            _ => (meta_owner(node, meta_keys).map(Text::from), None),
+            _ => meta_owner(node, meta_keys).unwrap_or_default(),
         };
         node.owner_name = name;
         node.owner_email = email;
@@ -54,22 +54,27 @@ impl Groups {
     }
 }
 
-fn meta_owner(node: &Node, meta_keys: &[String]) -> Option<String> {
+fn meta_owner(node: &Node, meta_keys: &[String]) -> Option<Owner> {
     let meta = node.meta.as_ref().map(super::Json::value)?;
-    meta_keys.iter().find_map(|key| owner_text(meta.get(key)?))
+    meta_keys.iter().find_map(|key| owner_in(meta.get(key)?))
 }
 
-/// An owner is written as text, as a list of owners or as a map with a name.
-fn owner_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+/// An owner is written as text, as a map with a name and an email, or as a list of such.
+fn owner_in(value: &Value) -> Option<Owner> {
+    let text = |value: Option<&Value>| value.and_then(shape::joined).map(Text::from);
+    let (name, email) = match value {
         Value::Array(list) => {
-            let owners: Vec<String> = list.iter().filter_map(owner_text).collect();
-            Some(owners.join(", ")).filter(|text| !text.is_empty())
+            let owners: Vec<Owner> = list.iter().filter_map(owner_in).collect();
+            let all = |part: fn(&Owner) -> &Option<Text>| {
+                let texts: Vec<&str> = owners.iter().filter_map(|owner| part(owner).as_deref()).collect();
+                Some(texts.join(", ")).filter(|text| !text.is_empty()).map(Text::from)
+            };
+            (all(|(name, _)| name), all(|(_, email)| email))
         }
-        Value::Object(map) => ["name", "email"].iter().find_map(|key| owner_text(map.get(*key)?)),
-        _ => None,
-    }
+        Value::Object(map) => (text(map.get("name")), text(map.get("email"))),
+        value => (text(Some(value)), None),
+    };
+    (name.is_some() || email.is_some()).then_some((name, email))
 }
 
 #[cfg(test)]
@@ -106,5 +111,38 @@ mod tests {
         assert_eq!(inventory.nodes["m1"].owner_email.as_deref(), Some("fin@example.com"));
         assert_eq!(owner("m2").as_deref(), Some("@x, @y"));
         assert_eq!(owner("m3"), None);
+    }
+
+    #[test]
+    fn an_owner_in_meta_has_many_shapes() {
+        for (owner, name, email) in [
+            (json!("@core"), Some("@core"), None),
+            (json!(" @core "), Some("@core"), None),
+            (json!(["@ana", null, "", "@bo"]), Some("@ana, @bo"), None),
+            (json!({"name": "Ana", "email": "ana@example.com"}), Some("Ana"), Some("ana@example.com")),
+            (
+                json!({"name": "", "email": ["a@example.com", "b@example.com"]}),
+                None,
+                Some("a@example.com, b@example.com"),
+            ),
+            (
+                json!([{"name": "Ana", "email": "a@example.com"}, "Bo", {"email": "c@example.com"}]),
+                Some("Ana, Bo"),
+                Some("a@example.com, c@example.com"),
+            ),
+            (json!(4711), Some("4711"), None),
+            (json!(""), None, None),
+            (json!([]), None, None),
+            (json!({"team": "x"}), None, None),
+            (json!(true), None, None),
+            (Value::Null, None, None),
+        ] {
+            let mut inventory = Inventory::default();
+            let node = Node { meta: Some(Json::new(&json!({"owner": owner}))), ..Node::new("m", ResourceType::Model) };
+            inventory.nodes.insert("m".into(), node);
+            resolve_owners(&mut inventory, &["team".into(), "owner".into()]);
+            let found = &inventory.nodes["m"];
+            assert_eq!((found.owner_name.as_deref(), found.owner_email.as_deref()), (name, email), "{owner}");
+        }
     }
 }

@@ -25,17 +25,22 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339, with or without a zone (then UTC), with a blank for the `T`, or a bare date. `None` for anything else
-    /// and for year 1, by which the platform means "none".
+    /// Reads RFC 3339, with or without a zone (then UTC), with a blank for the `T`, a zone of any spelling (`+0200`, `+02`, `UTC`), or a
+    /// bare date. `None` for anything else and for year 1, by which the platform means "none".
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis());
+        let text = text.strip_suffix("UTC").map_or(text, str::trim_end);
+        let spelled = || {
+            let formats = ["%Y-%m-%dT%H:%M:%S%.f %#z", "%Y-%m-%d %H:%M:%S%.f %#z"];
+            formats.iter().find_map(|format| DateTime::parse_from_str(text, format).ok())
+        };
+        let zoned = DateTime::parse_from_rfc3339(text).ok().or_else(spelled).map(|time| time.timestamp_millis());
         let plain = || {
             let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"];
             formats.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
         };
         let date = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
-        let millis = zoned.ok().or_else(|| Some(plain().or_else(date)?.and_utc().timestamp_millis()))?;
+        let millis = zoned.or_else(|| Some(plain().or_else(date)?.and_utc().timestamp_millis()))?;
         Self::from_millis(millis)
     }
 
@@ -99,6 +104,10 @@ mod tests {
             "2026-11-01T07:00:00.000+01:00",
             "2026-11-01 06:00:00",
             "2026-11-01T06:00:00.000000",
+            "2026-11-01 06:00:00.00+00:00",
+            "2026-11-01T08:00:00+0200",
+            "2026-11-01 08:00:00 +02",
+            "2026-11-01 06:00:00 UTC",
         ] {
             assert_eq!(Timestamp::parse(text).expect(text).to_string(), "2026-11-01T06:00:00.000Z");
         }
