@@ -64,8 +64,8 @@ CREATE TABLE raw_code (
     code TEXT NOT NULL
 ) STRICT;
 
--- A removed node keeps its row, with `removed_at`, and so its identity and history. `tested_id` is a column, since SQLite finds no index
--- by an expression on the right of a LEFT JOIN.
+-- A removed node keeps its row, with `removed_at`, and so its identity and history. The last five are of tests alone, taken from all nodes
+-- together: `column_name` is what the test says, without quotes, and `tested_column` the row of `node_column` that it means.
 CREATE TABLE node (
     node_key INTEGER PRIMARY KEY,
     environment_id INTEGER NOT NULL REFERENCES environment,
@@ -113,7 +113,7 @@ CREATE TABLE node (
     first_seen_at TEXT NOT NULL,
     last_changed_at TEXT NOT NULL,
     removed_at TEXT,
-    removed_by INTEGER REFERENCES sync, tested_id TEXT GENERATED ALWAYS AS (json_extract(properties, '$.attached_node')) VIRTUAL,
+    removed_by INTEGER REFERENCES sync, tested_id TEXT, column_name TEXT, tested_column TEXT, test_name TEXT, test_type TEXT,
     UNIQUE (environment_id, unique_id)
 ) STRICT;
 
@@ -329,9 +329,9 @@ SELECT
     environment_id,
     unique_id,
     tested_id,
-    json_extract(properties, '$.column_name') AS column_name,
-    coalesce(json_extract(properties, '$.test_metadata.name'), name) AS test_name,
-    json_extract(properties, '$.test_type') AS test_type,
+    column_name,
+    test_name,
+    test_type,
     last_run_status AS status,
     last_run_failures AS failures,
     last_run_error AS message,
@@ -352,10 +352,10 @@ WITH criteria AS (
         executed_at,
         json_extract(properties, '$.freshness.warn_after.count')
             * CASE json_extract(properties, '$.freshness.warn_after.period')
-                WHEN 'minute' THEN 60 WHEN 'hour' THEN 3600 WHEN 'day' THEN 86400 END AS warn_after_seconds,
+                WHEN 'minute' THEN 60.0 WHEN 'hour' THEN 3600.0 WHEN 'day' THEN 86400.0 END AS warn_after_seconds,
         json_extract(properties, '$.freshness.error_after.count')
             * CASE json_extract(properties, '$.freshness.error_after.period')
-                WHEN 'minute' THEN 60 WHEN 'hour' THEN 3600 WHEN 'day' THEN 86400 END AS error_after_seconds,
+                WHEN 'minute' THEN 60.0 WHEN 'hour' THEN 3600.0 WHEN 'day' THEN 86400.0 END AS error_after_seconds,
         (julianday('now') - julianday(max_loaded_at)) * 86400.0 AS age_seconds
     FROM node
     WHERE resource_type = 'source' AND removed_at IS NULL
@@ -433,7 +433,8 @@ WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
 
 -- dbt's health signals: each rule with its rank (3: degraded, 2: caution, 1: unknown), of which the highest is the status.
 -- * It is dbt's verdict on a source that counts, also where `freshness` says that the clock has overtaken it.
--- * An ephemeral model is never built by itself, so it can't be late or wait for its first run.
+-- * An ephemeral model is never built by itself, so it can't be late or wait for its first run; and what a test has read is there,
+--   whichever run made it.
 -- * A model that the last run skipped did not fail to build: caution, and the root is what held it up: what failed to build
 --   before it, else the tests that failed before it.
 -- * For an exposure, seeds and snapshots count like models, and so do the tests of whatever is upstream. What no run has
@@ -593,8 +594,13 @@ judged AS (
         SELECT
             *,
             julianday('now') - julianday(executed_at) AS days,
-            coalesce(materialization, '') <> 'ephemeral' AND last_run_status IS NULL AND executed_at IS NULL AS never_ran
-        FROM node
+            coalesce(materialization, '') <> 'ephemeral' AND last_run_status IS NULL AND executed_at IS NULL
+                AND NOT EXISTS (
+                    SELECT 1 FROM node t
+                    WHERE t.environment_id = m.environment_id AND t.resource_type IN ('test', 'unit_test')
+                    AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail')
+                ) AS never_ran
+        FROM node m
     ) n
     WHERE n.removed_at IS NULL AND n.resource_type = 'model'
     UNION ALL
@@ -670,6 +676,10 @@ judged AS (
             CROSS JOIN node m
             WHERE m.node_key = r.ancestor_key AND r.descendant_key = n.node_key AND m.resource_type = 'model' AND coalesce(m.materialization, '') <> 'ephemeral'
             AND m.last_run_status IS NULL AND m.executed_at IS NULL
+            AND NOT EXISTS (
+                SELECT 1 FROM node t
+                WHERE t.environment_id = m.environment_id AND t.resource_type IN ('test', 'unit_test')
+                AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail'))
             ORDER BY 1 DESC, 2, 4
         )
     )

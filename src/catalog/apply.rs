@@ -10,6 +10,7 @@ use super::lineage::write_lineage;
 use super::load::Stored;
 use super::search::{forget_words, index_words};
 use super::syncs::{Ending, SyncId, finish, note_environment};
+use super::tested::write_tests;
 use super::{Catalog, Error};
 use crate::diff::{Change, ChangeKind, Diff};
 use crate::inventory::{
@@ -57,6 +58,9 @@ impl Catalog {
                 writer.write_run_facts(node)?;
             }
             index_words(transaction, diff, &writer.keys)?;
+            if !diff.changes.is_empty() {
+                write_tests(transaction, fetched, &writer.keys)?;
+            }
             if moved {
                 write_lineage(transaction, *environment_id, fetched, &writer.keys)?;
             }

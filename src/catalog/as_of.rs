@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::apply::keys;
 use super::lineage::write_lineage;
 use super::load::Stored;
+use super::tested::write_tests;
 use super::{Error, harden, open_to_read};
 use crate::inventory::{Column, Node, Pool, ResourceType, Timestamp, UniqueId};
 
@@ -95,10 +96,13 @@ fn undo_environment(transaction: &Transaction<'_>, environment_id: i64) -> rusql
                        SELECT node_key FROM change WHERE sync_id IN (SELECT sync_id FROM temp.later))";
         transaction.execute(sql, [environment_id])?;
     }
-    if undo.moved {
+    if touched {
         let keys = keys(transaction, environment_id)?;
         let stored = Stored::read(transaction, environment_id, &mut Pool::default())?;
-        write_lineage(transaction, environment_id, &stored.inventory, &keys)?;
+        write_tests(transaction, &stored.inventory, &keys)?;
+        if undo.moved {
+            write_lineage(transaction, environment_id, &stored.inventory, &keys)?;
+        }
     }
     Ok(())
 }

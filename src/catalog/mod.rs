@@ -13,6 +13,7 @@ mod prune;
 mod search;
 mod settings;
 mod syncs;
+mod tested;
 #[cfg(test)]
 mod tests;
 

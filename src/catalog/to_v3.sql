@@ -34,8 +34,12 @@ CREATE INDEX node_in_trouble ON node (last_run_status)
 WHERE last_run_status IN ('error', 'fail', 'warn', 'skipped') AND removed_at IS NULL;
 CREATE INDEX node_is_source ON node (environment_id, unique_id) WHERE resource_type = 'source' AND removed_at IS NULL;
 
--- A column, since SQLite finds no index by an expression on the right of a LEFT JOIN.
-ALTER TABLE node ADD COLUMN tested_id TEXT GENERATED ALWAYS AS (json_extract(properties, '$.attached_node')) VIRTUAL;
+-- Columns, since SQLite finds no index by an expression on the right of a LEFT JOIN, and DuckDB no type.
+ALTER TABLE node ADD COLUMN tested_id TEXT;
+ALTER TABLE node ADD COLUMN column_name TEXT;
+ALTER TABLE node ADD COLUMN tested_column TEXT;
+ALTER TABLE node ADD COLUMN test_name TEXT;
+ALTER TABLE node ADD COLUMN test_type TEXT;
 DROP INDEX test_by_tested;
 CREATE INDEX test_by_tested ON node (environment_id, tested_id)
 WHERE resource_type IN ('test', 'unit_test');

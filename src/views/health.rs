@@ -41,13 +41,13 @@ mod tests {
             "INSERT INTO environment (environment_id, name) VALUES (1, 'prod');
              INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, description, materialization,
                  properties, last_run_status, executed_at, checked_status, checked_at, max_loaded_at, first_seen_at,
-                 last_changed_at) VALUES
-             (1, 1, 's', 'source', 's', 'words', NULL, '{fresh}', NULL, NULL, 'pass', {NOW}, {NOW}, '', ''),
-             (2, 1, 'a', 'model', 'a', 'words', 'table', '{{}}', 'success', {NOW}, NULL, NULL, NULL, '', ''),
-             (3, 1, 'b', 'model', 'b', 'words', 'table', '{{}}', 'success', {NOW}, NULL, NULL, NULL, '', ''),
-             (4, 1, 'e', 'exposure', 'e', NULL, NULL, '{{}}', NULL, NULL, NULL, NULL, NULL, '', ''),
-             (5, 1, 'ta', 'test', 'ta', NULL, NULL, '{{\"attached_node\":\"a\"}}', 'pass', NULL, NULL, NULL, NULL, '', ''),
-             (6, 1, 'tb', 'test', 'tb', NULL, NULL, '{{\"attached_node\":\"b\"}}', 'pass', NULL, NULL, NULL, NULL, '', '');
+                 last_changed_at, tested_id) VALUES
+             (1, 1, 's', 'source', 's', 'words', NULL, '{fresh}', NULL, NULL, 'pass', {NOW}, {NOW}, '', '', NULL),
+             (2, 1, 'a', 'model', 'a', 'words', 'table', '{{}}', 'success', {NOW}, NULL, NULL, NULL, '', '', NULL),
+             (3, 1, 'b', 'model', 'b', 'words', 'table', '{{}}', 'success', {NOW}, NULL, NULL, NULL, '', '', NULL),
+             (4, 1, 'e', 'exposure', 'e', NULL, NULL, '{{}}', NULL, NULL, NULL, NULL, NULL, '', '', NULL),
+             (5, 1, 'ta', 'test', 'ta', NULL, NULL, '{{}}', 'pass', NULL, NULL, NULL, NULL, '', '', 'a'),
+             (6, 1, 'tb', 'test', 'tb', NULL, NULL, '{{}}', 'pass', NULL, NULL, NULL, NULL, '', '', 'b');
              INSERT INTO reach (ancestor_key, descendant_key, depth) VALUES
              (1, 2, 1), (1, 3, 2), (1, 4, 3), (2, 3, 1), (2, 4, 2), (3, 4, 1);"
         );
@@ -108,7 +108,11 @@ mod tests {
             (set("a", "description = NULL"), ["caution", "no_description"]),
             (stale, ["caution", "not_built_recently"]),
             (set("a", "last_run_status = 'skipped'"), ["caution", "upstream_model_skipped"]),
-            (set("a", "last_run_status = NULL, executed_at = NULL, description = NULL"), ["unknown", "never_built"]),
+            (
+                set("a", "last_run_status = NULL, executed_at = NULL, description = NULL")
+                    + &set("ta", "last_run_status = NULL"),
+                ["unknown", "never_built"],
+            ),
             (set("s", "checked_status = 'error'"), ["degraded", "source_error s"]),
             (set("s", "checked_status = 'warn'"), ["caution", "source_warn s"]),
             (set("s", &format!("checked_at = {}", days_ago(30.1))), ["degraded", "source_not_checked s"]),
@@ -129,6 +133,8 @@ mod tests {
             set("s", &format!("max_loaded_at = {}", days_ago(9.0))),
             set("ta", "last_run_status = 'skipped'"),
             set("a", "materialization = 'ephemeral', last_run_status = NULL, executed_at = NULL"),
+            // Its test has read it: some run has built it.
+            set("a", "last_run_status = NULL, executed_at = NULL"),
         ] {
             assert_eq!(after(&change, "a"), ["healthy"], "{change}");
         }
@@ -166,7 +172,10 @@ mod tests {
             (set("ta", "last_run_status = 'fail'"), ["degraded", "upstream_test_failed ta"]),
             (set("ta", "last_run_status = 'warn'"), ["caution", "upstream_test_warned ta"]),
             (set("b", "last_run_status = 'skipped'"), ["caution", "upstream_model_skipped b"]),
-            (set("a", "last_run_status = NULL, executed_at = NULL"), ["unknown", "never_built a"]),
+            (
+                set("a", "last_run_status = NULL, executed_at = NULL") + &set("ta", "last_run_status = NULL"),
+                ["unknown", "never_built a"],
+            ),
         ] {
             assert_eq!(after(&change, "e"), expected, "{change}");
         }

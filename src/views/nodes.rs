@@ -116,12 +116,15 @@ pub fn neighbours(connection: &Connection, node: &Found) -> Result<Table, Error>
     table(connection, sql, &[&node.environment_id, &node.unique_id])
 }
 
-/// The view `tests` of what tests the node, the worst first: unique_id, test_name, column_name, status, failures, message.
+/// The view `tests` of what tests the node, the worst first: unique_id, test_name, column_name (as `columns` has it, where it has
+/// it), status, failures, message.
 pub fn tests_of(connection: &Connection, node: &Found) -> Result<Table, Error> {
-    let sql = "SELECT unique_id, test_name, column_name, status, failures, message FROM tests
-               WHERE environment_id = ?1 AND tested_id = ?2
-               ORDER BY CASE status WHEN 'error' THEN 0 WHEN 'fail' THEN 1 WHEN 'warn' THEN 2 WHEN 'pass' THEN 4 ELSE 3 END,
-                   column_name, test_name, unique_id";
+    let sql = "SELECT t.unique_id, t.test_name, coalesce(n.tested_column, t.column_name) AS column_name, t.status, t.failures,
+                   t.message
+               FROM tests t JOIN node n ON n.environment_id = t.environment_id AND n.unique_id = t.unique_id
+               WHERE t.environment_id = ?1 AND t.tested_id = ?2
+               ORDER BY CASE t.status WHEN 'error' THEN 0 WHEN 'fail' THEN 1 WHEN 'warn' THEN 2 WHEN 'pass' THEN 4 ELSE 3 END,
+                   3, 2, 1";
     table(connection, sql, &[&node.environment_id, &node.unique_id])
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Everything that has a history, as the views show it.
-const WITH_HISTORY: [&str; 11] = [
+const WITH_HISTORY: [&str; 12] = [
     "SELECT * FROM environments",
     "SELECT environment_id, unique_id, resource_type, is_applied, name, description, contract_enforced, deprecation_date, tags,
         meta, properties, last_run_status, first_seen_at, last_changed_at FROM nodes ORDER BY 1, 2",
@@ -11,7 +11,8 @@ const WITH_HISTORY: [&str; 11] = [
     "SELECT * FROM edges ORDER BY 1, 2, 3",
     "SELECT * FROM lineage ORDER BY 1, 2, 3",
     "SELECT * FROM columns ORDER BY 1, 2, 3",
-    "SELECT unique_id, tested_id, column_name, status FROM tests ORDER BY 1",
+    "SELECT unique_id, tested_id, column_name, test_name, test_type, status FROM tests ORDER BY 1",
+    "SELECT unique_id, tested_column FROM node WHERE removed_at IS NULL ORDER BY 1",
     "SELECT * FROM coverage ORDER BY 1, 2",
     "SELECT environment_id, unique_id, resource_type, name, removed_at, sync_id FROM removed_nodes ORDER BY 1, 2",
     "SELECT * FROM changes ORDER BY seq",

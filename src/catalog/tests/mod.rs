@@ -90,7 +90,10 @@ fn arbitrary_node() -> impl Strategy<Value = Node> {
                 contract_enforced: Some(applied),
                 deprecation_date: Timestamp::from_millis(1_700_000_000_000 + i64::from(run)),
                 tags: Some(Json::new(&json!([run]))),
-                properties: Json::new(&json!({"config": {"b": run, "a": [check]}})),
+                properties: Json::new(
+                    &json!({"config": {"b": run, "a": [check]}, "attached_node": format!("n{}", run + check),
+                    "column_name": format!("C{run}"), "test_type": "generic"}),
+                ),
                 raw_code: code.map(|n| Code::of(&source(n))),
                 compiled_code: code.map(|n| Code::of(&source(n + 3))),
                 last_run: LastRun {
@@ -379,12 +382,12 @@ fn freshness_is_as_of_now_and_tells_the_checks_word_from_the_clocks() {
     for (name, _, _, hours, status) in cases {
         let sql = "SELECT status, age_seconds, warn_after_seconds FROM freshness WHERE unique_id = ?1";
         let row = connection.query_row(sql, [name], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<f64>>(1)?, row.get::<_, Option<i64>>(2)?))
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<f64>>(1)?, row.get::<_, Option<f64>>(2)?))
         });
         let (found, age, warn_after) = row.expect(name);
         assert_eq!(found, status, "{name}");
         assert_eq!(age.map(|age| (age / 3600.0).round() as i64), hours, "{name}");
-        assert_eq!(warn_after, (name != "free").then_some(86_400), "{name}");
+        assert_eq!(warn_after, (name != "free").then_some(86_400.0), "{name}");
     }
     // A model on all of them is as bad as the worst; the oldest is told apart.
     connection
@@ -400,4 +403,45 @@ fn freshness_is_as_of_now_and_tells_the_checks_word_from_the_clocks() {
         "SELECT status || ' ' || worst_upstream_id || ' ' || oldest_upstream_id || ' ' || needs_run FROM freshness
                WHERE unique_id = 'model'";
     assert_eq!(texts(&connection, sql), ["error failed free 1"]);
+}
+
+/// What the table says of each test: the node, the column as the test has it, and the column that this means.
+fn tested(test: &TestCatalog) -> Vec<String> {
+    let connection = open_to_read(&test.path()).expect("a catalog");
+    let sql = "SELECT unique_id || coalesce(' ' || tested_id, '') || coalesce(' ' || column_name, '') || coalesce(' ' || tested_column, '') FROM node
+               WHERE resource_type = 'test' ORDER BY 1";
+    let mut statement = connection.prepare(sql).expect("SQL");
+    statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("texts")
+}
+
+#[test]
+fn a_test_is_of_a_column_in_another_case_until_two_columns_could_be_meant() {
+    let mut test = TestCatalog::new();
+    let of =
+        |id: &str, properties: Value| Node { properties: Json::new(&properties), ..Node::new(id, ResourceType::Test) };
+    let named = |name: &str| Column { name: name.into(), ..Column::default() };
+    let mut nodes = vec![
+        Node { columns: vec![named("ID"), named("Größe")], ..Node::new("model", ResourceType::Model) },
+        of("t1", json!({"attached_node": "model", "column_name": "id"})),
+        of("t2", json!({"attached_node": "model", "column_name": "GRÖSSE"})),
+        of("t3", json!({"attached_node": "model", "column_name": "none"})),
+        of("t4", json!({"attached_node": "gone", "column_name": "id"})),
+    ];
+    let inventory = |nodes: &[Node]| Inventory {
+        nodes: nodes.iter().map(|node| (node.unique_id.clone(), node.clone())).collect(),
+        ..Inventory::default()
+    };
+    test.sync(&inventory(&nodes));
+    assert_eq!(tested(&test), ["t1 model id ID", "t2 model GRÖSSE Größe", "t3 model none", "t4 id"]);
+    // The test is what it was, but the node has another column now.
+    nodes[0].columns.push(named("Id"));
+    test.sync(&inventory(&nodes));
+    assert_eq!(tested(&test)[0], "t1 model id");
+    let connection = open_to_read(&test.path()).expect("a catalog");
+    let typed = "SELECT count(*) FROM pragma_table_xinfo('tests') WHERE name NOT IN ('failures', 'environment_id') AND type <> 'TEXT'";
+    assert_eq!(numbers(&connection, typed), [0]);
+    assert_eq!(
+        numbers(&connection, "SELECT type = 'INTEGER' FROM pragma_table_xinfo('tests') WHERE name = 'failures'"),
+        [1]
+    );
 }

@@ -61,12 +61,12 @@ fn columns(columns: Table, tests: &Table) -> Table {
     for test in &tests.rows {
         if let Some(column) = test[2].as_str() {
             let test = format!("{} ({})", text(&test[1]), test[3].as_str().unwrap_or(NOT_RUN));
-            by_column.entry(column.to_lowercase()).or_default().push(test);
+            by_column.entry(column.to_owned()).or_default().push(test);
         }
     }
     let mut table = columns.only(&["name", "data_type", "description", "comment", "tags", "meta"]);
     for row in &mut table.rows {
-        let (extra, tests) = (extra(row), by_column.get(&text(&row[0]).to_lowercase()));
+        let (extra, tests) = (extra(row), by_column.get(text(&row[0])));
         row.truncate(2);
         row.extend([extra, tests.map(|tests| tests.join(", ")).into()]);
     }

@@ -108,9 +108,9 @@ fn columns(connection: &Connection, measure: Measure) -> Result<Columns, Error> 
     };
     let sql = format!(
         "SELECT c.environment_id, c.unique_id, c.name, {hits} FROM columns c
-         LEFT JOIN (SELECT environment_id, tested_id, lower(column_name) AS name, count(*) AS hits FROM tests
-                    GROUP BY 1, 2, 3) t
-         ON t.environment_id = c.environment_id AND t.tested_id = c.unique_id AND t.name = lower(c.name)
+         LEFT JOIN (SELECT environment_id, tested_id, tested_column, count(*) AS hits FROM node
+                    WHERE resource_type IN ('test', 'unit_test') AND removed_at IS NULL GROUP BY 1, 2, 3) t
+         ON t.environment_id = c.environment_id AND t.tested_id = c.unique_id AND t.tested_column = c.name
          ORDER BY c.environment_id, c.unique_id, c.position, c.name"
     );
     let mut statement = connection.prepare(&sql)?;
