@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::envelope::{self, OPTIONAL, Origin};
 use super::error::{Error, Kind, Place};
+use super::fit::Misfits;
 use super::pace::Pace;
 use super::retry::{Ask, Tries, backoff, retry_after};
 use super::transport;
@@ -87,6 +88,7 @@ pub struct Client {
     bytes: AtomicU64,
     retries: AtomicU64,
     dropped: Mutex<BTreeSet<&'static str>>,
+    misfits: Mutex<Misfits>,
 }
 
 impl fmt::Debug for Client {
@@ -132,6 +134,7 @@ impl Client {
             bytes: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             dropped: Mutex::default(),
+            misfits: Mutex::default(),
         })
     }
 
@@ -147,6 +150,11 @@ impl Client {
     /// The optional fields that this server turned out not to know.
     pub(super) fn dropped(&self) -> BTreeSet<&'static str> {
         self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What had to be made to fit the schema.
+    pub(super) fn misfits(&self) -> Misfits {
+        self.misfits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn page_size(&self) -> u32 {
@@ -237,7 +245,12 @@ impl Client {
     ) -> Result<Q::ResponseData, Kind> {
         let (origin, body) = self.send(question, tries, deadline).await?;
         let decoded = match origin.status {
-            200..300 => envelope::decode(&origin, &body),
+            200..300 => {
+                let mut misfits = Misfits::default();
+                let decoded = envelope::decode(&origin, &body, &mut misfits);
+                self.misfits.lock().unwrap_or_else(PoisonError::into_inner).extend(misfits);
+                decoded
+            }
             _ => Err(envelope::refusal(&origin, &body)),
         };
         match decoded {

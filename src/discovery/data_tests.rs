@@ -1,11 +1,13 @@
 //! Tests of every kind, applied and defined.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::draft::{Draft, Properties, Tested, begin, last_run, number, parents, text, without_nulls, word};
+use super::draft::{Draft, Properties, Tested, begin, last_run, number, parents, path, text, without_nulls, word};
+use super::error::printable;
 use super::page::document;
+use super::reference::Reference;
 use super::scalars::*;
-use crate::inventory::{ResourceType, Text};
+use crate::inventory::{ResourceType, UniqueId, unquoted};
 
 document!(AppliedTests, "queries/tests.graphql", applied_tests, "tests", applied.tests(), applied);
 document!(
@@ -17,9 +19,9 @@ document!(
     defined
 );
 
-/// What the applied and the definition state say in the same words. `$name` is the generic test's name, if it is known.
+/// What the applied and the definition state say in the same words. `$model` is what the test's argument of this name says.
 macro_rules! both {
-    ($item:ident, $is_applied:literal, $module:ident, $test_type:expr, $name:expr) => {{
+    ($item:ident, $is_applied:literal, $module:ident, $test_type:expr, $model:expr) => {{
         let test_type = test_type($test_type);
         let is_unit = test_type.as_deref() == Some("unit");
         let kind = if is_unit { ResourceType::UnitTest } else { ResourceType::Test };
@@ -27,35 +29,39 @@ macro_rules! both {
         let mut properties = Properties::default();
         parents!(draft, $item, $module);
         draft.package(None, $item.fqn);
-        properties.text("patch_path", $item.patch_path);
-        properties.text("column_name", $item.column_name);
+        properties.text("patch_path", path($item.patch_path));
+        properties.text("column_name", $item.column_name.as_deref().map(unquoted));
+        let tested_model = $model;
         if is_unit {
             properties.text("model", $item.model);
             properties.value("given", serde_json::json!($item.given));
             properties.value("expect", $item.expect);
             properties.value("overrides", $item.overrides);
         }
-        let generic = test_type.as_deref() == Some("generic");
-        properties.text("test_type", test_type);
-        attach(&mut draft, &mut properties, text($item.tested_node_unique_id), generic, $name);
+        let named = |model: &str| if is_unit { Some(Reference::of_unit_test(model)) } else { Reference::parse(model) };
+        let reference = tested_model.as_deref().and_then(named);
+        draft.tested = Some(Tested { id: text($item.tested_node_unique_id).map(UniqueId::from), reference });
+        properties.text("test_type", known_type(&mut draft, test_type));
         (draft, properties)
     }};
 }
 
 fn applied(item: applied_tests::Item) -> Draft {
     let metadata = item.test_metadata;
-    let name = metadata.name.clone();
-    let (mut draft, mut properties) = both!(item, true, applied_tests, Some(item.test_type), name.as_deref());
+    let argument = metadata.kwargs.as_ref().and_then(|kwargs| kwargs.get("model")?.as_str().map(str::to_owned));
+    let argument = argument.or_else(|| item.model.clone());
+    let (mut draft, mut properties) = both!(item, true, applied_tests, Some(item.test_type), argument);
     draft.code(item.raw_code, item.compiled_code);
     let failures = number(item.execution_info.last_run_failures);
-    draft.node.last_run = last_run!(item.execution_info);
+    draft.lacks_status = item.last_known_result.is_none() && item.execution_info.last_run_status.is_none();
+    draft.node.last_run = last_run!(draft, item.execution_info);
     draft.node.last_run.failures = failures;
-    if let Some(status) = word(item.last_known_result) {
+    if let Some(status) = draft.status(item.last_known_result) {
         draft.node.last_run.status = Some(status);
     }
-    draft.lacks_status = draft.node.last_run.status.is_none();
     if !properties.has("column_name") {
-        properties.text("column_name", metadata.column_name);
+        let argument = metadata.kwargs.as_ref().and_then(|kwargs| kwargs.get("column_name")?.as_str());
+        properties.text("column_name", metadata.column_name.as_deref().or(argument).map(unquoted));
     }
     let (name, namespace) = (text(metadata.name), text(metadata.namespace));
     let metadata = without_nulls(json!({"name": name, "namespace": namespace, "kwargs": metadata.kwargs}));
@@ -69,7 +75,7 @@ fn applied(item: applied_tests::Item) -> Draft {
 
 fn defined(item: definition_tests::Item) -> Draft {
     let name = item.name.as_deref().and_then(built_in);
-    let (mut draft, mut properties) = both!(item, false, definition_tests, item.test_type, name);
+    let (mut draft, mut properties) = both!(item, false, definition_tests, item.test_type, item.model.clone());
     if let Some(name) = name {
         properties.value("test_metadata", json!({"name": name}));
     }
@@ -85,29 +91,26 @@ fn built_in(name: &str) -> Option<&'static str> {
     ["unique", "not_null", "accepted_values", "relationships"].into_iter().find(|test| starts(test))
 }
 
-/// generic, singular or unit; a word that is new is kept.
+/// generic, singular or unit, or a word that is new.
 fn test_type(given: Option<TestType>) -> Option<String> {
     let given = word(given)?;
     Some(given.trim_end_matches("_test").trim_end_matches("_data").to_owned())
 }
 
-/// Says which node is tested, as far as the test itself tells: the one named, else the only parent.
-fn attach(draft: &mut Draft, properties: &mut Properties, named: Option<Text>, generic: bool, name: Option<&str>) {
-    let only = match draft.node.parents.as_slice() {
-        [only] => Some(only.as_str().into()),
-        _ => None,
-    };
-    match named.or(only) {
-        Some(id) => properties.value("attached_node", Value::from(&*id)),
-        None if generic && name == Some("relationships") => draft.tested = Tested::ParentThatListsIt,
-        None => draft.tested = Tested::LastParent,
-    }
+fn known_type(draft: &mut Draft, test_type: Option<String>) -> Option<String> {
+    test_type.filter(|word| {
+        let is_known = matches!(word.as_str(), "generic" | "singular" | "unit");
+        if !is_known {
+            draft.new_words.push(format!("test type `{}`", printable(word, 40)));
+        }
+        is_known
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::from_value;
+    use serde_json::{Value, from_value};
 
     fn item(test_type: &str, parents: &[&str]) -> Value {
         let nested = |id: &&str| json!({"__typename": "ModelAppliedStateNestedNode", "uniqueId": id});
@@ -128,10 +131,8 @@ mod tests {
     fn a_generic_test_says_what_it_tests() {
         let draft = applied(from_value(item("GENERIC_DATA_TEST", &["model.shop.a"])).expect("a test"));
         assert_eq!(draft.node.resource_type, ResourceType::Test);
-        assert_eq!(draft.tested, Tested::Known);
         let properties = draft.node.properties.value();
         assert_eq!((&properties["test_type"], &properties["column_name"]), (&json!("generic"), &json!("id")));
-        assert_eq!(properties["attached_node"], "model.shop.a");
         assert_eq!(properties["test_metadata"], json!({"name": "relationships", "kwargs": {"to": "ref('a')"}}));
         assert_eq!(properties.get("given"), None);
         assert_eq!(draft.node.last_run.status.as_deref(), Some("fail"), "the known result beats the last run's");
@@ -140,18 +141,26 @@ mod tests {
     }
 
     #[test]
-    fn the_tested_node_is_named_or_the_only_parent_or_settled_later() {
-        let several = ["model.shop.b", "model.shop.a"];
-        let mut named = item("GENERIC_DATA_TEST", &several);
+    fn a_test_tells_the_node_that_it_is_of_by_id_and_by_argument() {
+        let mut named = item("GENERIC_DATA_TEST", &["model.shop.b", "model.shop.a"]);
         named["testedNodeUniqueId"] = "model.shop.b".into();
+        named["testMetadata"]["kwargs"]["model"] = "{{ get_where_subquery(ref('b')) }}".into();
+        named["columnName"] = "`order`.`id`".into();
         let draft = applied(from_value(named).expect("a test"));
-        assert_eq!(draft.node.properties.value()["attached_node"], "model.shop.b");
-        let tested = |item| applied(from_value(item).expect("a test")).tested;
-        assert_eq!(tested(item("GENERIC_DATA_TEST", &several)), Tested::ParentThatListsIt);
-        assert_eq!(tested(item("SINGULAR_DATA_TEST", &several)), Tested::LastParent);
-        let mut other = item("GENERIC_DATA_TEST", &several);
-        other["testMetadata"]["name"] = "equal_rowcount".into();
-        assert_eq!(tested(other), Tested::LastParent);
+        let tested = Tested { id: Some("model.shop.b".into()), reference: Reference::parse("ref('b')") };
+        assert_eq!(draft.tested, Some(tested));
+        assert_eq!(draft.node.properties.value()["column_name"], "order.id");
+        let unit = applied(from_value(item("UNIT_TEST", &[])).expect("a test"));
+        assert_eq!(unit.tested.expect("a test").reference, Some(Reference::of_unit_test("orders")));
+        let plain = applied(from_value(item("SINGULAR_DATA_TEST", &[])).expect("a test"));
+        assert_eq!(plain.tested, Some(Tested::default()));
+    }
+
+    #[test]
+    fn a_test_type_that_is_new_is_unknown_and_told() {
+        let draft = applied(from_value(item("CONTRACT_TEST", &[])).expect("a test"));
+        assert_eq!(draft.node.properties.value().get("test_type"), None);
+        assert_eq!(draft.new_words, ["test type `contract`"]);
     }
 
     #[test]
@@ -183,6 +192,6 @@ mod tests {
         item["testType"] = Value::Null;
         let draft = defined(from_value(item).expect("a test"));
         assert_eq!(draft.node.resource_type, ResourceType::Test);
-        assert_eq!(draft.node.properties.value(), json!({"attached_node": "model.shop.a"}));
+        assert_eq!(draft.node.properties.value(), json!({}));
     }
 }

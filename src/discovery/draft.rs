@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::CodeText;
+use super::error::printable;
+use super::reference::Reference;
 use super::scalars::BigInt;
 use crate::inventory::{Code, Column, FreshnessCheck, Json, Node, ResourceType, Text, Timestamp, UniqueId};
 
@@ -23,19 +25,19 @@ pub(super) struct Draft {
     pub lacks_catalog: bool,
     /// Neither known result nor last status came for a test.
     pub lacks_status: bool,
-    /// Which node a test is of.
-    pub tested: Tested,
+    /// Of a test: what it says of the node that it is of.
+    pub tested: Option<Tested>,
+    /// What it says in words that are new, e.g. "status `x`": taken as unknown.
+    pub new_words: Vec<String>,
 }
 
-/// Which node a test is of.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Tested {
-    /// Said, or no test at all.
-    Known,
-    /// The last parent, in the API's order.
-    LastParent,
-    /// The parent whose tests include it, else the last parent.
-    ParentThatListsIt,
+/// What a test says of the node that it is of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tested {
+    /// Its id.
+    pub id: Option<UniqueId>,
+    /// What its `model` argument names.
+    pub reference: Option<Reference>,
 }
 
 /// A warehouse's catalog entry, of whatever resource type.
@@ -69,8 +71,20 @@ impl Draft {
             warnings: Vec::new(),
             lacks_catalog: false,
             lacks_status: false,
-            tested: Tested::Known,
+            tested: None,
+            new_words: Vec::new(),
         }
+    }
+
+    /// Meta is a map or nothing.
+    pub(super) fn meta(&mut self, given: Option<Value>) {
+        self.node.meta = json(given.filter(|meta| {
+            let is_known = meta.is_object() || meta.is_null();
+            if !is_known {
+                self.warnings.push(format!("`meta` of `{}` is no map: taken as unknown", self.node.unique_id));
+            }
+            is_known
+        }));
     }
 
     /// The package as given, else the first part of fqn.
@@ -90,6 +104,42 @@ impl Draft {
         let code = Code::of(&text);
         self.texts.push(CodeText { code: code.clone(), text });
         Some(code)
+    }
+
+    /// One of the words that mean the outcome of a run. dbt has more of them than the views: what was reused is as good as done, and what
+    /// had nothing to do is done, but a test of nothing was skipped.
+    pub(super) fn status(&mut self, given: Option<String>) -> Option<Text> {
+        let given = said(given)?;
+        let is_test = matches!(self.node.resource_type, ResourceType::Test | ResourceType::UnitTest);
+        let letters: String = given.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+        let word = match (letters.as_str(), is_test) {
+            ("error" | "runtimeerror" | "partialsuccess", _) => "error",
+            ("skipped", _) | ("noop", true) => "skipped",
+            ("pass" | "reused", true) => "pass",
+            ("warn", true) => "warn",
+            ("fail", true) => "fail",
+            ("success" | "pass" | "warn" | "reused" | "noop", false) => "success",
+            ("fail", false) => "error",
+            _ => {
+                self.new_words.push(format!("status `{}`", printable(&given, 40)));
+                return None;
+            }
+        };
+        Some(word.into())
+    }
+
+    /// dbt's verdict on a source, under our names.
+    pub(super) fn freshness(&mut self, status: Option<String>, checked: Option<String>, loaded: Option<String>) {
+        let status = match word(status).as_deref() {
+            Some("runtime error" | "runtimeerror") => Some("error".into()),
+            Some(known @ ("pass" | "warn" | "error" | "skipped" | "unknown")) => Some(known.into()),
+            None => None,
+            Some(new) => {
+                self.new_words.push(format!("freshness status `{}`", printable(new, 40)));
+                None
+            }
+        };
+        self.node.freshness = FreshnessCheck { status, checked_at: time(checked), max_loaded_at: time(loaded) };
     }
 
     pub(super) fn external(&mut self, external: Node) {
@@ -123,8 +173,8 @@ impl Draft {
                 name,
                 position: column.index,
                 data_type: text(column.data_type),
-                description: text(column.description),
-                comment: text(column.comment),
+                description: prose(column.description),
+                comment: prose(column.comment),
                 tags: Some(list(column.tags)),
                 meta: json(column.meta),
             });
@@ -177,6 +227,21 @@ pub(super) fn clean(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
+/// Text for people: blanks alone say nothing.
+pub(super) fn prose(given: Option<String>) -> Option<Text> {
+    text(given.filter(|text| !text.trim().is_empty()))
+}
+
+/// A path with slashes, also where dbt ran on Windows.
+pub(super) fn path(given: Option<String>) -> Option<String> {
+    said(given).map(|path| path.replace('\\', "/"))
+}
+
+/// The name of a database: some adapters write Python's word for none.
+pub(super) fn database(given: Option<String>) -> Option<Text> {
+    text(given.filter(|name| name != "None"))
+}
+
 /// A word of an enum, in lower case.
 pub(super) fn word(given: Option<String>) -> Option<Text> {
     said(given).map(|text| text.to_lowercase().into())
@@ -206,7 +271,7 @@ pub(super) fn layer(api: Option<&str>, name: Option<&str>, file_path: Option<&st
         Some("mart" | "marts") => Some("mart"),
         _ => None,
     };
-    let (name, path) = (name.unwrap_or_default(), format!("/{}", file_path.unwrap_or_default().replace('\\', "/")));
+    let (name, path) = (name.unwrap_or_default(), format!("/{}", file_path.unwrap_or_default()));
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     let within = |folders: &[&str]| folders.iter().any(|folder| path.contains(folder));
     let named = || match () {
@@ -221,20 +286,15 @@ pub(super) fn layer(api: Option<&str>, name: Option<&str>, file_path: Option<&st
     said.or_else(named).map(Text::from)
 }
 
-/// dbt's verdict on a source, under our names.
-pub(super) fn freshness(status: Option<String>, checked: Option<String>, loaded: Option<String>) -> FreshnessCheck {
-    FreshnessCheck { status: word(status), checked_at: time(checked), max_loaded_at: time(loaded) }
-}
-
 /// What every resource type has: name, description, path, tags and meta.
 macro_rules! begin {
     ($item:ident, $kind:expr, $is_applied:expr) => {{
         let mut draft = $crate::discovery::draft::Draft::new($item.unique_id, $kind, $is_applied);
         draft.node.name = $crate::discovery::draft::text($item.name);
-        draft.node.description = $crate::discovery::draft::text($item.description);
-        draft.node.file_path = $crate::discovery::draft::text(Some($item.file_path));
+        draft.node.description = $crate::discovery::draft::prose($item.description);
+        draft.node.file_path = $crate::discovery::draft::path(Some($item.file_path)).map(Into::into);
         draft.node.tags = Some($crate::discovery::draft::list($item.tags));
-        draft.node.meta = $crate::discovery::draft::json($item.meta);
+        draft.meta($item.meta);
         draft
     }};
 }
@@ -242,7 +302,7 @@ macro_rules! begin {
 /// Where the relation is in the warehouse.
 macro_rules! relation {
     ($draft:ident, $item:ident, $identifier:ident) => {
-        $draft.node.database_name = $crate::discovery::draft::text($item.database);
+        $draft.node.database_name = $crate::discovery::draft::database($item.database);
         $draft.node.schema_name = $crate::discovery::draft::text($item.schema);
         $draft.node.identifier = $crate::discovery::draft::text($item.$identifier);
     };
@@ -279,9 +339,9 @@ macro_rules! tests {
 }
 
 macro_rules! last_run {
-    ($info:expr) => {{
+    ($draft:ident, $info:expr) => {{
         let info = $info;
-        let status = $crate::discovery::draft::word(info.last_run_status);
+        let status = $draft.status(info.last_run_status);
         $crate::inventory::LastRun {
             status: status.clone(),
             attempt: status,
@@ -360,5 +420,35 @@ mod rules {
         assert_eq!(text(Some("a\0b".into())).as_deref(), Some("a\u{fffd}b"));
         assert_eq!(word(Some("PASS".into())).as_deref(), Some("pass"));
         assert_eq!(time(Some("0001-01-01T00:00:00.000Z".into())), None);
+        assert_eq!((prose(Some(" \n".into())), prose(Some(" a".into())).as_deref()), (None, Some(" a")));
+        assert_eq!((database(Some("None".into())), database(Some("none".into())).as_deref()), (None, Some("none")));
+        assert_eq!(path(Some("models\\marts\\a.sql".into())).as_deref(), Some("models/marts/a.sql"));
+    }
+
+    #[test]
+    fn an_outcome_is_one_of_the_words_that_the_views_have() {
+        let read = |kind, given: &str| {
+            let mut draft = Draft::new("x".to_owned(), kind, Some(true));
+            let status = draft.status(Some(given.to_owned()));
+            (status.as_deref().map(str::to_owned), draft.new_words)
+        };
+        for (given, test, model) in [
+            ("Pass", "pass", "success"),
+            ("reused", "pass", "success"),
+            ("no-op", "skipped", "success"),
+            ("NoOp", "skipped", "success"),
+            ("partial success", "error", "error"),
+            ("runtime error", "error", "error"),
+            ("warn", "warn", "success"),
+            ("fail", "fail", "error"),
+            ("skipped", "skipped", "skipped"),
+        ] {
+            assert_eq!(read(ResourceType::Test, given), (Some(test.to_owned()), Vec::new()), "{given}");
+            assert_eq!(read(ResourceType::Seed, given), (Some(model.to_owned()), Vec::new()), "{given}");
+        }
+        // Only a command that ran nothing calls a test so.
+        let unknown = |word: &str| (None, vec![format!("status `{word}`")]);
+        assert_eq!(read(ResourceType::UnitTest, "success"), unknown("success"));
+        assert_eq!(read(ResourceType::Model, "exploded"), unknown("exploded"));
     }
 }

@@ -7,14 +7,12 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use super::error::{Kind, printable};
+use super::fit::{self, Misfits};
+use crate::inventory::shape;
 
 /// Fields that a server may lack, with their types: they are left out, and count as not asked.
 pub(super) const OPTIONAL: [(&str, &str); 2] =
     [("relationName", "ModelAppliedStateNode"), ("lastKnownResult", "TestAppliedStateNode")];
-
-/// Fields with free JSON below, where a number in quotes is the user's own.
-const FREE_JSON: [&str; 10] =
-    ["meta", "config", "kwargs", "typeParams", "filter", "given", "expect", "overrides", "value", "resourceCounts"];
 
 #[derive(Deserialize)]
 struct Envelope<T> {
@@ -43,8 +41,8 @@ impl Origin {
     }
 }
 
-/// The data of a complete answer.
-pub(super) fn decode<T: DeserializeOwned>(origin: &Origin, body: &[u8]) -> Result<T, Kind> {
+/// The data of a complete answer. What had to be made to fit is noted in `misfits`.
+pub(super) fn decode<T: DeserializeOwned>(origin: &Origin, body: &[u8], misfits: &mut Misfits) -> Result<T, Kind> {
     match serde_json::from_slice::<Envelope<T>>(body) {
         Ok(envelope) => {
             if let Some(kind) = judge(origin, &envelope.errors) {
@@ -59,11 +57,34 @@ pub(super) fn decode<T: DeserializeOwned>(origin: &Origin, body: &[u8]) -> Resul
         Err(error) => match serde_json::from_slice::<Envelope<IgnoredAny>>(body) {
             Ok(envelope) => match judge(origin, &envelope.errors) {
                 Some(kind) => Err(kind),
-                None => decode_coerced(body),
+                None => decode_unfit(body, misfits),
             },
-            Err(_) if !body.trim_ascii_start().starts_with(b"{") => Err(origin.not_graphql(body)),
-            Err(_) => Err(Kind::Decode { path: "?".into(), reason: printable(&error.to_string(), 200) }),
+            Err(_) => match shape::without_bare_numbers(body) {
+                Some(body) => {
+                    misfits.bare_numbers = true;
+                    decode(origin, &body, misfits)
+                }
+                None => Err(not_json(origin, body, &error)),
+            },
         },
+    }
+}
+
+fn not_json(origin: &Origin, body: &[u8], error: &serde_json::Error) -> Kind {
+    if body.trim_ascii_start().starts_with(b"{") {
+        Kind::Decode { path: "?".into(), reason: printable(&error.to_string(), 200) }
+    } else {
+        origin.not_graphql(body)
+    }
+}
+
+fn decode_unfit<T: DeserializeOwned>(body: &[u8], misfits: &mut Misfits) -> Result<T, Kind> {
+    let unfit = |path: String, reason: &str| Kind::Decode { path, reason: printable(reason, 200) };
+    let value: Value = serde_json::from_slice(body).map_err(|error| unfit("?".into(), &error.to_string()))?;
+    match fit::decode::<Envelope<T>>(value, misfits) {
+        Ok(Envelope { data: Some(data), .. }) => Ok(data),
+        Ok(_) => Err(unfit("data".into(), "it is null")),
+        Err(wrong) => Err(unfit(wrong.path, &wrong.reason)),
     }
 }
 
@@ -178,54 +199,6 @@ fn unknown_field(message: &str) -> Option<(String, String)> {
     }
 }
 
-/// Decodes again with numbers taken out of their quotes, field by field. Slow, and only for answers that did not fit.
-fn decode_coerced<T: DeserializeOwned>(body: &[u8]) -> Result<T, Kind> {
-    let unfit = |path: String, reason: String| Kind::Decode { path, reason: printable(&reason, 200) };
-    let mut value: Value = serde_json::from_slice(body).map_err(|error| unfit("?".into(), error.to_string()))?;
-    loop {
-        let error = match serde_path_to_error::deserialize::<_, Envelope<T>>(&value) {
-            Ok(Envelope { data: Some(data), .. }) => return Ok(data),
-            Ok(_) => return Err(unfit("data".into(), "it is null".into())),
-            Err(error) => error,
-        };
-        let (path, reason) = (error.path().to_string(), error.inner().to_string());
-        let quoted_number = reason.starts_with("invalid type: string") && reason.contains("expected ");
-        let is_number = ["i64", "f64"].iter().any(|number| reason.ends_with(number));
-        let field = path.rsplit('.').next().unwrap_or_default();
-        if !(quoted_number && is_number && unquote_numbers(&mut value, field) > 0) {
-            return Err(unfit(path, reason));
-        }
-    }
-}
-
-/// Turns text under `field` into numbers where it is one. Returns how many.
-fn unquote_numbers(value: &mut Value, field: &str) -> usize {
-    match value {
-        Value::Array(list) => list.iter_mut().map(|item| unquote_numbers(item, field)).sum(),
-        Value::Object(map) => map
-            .iter_mut()
-            .filter(|(name, _)| !FREE_JSON.contains(&name.as_str()))
-            .map(|(name, inner)| match inner {
-                Value::String(text) if name == field => match number(text) {
-                    Some(number) => {
-                        *inner = number;
-                        1
-                    }
-                    None => 0,
-                },
-                _ => unquote_numbers(inner, field),
-            })
-            .sum(),
-        _ => 0,
-    }
-}
-
-fn number(text: &str) -> Option<Value> {
-    let text = text.trim();
-    let integer = text.parse::<i64>().ok().map(Value::from);
-    integer.or_else(|| serde_json::Number::from_f64(text.parse().ok()?).map(Value::Number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,7 +213,8 @@ mod tests {
     }
 
     fn read(status: u16, body: &str) -> Result<Data, Kind> {
-        decode(&Origin { host: "h".into(), status, content_type: "text/html".into() }, body.as_bytes())
+        let origin = Origin { host: "h".into(), status, content_type: "text/html".into() };
+        decode(&origin, body.as_bytes(), &mut Misfits::default())
     }
 
     fn refused(status: u16, body: &str) -> Kind {
@@ -303,6 +277,20 @@ mod tests {
         assert_eq!((data.total, data.seconds), (7, Some(1.5)));
         assert_eq!(data.meta, serde_json::json!({"total": "7"}));
         assert!(matches!(read(200, r#"{"data":{"total":"many"}}"#), Err(Kind::Decode { .. })));
+    }
+
+    #[test]
+    fn a_bare_nan_is_null_and_told_and_other_nonsense_is_an_error() {
+        let origin = Origin { host: "h".into(), status: 200, content_type: "application/json".into() };
+        let mut misfits = Misfits::default();
+        let body = br#"{"data":{"total":1,"seconds":NaN,"meta":{"a":-Infinity,"b":"NaN"}}}"#;
+        let data: Data = decode(&origin, body, &mut misfits).expect("data");
+        assert_eq!((data.seconds, data.meta), (None, serde_json::json!({"a": null, "b": "NaN"})));
+        assert!(misfits.warnings()[0].contains("`NaN`"), "{misfits:?}");
+        for body in [r#"{"data":{"total":nan}}"#, r#"{"data":{"total":NaN,}}"#] {
+            let kind = read(200, body).expect_err(body);
+            assert!(matches!(&kind, Kind::Decode { path, .. } if path == "?"), "{body}: {kind:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Exposures, applied and defined.
 
-use super::draft::{Draft, Properties, begin, parents, text};
+use super::draft::{Draft, Properties, begin, parents, path, prose};
 use super::page::document;
 use crate::inventory::ResourceType;
 
@@ -21,9 +21,9 @@ macro_rules! both {
         let mut properties = Properties::default();
         parents!(draft, $item, $module);
         draft.package($item.package_name, $item.fqn);
-        draft.node.owner_name = text($item.owner_name);
-        draft.node.owner_email = text($item.owner_email);
-        properties.text("patch_path", $item.patch_path);
+        draft.node.owner_name = prose($item.owner_name);
+        draft.node.owner_email = prose($item.owner_email);
+        properties.text("patch_path", path($item.patch_path));
         properties.text("type", $item.exposure_type);
         properties.text("label", $item.label);
         properties.text("url", $item.url);

@@ -1,6 +1,6 @@
 //! Groups, which only the definition state has.
 
-use super::draft::{Draft, begin, text};
+use super::draft::{Draft, begin, prose, text};
 use super::page::document;
 use crate::inventory::ResourceType;
 
@@ -9,8 +9,8 @@ document!(DefinitionGroups, "queries/groups.graphql", definition_groups, "groups
 fn draft(item: definition_groups::Item) -> Draft {
     let mut draft = begin!(item, ResourceType::Group, None);
     draft.node.package_name = text(item.package_name);
-    draft.node.owner_name = text(item.owner_name);
-    draft.node.owner_email = text(item.owner_email);
+    draft.node.owner_name = prose(item.owner_name);
+    draft.node.owner_email = prose(item.owner_email);
     draft
 }
 

@@ -1,6 +1,6 @@
 //! Metrics, which only the definition state has.
 
-use super::draft::{Draft, Properties, begin, parents, text};
+use super::draft::{Draft, Properties, begin, parents, path, text};
 use super::page::document;
 use crate::inventory::ResourceType;
 
@@ -12,7 +12,7 @@ fn draft(item: definition_metrics::Item) -> Draft {
     parents!(draft, item, definition_metrics);
     draft.package(item.package_name, item.fqn);
     draft.node.group_name = text(item.group);
-    properties.text("patch_path", item.patch_path);
+    properties.text("patch_path", path(item.patch_path));
     properties.text("type", item.type_);
     properties.value("type_params", item.type_params);
     properties.value("filter", item.filter);

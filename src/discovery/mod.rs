@@ -11,11 +11,13 @@ mod envelope;
 mod environment;
 mod error;
 mod exposures;
+mod fit;
 mod groups;
 mod metrics;
 mod models;
 mod pace;
 mod page;
+mod reference;
 mod retry;
 mod saved_queries;
 mod scalars;
@@ -108,8 +110,10 @@ async fn read_once(reader: Reader<'_>) -> Result<Reading, Error> {
         assembly.add(drafts).map_err(|kind| Error::at(&place, kind))?;
     }
     let dropped = reader.client.dropped();
-    let mut reading = assembly.finish();
-    reading.inventory.environment = reader.before.facts();
+    let environment = reader.before.facts();
+    assembly.warn(reader.client.misfits().warnings());
+    let mut reading = assembly.finish(environment.project_name.as_deref());
+    reading.inventory.environment = environment;
     reading.unanswered.applied = reader.before.applied.is_none();
     reading.unanswered.definition = reader.before.definition.is_none();
     reading.unanswered.relation_name = dropped.contains("relationName");

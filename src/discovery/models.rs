@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::draft::{
-    Draft, Properties, begin, catalog, last_run, layer, parents, relation, tests, text, time, without_nulls, word,
+    Draft, Properties, begin, catalog, last_run, layer, parents, path, relation, tests, text, time, without_nulls, word,
 };
 use super::page::document;
 use super::scalars::*;
@@ -38,7 +38,7 @@ macro_rules! both {
         node.deprecation_date = time($item.deprecation_date);
         node.language = word($item.language);
         draft.package($item.package_name, $item.fqn);
-        properties.text("patch_path", $item.patch_path);
+        properties.text("patch_path", path($item.patch_path));
         properties.text("release_version", $item.release_version);
         let constraint = $item.constraints.into_iter().map(|constraint| {
             without_nulls(json!({
@@ -60,7 +60,7 @@ fn applied(item: applied_models::Item) -> Draft {
     draft.code(item.raw_code, item.compiled_code);
     draft.node.relation_name = text(item.relation_name);
     if let Some(info) = item.execution_info {
-        draft.node.last_run = last_run!(info);
+        draft.node.last_run = last_run!(draft, info);
     }
     properties.value("config", item.config);
     properties.value("is_description_inherited", item.is_description_inherited.map(Value::Bool));

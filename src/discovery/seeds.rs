@@ -1,6 +1,6 @@
 //! Seeds, applied and defined.
 
-use super::draft::{Draft, Properties, begin, catalog, last_run, relation, tests};
+use super::draft::{Draft, Properties, begin, catalog, last_run, path, relation, tests};
 use super::page::document;
 use crate::inventory::ResourceType;
 
@@ -22,7 +22,7 @@ macro_rules! both {
         relation!(draft, $item, alias);
         draft.node.materialization = Some("seed".into());
         draft.package($item.package_name, $item.fqn);
-        properties.text("patch_path", $item.patch_path);
+        properties.text("patch_path", path($item.patch_path));
         (draft, properties)
     }};
 }
@@ -30,7 +30,7 @@ macro_rules! both {
 fn applied(item: applied_seeds::Item) -> Draft {
     let (mut draft, mut properties) = both!(item, true);
     tests!(draft, item);
-    draft.node.last_run = last_run!(item.execution_info);
+    draft.node.last_run = last_run!(draft, item.execution_info);
     catalog!(draft, item, properties);
     draft.node.properties = properties.json();
     draft

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::draft::{Draft, Properties, begin, parents, without_nulls};
+use super::draft::{Draft, Properties, begin, parents, path, without_nulls};
 use super::page::document;
 use crate::inventory::ResourceType;
 
@@ -20,7 +20,7 @@ fn draft(item: definition_semantic_models::Item) -> Draft {
     let mut properties = Properties::default();
     parents!(draft, item, definition_semantic_models);
     draft.package(item.package_name, item.fqn);
-    properties.text("patch_path", item.patch_path);
+    properties.text("patch_path", path(item.patch_path));
     let entities = item.entities.into_iter().map(|entity| {
         without_nulls(json!({"name": entity.name, "type": entity.type_, "description": entity.description}))
     });

@@ -1,6 +1,6 @@
 //! Snapshots, in dbt's sense, applied and defined.
 
-use super::draft::{Draft, Properties, begin, catalog, last_run, parents, relation, tests};
+use super::draft::{Draft, Properties, begin, catalog, last_run, parents, path, relation, tests};
 use super::page::document;
 use crate::inventory::ResourceType;
 
@@ -23,7 +23,7 @@ macro_rules! both {
         parents!(draft, $item, $module);
         draft.node.materialization = Some("snapshot".into());
         draft.package($item.package_name, $item.fqn);
-        properties.text("patch_path", $item.patch_path);
+        properties.text("patch_path", path($item.patch_path));
         (draft, properties)
     }};
 }
@@ -33,7 +33,7 @@ fn applied(item: applied_snapshots::Item) -> Draft {
     tests!(draft, item);
     draft.code(item.raw_code, item.compiled_code);
     if let Some(info) = item.execution_info {
-        draft.node.last_run = last_run!(info);
+        draft.node.last_run = last_run!(draft, info);
     }
     properties.value("config", item.config);
     catalog!(draft, item, properties);

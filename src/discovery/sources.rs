@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::draft::{Draft, Properties, begin, catalog, freshness, relation, tests, without_nulls, word};
+use super::draft::{Draft, Properties, begin, catalog, path, relation, tests, without_nulls, word};
 use super::page::document;
 use super::scalars::*;
 use crate::inventory::ResourceType;
@@ -25,7 +25,7 @@ macro_rules! both {
         relation!(draft, $item, identifier);
         tests!(draft, $item);
         draft.package(None, $item.fqn);
-        properties.text("patch_path", $item.patch_path);
+        properties.text("patch_path", path($item.patch_path));
         properties.text("source_name", $item.source_name);
         properties.text("source_description", $item.source_description);
         properties.text("loader", $item.loader);
@@ -36,7 +36,7 @@ macro_rules! both {
 fn applied(item: applied_sources::Item) -> Draft {
     let (mut draft, mut properties) = both!(item, true);
     let check = item.freshness;
-    draft.node.freshness = freshness(check.freshness_status, check.snapshotted_at, check.max_loaded_at);
+    draft.freshness(check.freshness_status, check.snapshotted_at, check.max_loaded_at);
     properties.value("freshness_checked", check.freshness_checked.map(Value::Bool));
     let warn = check.criteria.warn_after.and_then(|after| threshold(after.count, after.period));
     let error = check.criteria.error_after.and_then(|after| threshold(after.count, after.period));
