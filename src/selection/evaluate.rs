@@ -20,12 +20,17 @@ pub fn select(project: &Project, select: Option<&Selector>, exclude: &Selector) 
     let mut unmatched = Vec::new();
     let mut nodes = match select {
         Some(selector) => union(project, selector, &mut unmatched),
-        None => (0..project.nodes.len()).collect(),
+        None => (0..project.nodes.len()).filter(|place| is_chosen(project, place)).collect(),
     };
     for place in union(project, exclude, &mut unmatched) {
         nodes.remove(&place);
     }
     Selected { nodes, unmatched }
+}
+
+/// What is external is only passed through.
+fn is_chosen(project: &Project, place: &usize) -> bool {
+    project.nodes[*place].resource_type != ResourceType::External
 }
 
 fn union(project: &Project, selector: &Selector, unmatched: &mut Vec<String>) -> BTreeSet<usize> {
@@ -48,7 +53,7 @@ fn intersection(project: &Project, part: &Intersection) -> BTreeSet<usize> {
 /// What a criterion finds, what its operators add, and the tests that ride along.
 fn found_by(project: &Project, criterion: &Criterion) -> BTreeSet<usize> {
     let Criterion { method, value, parents, children, childrens_parents } = criterion;
-    let is_found = |place: &usize| method.finds(&project.nodes[*place], value, project);
+    let is_found = |place: &usize| is_chosen(project, place) && method.finds(&project.nodes[*place], value, project);
     let found: BTreeSet<usize> = (0..project.nodes.len()).filter(is_found).collect();
     let mut selected = found.clone();
     if *childrens_parents {
@@ -62,6 +67,7 @@ fn found_by(project: &Project, criterion: &Criterion) -> BTreeSet<usize> {
     let tests: Vec<usize> =
         selected.iter().flat_map(|place| &project.children[*place]).copied().filter(is_test).collect();
     selected.extend(tests);
+    selected.retain(|place| is_chosen(project, place));
     selected
 }
 
@@ -188,6 +194,24 @@ mod tests {
         };
         let is_test = project.nodes[node].resource_type == ResourceType::Test;
         direct(node) || (is_test && project.parents[node].iter().any(|parent| direct(*parent)))
+    }
+
+    #[test]
+    fn an_external_node_is_passed_through_and_never_chosen() {
+        let kinds = [ResourceType::Model, ResourceType::External, ResourceType::Model];
+        let nodes = kinds.into_iter().enumerate().map(|(number, kind)| candidate(number, kind)).collect();
+        let (parents, children) = (vec![vec![], vec![0], vec![1]], vec![vec![1], vec![2], vec![]]);
+        let project = Project { nodes, parents, children, ..Project::default() };
+        let found = |text: &str| {
+            let selector = parse(&[text.to_owned()]).expect("a selector");
+            select(&project, Some(&selector), &parse(&[]).expect("nothing")).nodes.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(found("n0+"), [0, 2]);
+        assert_eq!(found("+n2"), [0, 2]);
+        assert!(found("n1+").is_empty());
+        assert_eq!(found("*"), [0, 2]);
+        let all = select(&project, None, &parse(&[]).expect("nothing"));
+        assert_eq!(all.nodes.into_iter().collect::<Vec<_>>(), [0, 2]);
     }
 
     proptest! {

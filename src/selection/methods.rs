@@ -68,7 +68,7 @@ impl Method {
     /// The method of a value that names none.
     pub(super) fn of_value(value: &str) -> Self {
         let lower = value.to_lowercase();
-        if value.contains('/') {
+        if value.contains(['/', '\\']) {
             Self::Path
         } else if [".sql", ".py", ".csv"].iter().any(|end| lower.ends_with(end)) {
             Self::File
@@ -193,14 +193,17 @@ fn by_name(node: &Candidate, value: &str) -> bool {
     }
 }
 
-/// By the node's file, the file of its properties, or a folder that the former is in.
+/// By the node's file, the file of its properties, or a folder that the former is in; with a slash at the end only by a folder.
 fn by_path(node: &Candidate, value: &str) -> bool {
     let file = node.file_path.trim_end_matches('/');
     if file.is_empty() {
         return false;
     }
-    let folders = file.match_indices('/').map(|(end, _)| &file[..end]);
-    [file, ""].into_iter().chain(folders).chain(node.patch_path.as_deref()).any(|path| matches_path(path, value))
+    // As it is written on Windows.
+    let value = value.replace('\\', "/");
+    let folders = file.match_indices('/').map(|(end, _)| &file[..end]).chain([""]);
+    let files = [Some(file), node.patch_path.as_deref()].into_iter().flatten().filter(|_| !value.ends_with('/'));
+    folders.chain(files).any(|path| matches_path(path, &value))
 }
 
 /// By the name of its file, with or without the ending.

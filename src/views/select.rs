@@ -82,12 +82,15 @@ impl Chosen {
 
 /// What can be selected in an environment, and the ids of those nodes.
 fn load(connection: &Connection, environment_id: i64, with_config: bool) -> Result<(Project, Vec<String>), Error> {
-    // The platform has no configuration of seeds and sources; but whatever it knows is enabled, and is built in a known way.
+    // The platform has no configuration of seeds and sources; but whatever it knows is enabled, and is built in a known way. What would
+    // be in a configuration beside that stands in meta and tags.
     let config = match with_config {
         true => {
-            "coalesce(json_extract(properties, '$.config'), CASE
-                 WHEN resource_type IN ('model', 'seed', 'snapshot', 'source', 'test')
-                 THEN json_object('materialized', materialization, 'enabled', json('true')) END)"
+            "json_patch(
+                 json_object('meta', json(coalesce(meta, '{}')), 'tags', json(coalesce(tags, '[]'))),
+                 coalesce(json_extract(properties, '$.config'), CASE
+                     WHEN resource_type IN ('model', 'seed', 'snapshot', 'source', 'test')
+                     THEN json_object('materialized', materialization, 'enabled', json('true')) END, '{}'))"
         }
         false => "NULL",
     };
@@ -97,7 +100,7 @@ fn load(connection: &Connection, environment_id: i64, with_config: bool) -> Resu
              coalesce(json_extract(properties, '$.config.group'), group_name), version, latest_version,
              json_extract(properties, '$.source_name'), json_extract(properties, '$.test_metadata.name'),
              json_extract(properties, '$.test_type'), {config}
-         FROM nodes WHERE environment_id = ?1 AND resource_type NOT IN ('group', 'external') ORDER BY unique_id"
+         FROM nodes WHERE environment_id = ?1 AND resource_type <> 'group' ORDER BY unique_id"
     );
     let (mut project, mut ids, mut places) = (Project::default(), Vec::new(), HashMap::new());
     let sql_name = "SELECT project_name FROM environments WHERE environment_id = ?1";
