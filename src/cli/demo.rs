@@ -45,6 +45,9 @@ impl Demo {
             Some(folder) => (Project::load(folder, now)?, 0),
             None => (Project::bundled(now), 2),
         };
+        for odd in project.notes() {
+            super::note(&format!("note: {}", output::sanitize(odd)));
+        }
         let server = Server::start(vec![(ENVIRONMENT, project)])?;
         let config = Arc::new(Config::for_one(
             ENVIRONMENT,

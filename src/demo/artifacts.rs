@@ -4,42 +4,57 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::nodes::Raw;
 use super::project::{Kind, Node, Project, Stamp};
 use super::{Error, nodes, results};
-use crate::inventory::Timestamp;
+use crate::inventory::{Timestamp, shape};
 
 /// The first run's id; every change of the project is one run more.
 const FIRST_RUN: i64 = 70_403_001;
 
-type Section = Option<BTreeMap<String, Map<String, Value>>>;
+/// The newest version of the manifest whose every part is known.
+const NEWEST: u32 = 12;
+
+type Section = BTreeMap<String, Value>;
 
 /// The parts of a manifest that the API shows. The rest (macros, docs, maps) is not kept while reading.
 #[derive(Deserialize)]
 struct Manifest {
     metadata: Metadata,
-    nodes: Section,
+    nodes: Option<Section>,
+    #[serde(default, deserialize_with = "or_default")]
     sources: Section,
+    #[serde(default, deserialize_with = "or_default")]
     exposures: Section,
+    #[serde(default, deserialize_with = "or_default")]
     metrics: Section,
+    #[serde(default, deserialize_with = "or_default")]
     groups: Section,
+    #[serde(default, deserialize_with = "or_default")]
     semantic_models: Section,
+    #[serde(default, deserialize_with = "or_default")]
     saved_queries: Section,
+    #[serde(default, deserialize_with = "or_default")]
     unit_tests: Section,
-    disabled: Option<HashMap<String, IgnoredAny>>,
+    #[serde(default, deserialize_with = "or_default")]
+    disabled: HashMap<String, IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 struct Metadata {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     dbt_schema_version: String,
+    #[serde(default, deserialize_with = "or_default")]
     dbt_version: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
     generated_at: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
     project_name: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
     adapter_type: Option<String>,
 }
 
@@ -47,21 +62,27 @@ struct Metadata {
 #[derive(Deserialize)]
 pub(super) struct Catalog {
     metadata: Metadata,
-    #[serde(default)]
-    nodes: BTreeMap<String, Value>,
-    #[serde(default)]
-    sources: BTreeMap<String, Value>,
+    #[serde(default, deserialize_with = "or_default")]
+    nodes: Section,
+    #[serde(default, deserialize_with = "or_default")]
+    sources: Section,
 }
 
 /// run_results.json and sources.json
 #[derive(Deserialize)]
 pub(super) struct Results {
     metadata: Metadata,
+    #[serde(default, deserialize_with = "or_default")]
+    results: Vec<Value>,
     #[serde(default)]
-    results: Vec<Map<String, Value>>,
-    elapsed_time: Option<f64>,
+    elapsed_time: Value,
     #[serde(default)]
     args: Value,
+}
+
+/// A part of another type than it should be is as good as absent.
+fn or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
 impl Results {
@@ -69,6 +90,13 @@ impl Results {
     /// and have done nothing.
     fn is_execution(&self) -> bool {
         !matches!(self.args["which"].as_str(), Some("generate" | "compile" | "parse" | "list" | "ls" | "show"))
+    }
+
+    fn results(self) -> impl Iterator<Item = Map<String, Value>> {
+        self.results.into_iter().filter_map(|result| match result {
+            Value::Object(result) => Some(result),
+            _ => None,
+        })
     }
 }
 
@@ -87,14 +115,15 @@ impl Project {
     /// # Errors
     /// When a file cannot be read, is not JSON, or is a manifest of an unknown version.
     pub fn load(folder: &Path, now: Timestamp) -> Result<Self, Error> {
+        let mut notes = Vec::new();
         let artifacts = Artifacts {
-            manifest: read(&folder.join("manifest.json"))?,
-            catalog: read_if_there(&folder.join("catalog.json"))?,
-            run_results: read_if_there(&folder.join("run_results.json"))?,
-            sources: read_if_there(&folder.join("sources.json"))?,
+            manifest: read(&folder.join("manifest.json"), &mut notes)?,
+            catalog: read_if_there(&folder.join("catalog.json"), &mut notes)?,
+            run_results: read_if_there(&folder.join("run_results.json"), &mut notes)?,
+            sources: read_if_there(&folder.join("sources.json"), &mut notes)?,
         };
-        artifacts.check_version(&folder.join("manifest.json"))?;
-        Ok(artifacts.into_project(now))
+        notes.extend(artifacts.check_version(&folder.join("manifest.json"))?);
+        Ok(Project { notes, ..artifacts.into_project(now) })
     }
 
     /// The small project that ships with the program.
@@ -114,26 +143,39 @@ fn embedded<T: DeserializeOwned>(text: &str) -> T {
     serde_json::from_str(text).expect("the bundled artifacts are valid")
 }
 
-fn read<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
+fn read<T: DeserializeOwned>(file: &Path, notes: &mut Vec<String>) -> Result<T, Error> {
     let bytes = std::fs::read(file).map_err(|source| Error::Read { file: file.to_owned(), source })?;
+    if [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| bytes.starts_with(mark)) {
+        return Err(Error::ByteOrderMark { file: file.to_owned() });
+    }
     let error = |source: serde_json::Error| Error::Json { file: file.to_owned(), line: source.line(), source };
-    serde_json::from_slice(&bytes).map_err(error)
+    serde_json::from_slice(&bytes).or_else(|broken| {
+        let bytes = shape::without_bare_numbers(&bytes).ok_or(broken).map_err(error)?;
+        notes.push(format!("`{}` holds `NaN` or `Infinity`, which JSON does not have: read as null", file.display()));
+        serde_json::from_slice(&bytes).map_err(error)
+    })
 }
 
-fn read_if_there<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, Error> {
-    match read(file) {
+fn read_if_there<T: DeserializeOwned>(file: &Path, notes: &mut Vec<String>) -> Result<Option<T>, Error> {
+    match read(file, notes) {
         Err(Error::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
 }
 
 impl Artifacts {
-    fn check_version(&self, file: &Path) -> Result<(), Error> {
+    /// A note on a manifest that is newer than this program.
+    fn check_version(&self, file: &Path) -> Result<Option<String>, Error> {
         let found = &self.manifest.metadata.dbt_schema_version;
         let number = found.rsplit_once("/v").and_then(|(_, rest)| rest.strip_suffix(".json"));
         match number.and_then(|number| number.parse::<u32>().ok()) {
-            Some(4..=12) => Ok(()),
-            _ => Err(Error::Version { file: file.to_owned(), found: number.unwrap_or("unknown").to_owned() }),
+            Some(4..=NEWEST) => Ok(None),
+            Some(newer) if newer > NEWEST => Ok(Some(format!(
+                "`{}` is written in version {newer}, and {NEWEST} is the newest that is known here: what it has beyond that is left out",
+                file.display()
+            ))),
+            Some(older) => Err(Error::Version { file: file.to_owned(), found: older.to_string() }),
+            None => Err(Error::Foreign { file: file.to_owned() }),
         }
     }
 
@@ -145,7 +187,7 @@ impl Artifacts {
             .chain(self.catalog.iter().map(|catalog| &catalog.metadata))
             .chain(runs.clone().map(|run| &run.metadata))
             .filter_map(|metadata| Timestamp::parse(metadata.generated_at.as_deref()?));
-        let timed = runs.flat_map(|run| &run.results).filter_map(results::latest);
+        let timed = runs.flat_map(|run| &run.results).filter_map(|result| results::latest(result.as_object()?));
         results::Shift::new(stamped.chain(timed).max(), now)
     }
 
@@ -168,13 +210,12 @@ impl Artifacts {
             definition: stamp(defined_at),
             clock: now,
             run_id: FIRST_RUN,
+            notes: Vec::new(),
         };
         let yaml_columns = define(&mut project, manifest);
-        let run_results = run_results.filter(|run| run.results.iter().any(|result| names_a_node(result, &project)));
-        let everything = run_results.is_none();
+        // Files tell of what they name: a node that they leave out was not selected, and is there as far as anybody knows.
         for node in project.nodes.values_mut() {
-            let is_there = matches!(node.kind, Kind::Source | Kind::Exposure) || node.kind.is_definition_only();
-            node.applied = is_there || everything || node.field("materializedType") == "ephemeral";
+            node.applied = node.kind != Kind::External;
         }
         if let Some(catalog) = catalog {
             let at = generated(&catalog.metadata);
@@ -186,31 +227,26 @@ impl Artifacts {
                 &stamp,
             );
         }
-        if let Some(run) = run_results {
-            let stamp = results::Run { id: FIRST_RUN, at: generated(&run.metadata), elapsed: run.elapsed_time, shift };
-            if run.is_execution() {
-                results::apply_run(&mut project, run.results, &stamp);
-            } else {
-                results::apply_names(&mut project, &run.results);
-            }
+        if let Some(run) = run_results.filter(Results::is_execution) {
+            let elapsed = shape::float(&run.elapsed_time);
+            let stamp = results::Run { id: FIRST_RUN, at: generated(&run.metadata), elapsed, shift };
+            results::apply_run(&mut project, run.results(), &stamp);
         }
-        let (at, checks) = sources.map(|run| (generated(&run.metadata), run.results)).unwrap_or_default();
-        results::apply_freshness(&mut project, checks, &results::Run { id: FIRST_RUN, at, elapsed: None, shift });
+        if let Some(run) = sources {
+            let stamp = results::Run { id: FIRST_RUN, at: generated(&run.metadata), elapsed: None, shift };
+            results::apply_freshness(&mut project, run.results(), &stamp);
+        }
         project
     }
-}
-
-fn names_a_node(result: &Map<String, Value>, project: &Project) -> bool {
-    result.get("unique_id").and_then(Value::as_str).is_some_and(|id| project.nodes.contains_key(id))
 }
 
 /// Makes the nodes of the definition state. Returns what YAML says of columns, for the catalog to merge.
 fn define(project: &mut Project, manifest: Manifest) -> HashMap<String, Value> {
     let mut columns = HashMap::new();
-    let mut externals = BTreeMap::new();
-    let mut outside: BTreeSet<String> = manifest.disabled.unwrap_or_default().into_keys().collect();
+    let mut others = Others::default();
+    let mut outside: BTreeSet<String> = manifest.disabled.into_keys().collect();
     let sections = [
-        (manifest.nodes, None),
+        (manifest.nodes.unwrap_or_default(), None),
         (manifest.sources, Some(Kind::Source)),
         (manifest.exposures, Some(Kind::Exposure)),
         (manifest.metrics, Some(Kind::Metric)),
@@ -220,22 +256,26 @@ fn define(project: &mut Project, manifest: Manifest) -> HashMap<String, Value> {
         (manifest.unit_tests, Some(Kind::UnitTest)),
     ];
     for (section, kind) in sections {
-        for (id, map) in section.unwrap_or_default() {
+        for (id, node) in section {
+            let Value::Object(map) = node else { continue };
             let mut raw = Raw(map);
-            let kind = kind.or_else(|| Kind::of(raw.peek("resource_type").as_str()?));
-            let Some(kind) = kind.filter(|_| raw.peek("config")["enabled"] != Value::Bool(false)) else {
+            if raw.peek("config")["enabled"] == Value::Bool(false) {
                 outside.insert(id);
                 continue;
-            };
+            }
+            // Of a kind that the API does not have: left out, unless others stand on it.
+            let Some(kind) = kind.or_else(|| Kind::of(raw.peek("resource_type").as_str()?)) else { continue };
             if is_foreign(&raw, kind, project.name.as_deref()) {
-                externals.insert(id.clone(), nodes::external(id, raw));
+                others.injected.insert(id, raw);
                 continue;
             }
+            others.note_names(raw.peek("refs"));
             columns.insert(id.clone(), raw.take("columns"));
             project.nodes.insert(id.clone(), nodes::node(kind, id, raw));
         }
     }
-    resolve_parents(project, externals, &outside);
+    nodes::attach_unit_tests(project);
+    resolve_parents(project, others, &outside);
     columns
 }
 
@@ -245,22 +285,57 @@ fn is_foreign(raw: &Raw, kind: Kind, project: Option<&str>) -> bool {
     matches!(kind, Kind::Model | Kind::Seed | Kind::Snapshot) && project.is_some() && is_injected
 }
 
-/// Leaves out parents that the API does not have, and makes the models of other projects that remain.
-fn resolve_parents(project: &mut Project, mut externals: BTreeMap<String, Node>, outside: &BTreeSet<String>) {
+/// What is known of nodes that are not this project's.
+#[derive(Default)]
+struct Others {
+    /// What the manifest holds of them.
+    injected: BTreeMap<String, Raw>,
+    /// By id without its type, the package and the name under which some node refers to it.
+    names: HashMap<String, (String, String)>,
+}
+
+impl Others {
+    fn note_names(&mut self, refs: &Value) {
+        for reference in refs.as_array().into_iter().flatten() {
+            let (package, name) = match reference {
+                Value::Array(parts) => match parts.as_slice() {
+                    [package, name] => (package, name),
+                    _ => continue,
+                },
+                reference => (&reference["package"], &reference["name"]),
+            };
+            if let (Some(package), Some(name)) = (package.as_str(), name.as_str()) {
+                let key = format!("{package}.{name}");
+                self.names.entry(key).or_insert_with(|| (package.to_owned(), name.to_owned()));
+            }
+        }
+    }
+
+    fn node(&mut self, id: &str) -> Node {
+        let raw = self.injected.remove(id).unwrap_or_else(|| Raw(Map::new()));
+        let without_type = id.split_once('.').map_or(id, |(_, rest)| rest);
+        let unversioned = without_type.rsplit_once(".v").map_or(without_type, |(rest, _)| rest);
+        let known = self.names.get(without_type).or_else(|| self.names.get(unversioned));
+        let (package, name) = known.cloned().unwrap_or_else(|| nodes::named_by_id(without_type));
+        nodes::external(id, raw, package, name)
+    }
+}
+
+/// Leaves out parents that are not there at all, and makes those that are not this project's, or of no kind that the API has.
+fn resolve_parents(project: &mut Project, mut others: Others, outside: &BTreeSet<String>) {
     let known: BTreeSet<String> = project.nodes.keys().cloned().collect();
     let mut needed = BTreeSet::new();
     for node in project.nodes.values_mut() {
         let mut seen = BTreeSet::new();
         node.parents.retain(|id| {
-            let is_external = !known.contains(id) && !outside.contains(id) && id.starts_with("model.");
-            if is_external || externals.contains_key(id) {
+            if !known.contains(id) && !outside.contains(id) && !id.starts_with("macro.") {
                 needed.insert(id.clone());
             }
             (known.contains(id) || needed.contains(id)) && seen.insert(id.clone())
         });
     }
     for id in needed {
-        let node = externals.remove(&id).unwrap_or_else(|| nodes::external(id.clone(), Raw(Map::new())));
+        let node = others.node(&id);
         project.nodes.insert(id, node);
     }
 }
@@ -365,6 +440,33 @@ pub(super) mod tests {
         let text = r#"{"metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v3.json"}}"#;
         std::fs::write(folder.path().join("manifest.json"), text).expect("written");
         assert!(matches!(Project::load(folder.path(), now()), Err(Error::Version { found, .. }) if found == "3"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_dbts_own_is_told_apart_from_a_broken_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = |bytes: &[u8]| {
+            std::fs::write(folder.path().join("manifest.json"), bytes).expect("written");
+            Project::load(folder.path(), now()).expect_err("refused")
+        };
+        assert!(matches!(refused(br#"{"metadata": {"dbt_schema_version": null}}"#), Error::Foreign { .. }));
+        assert!(matches!(refused(b"\xEF\xBB\xBF{}"), Error::ByteOrderMark { .. }));
+        assert!(matches!(refused(b"\xFF\xFE{\0}\0"), Error::ByteOrderMark { .. }));
+        assert!(matches!(refused(br#"{"metadata": NaN"#), Error::Json { .. }));
+    }
+
+    #[test]
+    fn an_external_id_is_taken_apart_by_what_refers_to_it_else_without_a_version() {
+        for (id, package, name) in [
+            ("upstream.dim.v2", "upstream", "dim"),
+            ("upstream.my.orders.v2", "upstream", "my.orders"),
+            ("upstream.my.orders", "upstream", "my.orders"),
+            ("upstream.dim.v1.5", "upstream", "dim"),
+            ("upstream.a.very.good", "upstream", "a.very.good"),
+            ("dim", "", "dim"),
+        ] {
+            assert_eq!(nodes::named_by_id(id), (package.to_owned(), name.to_owned()), "{id}");
+        }
     }
 
     #[test]

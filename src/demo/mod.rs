@@ -56,8 +56,26 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// A manifest that is too old or too new.
-    #[error("`{}` is a manifest of version {found}: versions 4 to 12 (dbt 1.0 and later) are understood", file.display())]
+    /// A file that was written anew by something else than dbt.
+    #[error(
+        "`{}` is not the UTF-8 text that dbt writes, but begins with a byte order mark: copy dbt's own file, without an editor or a shell's `>` between",
+        file.display()
+    )]
+    ByteOrderMark {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file that does not say what it is.
+    #[error(
+        "`{}` does not say that it is a manifest of dbt (`metadata.dbt_schema_version`): name the `target` folder of a dbt project",
+        file.display()
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A manifest that is too old.
+    #[error("`{}` is a manifest of version {found}: versions from 4 on (dbt 1.0 and later) are understood", file.display())]
     Version {
         /// The file.
         file: PathBuf,

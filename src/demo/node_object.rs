@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::objects::{Environment, Resolved};
 use super::project::{Kind, Node, Side};
 use super::results::JOB;
+use crate::inventory::shape;
 
 /// A node, whole or as another node's relation ("nested").
 pub(super) struct NodeObject<'e> {
@@ -203,20 +204,49 @@ pub(super) fn resolve<'a>(
         "accountId" | "projectId" => Some(1),
         _ => None,
     };
-    match value.unwrap_or(NOTHING) {
+    let fits = move |item: &Value| if is_object { item.is_object() } else { fitted(type_name, item, info).is_some() };
+    let scalar = move |item: &Value| ResolvedValue::leaf(fitted(type_name, item, info).unwrap_or_default());
+    let value = value.filter(|value| if ty.is_list() { value.is_array() } else { fits(value) }).unwrap_or(NOTHING);
+    match value {
         Value::Null if info.field_name() == "uniqueId" => ResolvedValue::leaf(id),
         Value::Null if own.is_some() => ResolvedValue::leaf(own),
         Value::Null if ty.is_non_null() && ty.is_list() => ResolvedValue::list([]),
         Value::Null if ty.is_non_null() && is_object => object(NOTHING),
-        Value::Null if ty.is_non_null() && type_name == "JSONObject" => leaf(&json!({})),
+        Value::Null if ty.is_non_null() => ResolvedValue::leaf(empty(type_name)),
         Value::Null => ResolvedValue::null(),
-        Value::Array(items) if ty.is_list() => ResolvedValue::list(items.iter().map(move |item| match item {
-            Value::Null => ResolvedValue::null(),
-            item if is_object => object(item),
-            item => leaf(item),
-        })),
+        Value::Array(items) if ty.is_list() => {
+            let items = items.iter().filter(move |item| fits(item));
+            if is_object { ResolvedValue::list(items.map(object)) } else { ResolvedValue::list(items.map(scalar)) }
+        }
         value if is_object => object(value),
-        value => leaf(value),
+        value => scalar(value),
+    }
+}
+
+/// A value as one of the schema's type; `None` if it can't be one.
+fn fitted(type_name: &str, value: &Value, info: &ResolveInfo<'_>) -> Option<Value> {
+    match type_name {
+        "Int" | "BigInt" => shape::integer(value).map(Value::from),
+        "Float" => shape::float(value).map(Value::from),
+        "Boolean" => value.as_bool().map(Value::from),
+        "String" | "ID" | "DateTime" => shape::text(value).map(Value::from),
+        _ => match info.schema().types.get(type_name) {
+            Some(ExtendedType::Enum(words)) => {
+                value.as_str().filter(|word| words.values.contains_key(*word)).map(Value::from)
+            }
+            _ => Some(value.clone()).filter(|value| !value.is_null()),
+        },
+    }
+}
+
+/// What stands where there is nothing, and the schema has no null.
+fn empty(type_name: &str) -> Value {
+    match type_name {
+        "Int" | "BigInt" => 0.into(),
+        "Float" => 0.0.into(),
+        "Boolean" => false.into(),
+        "JSONObject" => json!({}),
+        _ => "".into(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::project::{Kind, Node};
+use super::project::{Kind, Node, Project};
+use crate::inventory::shape;
 
 /// A node as the manifest writes it; fields are taken out of it one by one.
 pub(super) struct Raw(pub Map<String, Value>);
@@ -21,13 +22,26 @@ impl Raw {
         keys.iter().map(|key| self.take(key)).find(|value| !value.is_null()).unwrap_or(Value::Null)
     }
 
-    /// The field, else what `config` says of it.
+    /// The field, else what `config` says of it. What is empty says nothing.
     fn or_config(&mut self, key: &str) -> Value {
-        match self.take(key) {
-            Value::Null => self.peek("config")[key].clone(),
-            value => value,
-        }
+        let value = self.take(key);
+        if says_something(&value) { value } else { self.peek("config")[key].clone() }
     }
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        _ => true,
+    }
+}
+
+/// A member taken out of a map; null where it is no map.
+fn part(value: &mut Value, key: &str) -> Value {
+    value.get_mut(key).map(Value::take).unwrap_or_default()
 }
 
 /// A node of the definition state, with the parents that the manifest names.
@@ -62,26 +76,35 @@ pub(super) fn node(kind: Kind, id: String, mut raw: Raw) -> Node {
     node
 }
 
-/// Another project's model, of which the manifest knows little or nothing but the id.
-pub(super) fn external(id: String, mut raw: Raw) -> Node {
+/// Another project's model, or a node of a kind that the API does not have; `raw` is what the manifest knows of it, often nothing.
+pub(super) fn external(id: &str, mut raw: Raw, package: String, name: String) -> Node {
     let mut node = Node::new(Kind::External);
-    let mut parts = id.split('.').skip(1);
-    let package = parts.next().unwrap_or_default().to_owned();
-    let name = parts.next().unwrap_or_default().to_owned();
+    let kind = id.split_once('.').map_or("model", |(kind, _)| kind);
     common(&mut node, &mut raw);
     relation(&mut node, &mut raw);
     let alias = raw.take("alias");
     node.set("identifier", if alias.is_null() { node.field("alias").clone() } else { alias });
-    node.set("name", name.into());
-    node.set("dbtProjectName", package.clone().into());
-    node.set("packageName", package.into());
-    node.set("resourceType", "model".into());
+    for (field, by_id) in [("name", name), ("packageName", package)] {
+        if node.text(field).is_empty() {
+            node.set(field, by_id.into());
+        }
+    }
+    node.set("dbtProjectName", node.field("packageName").clone());
+    node.set("resourceType", kind.into());
     node.set("version", text_of(raw.take("version")));
     node.set("latestVersion", text_of(raw.take("latest_version")));
     node.set("environmentId", 2.into());
     node.set("projectId", 2.into());
     node.set("uniqueId", id.into());
     node
+}
+
+/// The package and the name that an id without its type is made of. Packages have no dots, but names do, and a version is behind them.
+pub(super) fn named_by_id(id: &str) -> (String, String) {
+    let (package, name) = id.split_once('.').unwrap_or(("", id));
+    let is_version = |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok();
+    let unversioned = name.rsplit_once(".v").filter(|(rest, version)| !rest.is_empty() && is_version(version));
+    (package.to_owned(), unversioned.map_or(name, |(rest, _)| rest).to_owned())
 }
 
 fn common(node: &mut Node, raw: &mut Raw) {
@@ -125,12 +148,12 @@ fn model(node: &mut Node, raw: &mut Raw) {
     node.set("materializedType", raw.peek("config")["materialized"].clone());
     node.set("access", raw.or_config("access"));
     node.set("group", raw.or_config("group"));
-    node.set("contractEnforced", raw.or_config("contract")["enforced"].take());
+    node.set("contractEnforced", part(&mut raw.or_config("contract"), "enforced"));
     node.set("deprecationDate", raw.take("deprecation_date"));
     let constraints = list(raw.take("constraints")).into_iter().map(|mut constraint| {
-        let (enforced, supported) = (constraint["warn_unenforced"].take(), constraint["warn_unsupported"].take());
-        json!({"type": constraint["type"].take(), "name": constraint["name"].take(), "columns": constraint["columns"].take(),
-            "expression": constraint["expression"].take(), "warnUnenforced": enforced, "warnUnsupported": supported})
+        let (enforced, supported) = (part(&mut constraint, "warn_unenforced"), part(&mut constraint, "warn_unsupported"));
+        json!({"type": part(&mut constraint, "type"), "name": part(&mut constraint, "name"), "columns": part(&mut constraint, "columns"),
+            "expression": part(&mut constraint, "expression"), "warnUnenforced": enforced, "warnUnsupported": supported})
     });
     node.set("constraints", constraints.collect());
     let (version, latest) = (text_of(raw.take("version")), text_of(raw.take("latest_version")));
@@ -151,6 +174,7 @@ fn release(version: &Value, latest: &Value) -> &'static str {
 }
 
 fn layer(name: &str, path: &str) -> Option<&'static str> {
+    let path = path.replace('\\', "/");
     let starts = |prefix| name.starts_with(prefix);
     if starts("stg_") {
         Some("staging")
@@ -192,8 +216,8 @@ fn data_test(node: &mut Node, raw: &mut Raw) {
         let column = metadata["kwargs"]["column_name"].clone();
         node.set(
             "testMetadata",
-            json!({"columnName": column, "kwargs": metadata["kwargs"].take(), "name": metadata["name"].take(),
-                "namespace": metadata["namespace"].take()}),
+            json!({"columnName": column, "kwargs": part(&mut metadata, "kwargs"), "name": part(&mut metadata, "name"),
+                "namespace": part(&mut metadata, "namespace")}),
         );
     }
     attach(node, raw.take("attached_node"));
@@ -211,8 +235,30 @@ fn unit_test(node: &mut Node, raw: &mut Raw) {
     node.set("numGiven", inputs.into());
     node.set("numGivenRows", given_rows.into());
     node.set("numExpectRows", expected.into());
-    let tested = node.parents.iter().find(|id| id.starts_with("model.")).cloned();
-    attach(node, tested.map_or(Value::Null, Value::from));
+    node.set("version", text_of(raw.take("version")));
+    attach(node, raw.take("tested_node_unique_id"));
+}
+
+/// Says which node each unit test is of, where the manifest says only a model's name and version.
+pub(super) fn attach_unit_tests(project: &mut Project) {
+    let waiting = project.nodes.iter().filter(|(_, node)| node.kind == Kind::UnitTest && node.attached.is_none());
+    let found: Vec<(String, String)> = waiting
+        .filter_map(|(id, test)| {
+            let is_of = |parent: &&String| {
+                let Some(parent) = project.nodes.get(*parent) else { return false };
+                let version = test.field("version");
+                parent.kind == Kind::Model
+                    && parent.field("name") == test.field("model")
+                    && (version.is_null() || parent.field("version") == version)
+            };
+            Some((id.clone(), test.parents.iter().find(is_of)?.clone()))
+        })
+        .collect();
+    for (id, tested) in found {
+        if let Some(test) = project.nodes.get_mut(&id) {
+            attach(test, tested.into());
+        }
+    }
 }
 
 fn attach(node: &mut Node, tested: Value) {
@@ -228,16 +274,12 @@ fn exposure(node: &mut Node, raw: &mut Raw) {
     owner(node, raw);
 }
 
+/// Several names or addresses are one text, parted by commas.
 fn owner(node: &mut Node, raw: &mut Raw) {
-    let mut owner = raw.take("owner");
-    node.set("ownerName", owner["name"].take());
-    node.set(
-        "ownerEmail",
-        match owner["email"].take() {
-            Value::Array(emails) => emails.into_iter().next().unwrap_or_default(),
-            email => email,
-        },
-    );
+    let owner = raw.take("owner");
+    let text = |key: &str| owner.get(key).and_then(shape::joined).map_or(Value::Null, Value::from);
+    node.set("ownerName", text("name"));
+    node.set("ownerEmail", text("email"));
 }
 
 /// Metrics up to manifest 10 had other fields; the API shows those as type, formula and type parameters.
@@ -259,38 +301,38 @@ fn metric(node: &mut Node, raw: &mut Raw) {
 fn semantic_model(node: &mut Node, raw: &mut Raw) {
     let entities = list(raw.take("entities")).into_iter();
     let entities = entities.map(
-        |mut it| json!({"name": it["name"].take(), "type": it["type"].take(), "description": it["description"].take()}),
+        |mut it| json!({"name": part(&mut it, "name"), "type": part(&mut it, "type"), "description": part(&mut it, "description")}),
     );
     node.set("entities", entities.collect());
     let dimensions = list(raw.take("dimensions")).into_iter().map(|mut it| {
-        json!({"name": it["name"].take(), "type": it["type"].take(), "description": it["description"].take(),
-            "typeParams": it["type_params"].take()})
+        json!({"name": part(&mut it, "name"), "type": part(&mut it, "type"), "description": part(&mut it, "description"),
+            "typeParams": part(&mut it, "type_params")})
     });
     node.set("dimensions", dimensions.collect());
     let measures = list(raw.take("measures")).into_iter().map(|mut it| {
-        json!({"name": it["name"].take(), "agg": it["agg"].take(), "description": it["description"].take(),
-            "expr": text_of(it["expr"].take()), "createMetric": it["create_metric"].take()})
+        json!({"name": part(&mut it, "name"), "agg": part(&mut it, "agg"), "description": part(&mut it, "description"),
+            "expr": text_of(part(&mut it, "expr")), "createMetric": part(&mut it, "create_metric")})
     });
     node.set("measures", measures.collect());
 }
 
 fn saved_query(node: &mut Node, raw: &mut Raw) {
     let mut params = raw.take("query_params");
-    let filters = list(params["where"]["where_filters"].take()).into_iter();
+    let filters = list(part(&mut part(&mut params, "where"), "where_filters")).into_iter();
     let filters: Vec<Value> =
-        filters.map(|mut it| json!({"whereSqlTemplate": it["where_sql_template"].take()})).collect();
+        filters.map(|mut it| json!({"whereSqlTemplate": part(&mut it, "where_sql_template")})).collect();
     let query = json!({
-        "metrics": list(params["metrics"].take()), "groupBy": list(params["group_by"].take()),
-        "orderBy": list(params["order_by"].take()), "limit": params["limit"].take(),
+        "metrics": list(part(&mut params, "metrics")), "groupBy": list(part(&mut params, "group_by")),
+        "orderBy": list(part(&mut params, "order_by")), "limit": part(&mut params, "limit"),
         "where": if filters.is_empty() { Value::Null } else { json!({"whereFilters": filters}) },
     });
     node.set("queryParams", query);
     let exports = list(raw.take("exports")).into_iter().map(|mut export| {
-        let mut config = export["config"].take();
-        let export_as = text_of(config["export_as"].take());
-        let config = json!({"alias": config["alias"].take(), "database": config["database"].take(),
-            "schema": config["schema_name"].take(), "exportAs": export_as.as_str().unwrap_or("table")});
-        json!({"name": export["name"].take(), "config": config})
+        let mut config = part(&mut export, "config");
+        let export_as = text_of(part(&mut config, "export_as"));
+        let config = json!({"alias": part(&mut config, "alias"), "database": part(&mut config, "database"),
+            "schema": part(&mut config, "schema_name"), "exportAs": export_as.as_str().unwrap_or("table")});
+        json!({"name": part(&mut export, "name"), "config": config})
     });
     node.set("exports", exports.collect());
     node.set("group", raw.or_config("group"));

@@ -195,9 +195,15 @@ pub struct Project {
     pub(super) definition: Stamp,
     pub(super) clock: Timestamp,
     pub(super) run_id: i64,
+    pub(super) notes: Vec<String>,
 }
 
 impl Project {
+    /// What was odd about the files that it was read from, a sentence each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The dbt project's name, where the manifest states it (version 10 and later).
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::nodes::criteria;
 use super::project::{Kind, Node, Project};
-use crate::inventory::Timestamp;
+use crate::inventory::{Column, Timestamp, column_named, shape, unquoted};
 
 /// The one job of the platform that all runs here belong to.
 pub(super) const JOB: i64 = 5_001;
@@ -59,7 +59,7 @@ pub(super) fn latest(result: &Map<String, Value>) -> Option<Timestamp> {
     completed.filter_map(|time| Timestamp::parse(time.as_str()?)).max()
 }
 
-/// Gives nodes what catalog.json knows of them, and makes them applied.
+/// Gives nodes what catalog.json knows of them.
 pub(super) fn apply_catalog(
     project: &mut Project,
     entries: impl Iterator<Item = (String, Value)>,
@@ -68,15 +68,16 @@ pub(super) fn apply_catalog(
 ) {
     for (id, mut entry) in entries {
         let Some(node) = project.nodes.get_mut(&id).filter(|node| node.kind != Kind::External) else { continue };
-        let mut columns = columns(entry["columns"].take(), yaml.get(&id).unwrap_or(&Value::Null));
-        columns.sort_by_key(|column| column["index"].as_i64());
-        let stats = match entry["stats"].take() {
+        let mut part = |key: &str| entry.get_mut(key).map(Value::take).unwrap_or_default();
+        let mut columns = columns(part("columns"), yaml.get(&id).unwrap_or(&Value::Null));
+        columns.sort_by_key(|column| shape::integer(&column["index"]));
+        let stats = match part("stats") {
             Value::Object(stats) => stats.into_iter().map(|(_, stat)| as_stat(stat)).collect(),
             _ => Vec::new(),
         };
         let stat = |names: &[&str]| {
             let found = stats.iter().find(|stat: &&Value| names.iter().any(|name| stat["id"] == *name));
-            found.and_then(|stat| stat["value"].as_f64()).map(|number| number as i64)
+            found.and_then(|stat| shape::float(&stat["value"])).map(|number| number as i64)
         };
         let metadata = &entry["metadata"];
         let catalog = json!({
@@ -86,33 +87,50 @@ pub(super) fn apply_catalog(
             "columns": columns, "stats": stats,
         });
         node.set("catalog", catalog);
-        node.applied = true;
     }
 }
 
-/// The warehouse's columns, each with what YAML says of the column of that name, in whatever case.
+/// The warehouse's columns, each with what YAML says of it: under its own name, else in another case, if only this one can be meant.
 fn columns(columns: Value, yaml: &Value) -> Vec<Value> {
-    let described: HashMap<String, &Value> =
-        yaml.as_object().into_iter().flatten().map(|(name, column)| (name.to_lowercase(), column)).collect();
     let Value::Object(columns) = columns else { return Vec::new() };
+    let names: Vec<Column> =
+        columns.keys().map(|name| Column { name: name.as_str().into(), ..Column::default() }).collect();
+    let said = yaml.as_object().into_iter().flatten();
+    let described: HashMap<String, &Value> = said
+        .filter_map(|(name, said)| Some((column_named(&names, &unquoted(name))?.name.to_string(), name, said)))
+        // Two spellings in YAML of one column: its own counts.
+        .fold(HashMap::new(), |mut found, (column, name, said)| {
+            if *name == column || !found.contains_key(&column) {
+                found.insert(column, said);
+            }
+            found
+        });
     let merged = columns.into_iter().map(|(key, column)| {
-        let yaml = described.get(&key.to_lowercase()).copied().unwrap_or(&Value::Null);
+        let yaml = described.get(&key).copied().unwrap_or(&Value::Null);
         let or_config =
             |name: &str| if yaml[name].is_null() { yaml["config"][name].clone() } else { yaml[name].clone() };
+        let tags = match or_config("tags") {
+            Value::String(tag) => json!([tag]),
+            tags => tags,
+        };
+        let name = if column["name"].is_string() { column["name"].clone() } else { key.into() };
         json!({
-            "name": column["name"], "index": column["index"], "type": column["type"], "comment": column["comment"],
-            "description": yaml["description"], "meta": or_config("meta"), "tags": or_config("tags"),
+            "name": name, "index": column["index"], "type": column["type"], "comment": column["comment"],
+            "description": yaml["description"], "meta": or_config("meta"), "tags": tags,
         })
     });
     merged.collect()
 }
 
-/// Gives nodes the outcome that run_results.json tells of them, and makes them applied.
-pub(super) fn apply_run(project: &mut Project, results: Vec<Map<String, Value>>, run: &Run) {
+/// Gives nodes the outcome that run_results.json tells of them. A test that "succeeded" was not run: commands that run nothing call it so.
+pub(super) fn apply_run(project: &mut Project, results: impl Iterator<Item = Map<String, Value>>, run: &Run) {
     for result in results {
         let node = result.get("unique_id").and_then(Value::as_str).and_then(|id| project.nodes.get_mut(id));
-        if let Some(node) = node.filter(|node| node.kind.is_executed()) {
-            node.applied = true;
+        let is_run = |kind: Kind| match kind {
+            Kind::Test | Kind::UnitTest => result.get("status").is_none_or(|status| status != "success"),
+            kind => kind.is_executed(),
+        };
+        if let Some(node) = node.filter(|node| is_run(node.kind)) {
             record(node, &Outcome::of(&result), &result, run);
         }
     }
@@ -121,18 +139,10 @@ pub(super) fn apply_run(project: &mut Project, results: Vec<Map<String, Value>>,
 /// A statistic with the types of the API's schema: old adapters write numbers where it has booleans.
 fn as_stat(mut stat: Value) -> Value {
     if let Some(include) = stat["include"].as_f64() {
+        // Its member was just read: it is a map.
         stat["include"] = (include != 0.0).into();
     }
     stat
-}
-
-/// Notes what a run that executed nothing names: it is there, and has no status.
-pub(super) fn apply_names(project: &mut Project, results: &[Map<String, Value>]) {
-    for id in results.iter().filter_map(|result| result.get("unique_id").and_then(Value::as_str)) {
-        if let Some(node) = project.nodes.get_mut(id).filter(|node| node.kind.is_executed()) {
-            node.applied = true;
-        }
-    }
 }
 
 /// What became of a node in a run.
@@ -146,17 +156,16 @@ pub(super) struct Outcome {
 impl Outcome {
     fn of(result: &Map<String, Value>) -> Self {
         let text = |key: &str| result.get(key).and_then(Value::as_str).map(str::to_owned);
-        let failures = result.get("failures").and_then(Value::as_i64);
+        let failures = result.get("failures").and_then(shape::integer);
         Self { status: text("status").unwrap_or_default(), message: text("message"), failures }
     }
 
     /// The platform's word. Models know three; tests keep dbt's.
     pub(super) fn word(&self, kind: Kind) -> &str {
         match self.status.as_str() {
-            "no-op" | "reused" => "success",
-            "partial success" => "error",
-            "runtime error" => "error",
-            "warn" if !matches!(kind, Kind::Test | Kind::UnitTest) => "success",
+            status if matches!(kind, Kind::Test | Kind::UnitTest) => status,
+            "no-op" | "reused" | "warn" => "success",
+            "partial success" | "runtime error" => "error",
             status => status,
         }
     }
@@ -207,7 +216,7 @@ pub(super) fn attempt(node: &mut Node, outcome: &Outcome, run_id: i64, at: &Valu
 
 /// Whether the last attempt is one that the clock of successes counts.
 pub(super) fn succeeded(node: &Node) -> bool {
-    matches!(node.field("executionInfo")["lastRunStatus"].as_str(), Some("success" | "pass" | "warn"))
+    matches!(node.field("executionInfo")["lastRunStatus"].as_str(), Some("success" | "pass" | "warn" | "reused"))
 }
 
 /// The clock of the last success.
@@ -222,7 +231,7 @@ pub(super) fn pin(node: &mut Node, run_id: i64, at: &Value, times: impl IntoIter
 }
 
 /// Gives sources what sources.json found when it checked them.
-pub(super) fn apply_freshness(project: &mut Project, checks: Vec<Map<String, Value>>, run: &Run) {
+pub(super) fn apply_freshness(project: &mut Project, checks: impl Iterator<Item = Map<String, Value>>, run: &Run) {
     for check in checks {
         let check = Value::Object(check);
         let node = check["unique_id"].as_str().and_then(|id| project.nodes.get_mut(id));
