@@ -9,6 +9,7 @@ mod coverage;
 mod docs;
 mod documents;
 mod faults;
+mod field;
 mod guard;
 mod health;
 mod http;
