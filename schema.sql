@@ -45,17 +45,31 @@ CREATE TABLE sync (
     warnings TEXT,
     error TEXT,
     approved_at TEXT,
+    approved_by TEXT,
+    approve_reason TEXT,
     applied_at TEXT,
     definition_at TEXT,
     git_sha TEXT
 ) STRICT;
 CREATE INDEX sync_by_environment ON sync (environment_id, outcome, sync_id);
 
--- What a held sync would have removed.
-CREATE TABLE held_removal (
+-- What the newest held sync of an environment would take away: a person may approve it.
+CREATE TABLE held_loss (
     sync_id INTEGER NOT NULL REFERENCES sync,
+    kind TEXT NOT NULL,
     unique_id TEXT NOT NULL,
-    PRIMARY KEY (sync_id, unique_id)
+    PRIMARY KEY (sync_id, kind, unique_id)
+) STRICT, WITHOUT ROWID;
+
+-- What the last reads of an environment could not make sure of: three that list the same over an hour are believed.
+CREATE TABLE doubt (
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    about TEXT NOT NULL,
+    list TEXT NOT NULL,
+    reads INTEGER NOT NULL,
+    since TEXT,
+    believed TEXT NOT NULL,
+    PRIMARY KEY (environment_id, about)
 ) STRICT, WITHOUT ROWID;
 
 -- Raw code by content, for as long as a node or a change refers to it.
@@ -835,8 +849,19 @@ SELECT
     changed,
     removed,
     warnings,
-    error
+    error,
+    approved_at,
+    approved_by,
+    approve_reason
 FROM sync;
+
+CREATE VIEW held_losses AS
+SELECT h.sync_id, s.environment_id, h.unique_id, h.kind
+FROM held_loss h
+JOIN sync s ON s.sync_id = h.sync_id
+WHERE NOT EXISTS (
+    SELECT 1 FROM sync good WHERE good.environment_id = s.environment_id AND good.sync_id > s.sync_id
+    AND good.outcome IN ('applied', 'unchanged'));
 
 CREATE VIEW removed_nodes AS
 SELECT environment_id, unique_id, resource_type, name, removed_at, removed_by AS sync_id

@@ -115,7 +115,7 @@ fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
              (SELECT min(seq) - 1 FROM change), seq) WHERE name = 'change';
          DELETE FROM change WHERE sync_id IN (SELECT sync_id FROM temp.later);
          DELETE FROM coverage_count WHERE sync_id IN (SELECT sync_id FROM temp.later);
-         DELETE FROM held_removal WHERE sync_id IN (SELECT sync_id FROM temp.later);
+         DELETE FROM held_loss WHERE sync_id IN (SELECT sync_id FROM temp.later);
          DELETE FROM probe WHERE sync_id IN (SELECT sync_id FROM temp.later);
          DELETE FROM sync WHERE sync_id IN (SELECT sync_id FROM temp.later);
          DELETE FROM environment WHERE environment_id NOT IN (SELECT environment_id FROM sync);

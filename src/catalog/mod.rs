@@ -5,6 +5,7 @@ mod as_of;
 mod backup;
 mod coverage;
 mod error;
+mod holds;
 mod lineage;
 mod load;
 mod lock;
@@ -30,10 +31,11 @@ pub use apply::Applied;
 pub use as_of::open_as_of;
 pub use backup::backup;
 pub use error::Error;
+pub use holds::{Approval, HeldSync, Known, LOOK_AGAIN, Standing, held_syncs, known};
 pub use load::{Stored, environment_facts};
 pub use lock::{DaemonLock, PATIENCE, Writers};
 pub use migrations::SCHEMA_VERSION;
-pub use syncs::{Ending, HeldSync, Known, Mode, SyncId, Trigger, approved_removals, held_syncs, known};
+pub use syncs::{Ending, Mode, SyncId, Trigger};
 
 /// "LNGD": marks the file as ours.
 const APPLICATION_ID: i64 = 0x4C4E_4744;

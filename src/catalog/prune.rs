@@ -50,7 +50,7 @@ fn prune(transaction: &Transaction<'_>, before: &str) -> rusqlite::Result<usize>
     transaction.execute("CREATE TEMP TABLE forgotten (sync_id INTEGER PRIMARY KEY)", [])?;
     transaction.execute(OLD_SYNCS, [before])?;
     transaction.execute_batch(
-        "DELETE FROM held_removal WHERE sync_id IN (SELECT sync_id FROM temp.forgotten);
+        "DELETE FROM held_loss WHERE sync_id IN (SELECT sync_id FROM temp.forgotten);
          DELETE FROM probe WHERE sync_id IN (SELECT sync_id FROM temp.forgotten);
          DELETE FROM sync WHERE sync_id IN (SELECT sync_id FROM temp.forgotten);
          DROP TABLE temp.forgotten;",

@@ -1,13 +1,12 @@
-//! The rows of `sync`: each run leaves one, and a held one can be approved.
+//! The rows of `sync`: each run leaves one.
 
-use std::collections::BTreeSet;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
-
+use super::holds::write_doubts;
 use super::{Catalog, Error, FileId};
 use crate::diff::Counts;
-use crate::guard::Held;
-use crate::inventory::{EnvironmentFacts, Timestamp, UniqueId};
+use crate::guard::Doubts;
+use crate::inventory::{EnvironmentFacts, Timestamp};
 
 /// The number of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,12 +56,14 @@ pub enum Mode {
 }
 
 /// How a sync ended, as its row tells it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ending {
     /// How far it went.
     pub mode: Mode,
-    /// What the platform said of the environment's state before the read; kept where the read was complete.
+    /// What the platform said of the environment's state, where the next probe may be compared with it.
     pub stamps: Option<String>,
+    /// What is in doubt after a read; left as it is where nothing was read.
+    pub doubts: Option<Doubts>,
     /// Requests that were sent.
     pub requests: u64,
     /// Bytes of decompressed answers.
@@ -73,21 +74,6 @@ pub struct Ending {
     pub counts: Option<Counts>,
     /// One sentence each.
     pub warnings: Vec<String>,
-}
-
-/// A sync that waits for a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldSync {
-    /// Its number.
-    pub sync_id: SyncId,
-    /// Its environment's id.
-    pub environment_id: i64,
-    /// Its environment's name.
-    pub environment: String,
-    /// When it ended.
-    pub finished_at: String,
-    /// The nodes that would go, sorted.
-    pub removals: Vec<UniqueId>,
 }
 
 impl Catalog {
@@ -146,49 +132,6 @@ impl Catalog {
         })
     }
 
-    /// Closes a sync that would remove too much, with the list of what would go. Nothing else is written.
-    pub fn hold_sync(&mut self, sync: SyncId, ending: &Ending, held: &Held, now: Timestamp) -> Result<(), Error> {
-        self.write(|transaction| {
-            finish(transaction, sync, "held", ending, Some(&held.to_string()), now)?;
-            let mut insert = transaction.prepare("INSERT INTO held_removal (sync_id, unique_id) VALUES (?1, ?2)")?;
-            for id in &held.removals {
-                insert.execute((sync.0, id.as_str()))?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Approves the list of one held sync: the next read may remove those ids.
-    ///
-    /// # Errors
-    /// If there is no such sync, or it waits for no approval.
-    pub fn approve(&mut self, sync: SyncId, now: Timestamp) -> Result<HeldSync, Error> {
-        let Some(held) = held_syncs(&self.connection)?.into_iter().find(|held| held.sync_id == sync) else {
-            return Err(Error::NotHeld(self.why_not_held(sync)?));
-        };
-        let sql = "UPDATE sync SET approved_at = ?2 WHERE sync_id = ?1";
-        self.connection.execute(sql, (sync.0, now.to_string())).map_err(Error::sqlite("written"))?;
-        Ok(held)
-    }
-
-    fn why_not_held(&self, sync: SyncId) -> Result<String, Error> {
-        let sql = "SELECT coalesce(outcome, 'running'), approved_at FROM sync WHERE sync_id = ?1";
-        let found = self
-            .connection
-            .query_row(sql, [sync.0], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)))
-            .optional()
-            .map_err(Error::sqlite("read"))?;
-        let SyncId(id) = sync;
-        Ok(match found {
-            None => format!("there is no sync {id}: `lineaged status` lists those that are held"),
-            Some((_, Some(at))) => format!("sync {id} was approved at {at}: run `lineaged sync`"),
-            Some((outcome, None)) if outcome == "held" => {
-                format!("sync {id} is out of date, since a later one was complete and good: nothing is held any more")
-            }
-            Some((outcome, None)) => format!("sync {id} is not held, its outcome is `{outcome}`"),
-        })
-    }
-
     /// Runs `work` in one immediate transaction: all of it or nothing.
     pub(super) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
         let run = |connection: &mut Connection| -> rusqlite::Result<T> {
@@ -206,80 +149,6 @@ impl Catalog {
     }
 }
 
-/// What a probe is compared with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
-    /// The last complete read was applied or found unchanged, and saw these stamps.
-    Good,
-    /// It was held, and nobody has approved it.
-    Held(SyncId, Vec<UniqueId>),
-}
-
-/// What is known of an environment whose probe says `stamps`: `None` if it has moved since the last complete read, or if the last
-/// full read ended before `full_since`.
-pub fn known(
-    connection: &Connection,
-    environment_id: i64,
-    stamps: &str,
-    full_since: Timestamp,
-) -> Result<Option<Known>, Error> {
-    let sql = "SELECT s.sync_id, s.outcome FROM sync s JOIN probe p ON p.sync_id = s.sync_id
-               WHERE s.environment_id = ?1 AND p.stamps = ?2 AND s.approved_at IS NULL
-               AND s.sync_id = (SELECT max(sync_id) FROM sync WHERE environment_id = ?1
-                                AND outcome IN ('applied', 'unchanged', 'held'))
-               AND EXISTS (SELECT 1 FROM sync f WHERE f.environment_id = ?1 AND f.mode = 'full'
-                           AND f.outcome IN ('applied', 'unchanged', 'held') AND f.finished_at >= ?3)";
-    let read = || -> rusqlite::Result<Option<Known>> {
-        let values = (environment_id, stamps, full_since.to_string());
-        let found = connection.query_row(sql, values, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
-        let Some((sync, outcome)) = found.optional()? else { return Ok(None) };
-        if outcome != "held" {
-            return Ok(Some(Known::Good));
-        }
-        let mut statement = connection.prepare("SELECT unique_id FROM held_removal WHERE sync_id = ?1")?;
-        let ids = statement.query_map([sync], |row| Ok(UniqueId::from(row.get::<_, String>(0)?)))?;
-        Ok(Some(Known::Held(SyncId(sync), ids.collect::<Result<_, _>>()?)))
-    };
-    read().map_err(Error::sqlite("read"))
-}
-
-/// The held syncs that no later good sync has overtaken and nobody has approved, oldest first.
-pub fn held_syncs(connection: &Connection) -> Result<Vec<HeldSync>, Error> {
-    let sql = "SELECT s.sync_id, s.environment_id, e.name, s.finished_at,
-                   (SELECT json_group_array(unique_id) FROM (
-                       SELECT unique_id FROM held_removal h WHERE h.sync_id = s.sync_id ORDER BY unique_id))
-               FROM sync s JOIN environment e ON e.environment_id = s.environment_id
-               WHERE s.outcome = 'held' AND s.approved_at IS NULL AND NOT EXISTS (
-                   SELECT 1 FROM sync good WHERE good.environment_id = s.environment_id
-                   AND good.sync_id > s.sync_id AND good.outcome IN ('applied', 'unchanged'))
-               ORDER BY s.sync_id";
-    let held = |row: &rusqlite::Row<'_>| {
-        let removals = serde_json::from_str::<Vec<String>>(&row.get::<_, String>(4)?).unwrap_or_default();
-        Ok(HeldSync {
-            sync_id: SyncId(row.get(0)?),
-            environment_id: row.get(1)?,
-            environment: row.get(2)?,
-            finished_at: row.get(3)?,
-            removals: removals.into_iter().map(UniqueId::from).collect(),
-        })
-    };
-    let read = || connection.prepare(sql)?.query_map([], held)?.collect::<rusqlite::Result<_>>();
-    read().map_err(Error::sqlite("read"))
-}
-
-/// Ids whose removal was approved since the last good sync of the environment.
-pub fn approved_removals(connection: &Connection, environment_id: i64) -> Result<BTreeSet<UniqueId>, Error> {
-    let sql = "SELECT h.unique_id FROM held_removal h JOIN sync s ON s.sync_id = h.sync_id
-               WHERE s.environment_id = ?1 AND s.approved_at IS NOT NULL AND s.sync_id > coalesce(
-                   (SELECT max(sync_id) FROM sync
-                    WHERE environment_id = ?1 AND outcome IN ('applied', 'unchanged')), 0)";
-    let read = || -> rusqlite::Result<BTreeSet<UniqueId>> {
-        let mut statement = connection.prepare(sql)?;
-        statement.query_map([environment_id], |row| Ok(UniqueId::from(row.get::<_, String>(0)?)))?.collect()
-    };
-    read().map_err(Error::sqlite("read"))
-}
-
 /// Writes the end of a sync into its row.
 pub(super) fn finish(
     transaction: &Transaction<'_>,
@@ -289,7 +158,7 @@ pub(super) fn finish(
     error: Option<&str>,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let Ending { mode, stamps, requests, bytes, seen, counts, warnings } = ending;
+    let Ending { mode, stamps, doubts, requests, bytes, seen, counts, warnings } = ending;
     let mode = match mode {
         Mode::Probe => "probe",
         Mode::Full => "full",
@@ -318,7 +187,7 @@ pub(super) fn finish(
         transaction
             .execute("INSERT INTO probe (sync_id, stamps) SELECT ?1, ?2 WHERE ?2 IS NOT NULL", (sync.0, stamps))?;
     }
-    Ok(())
+    doubts.as_ref().map_or(Ok(()), |doubts| write_doubts(transaction, sync, doubts))
 }
 
 /// Notes in the sync's row what a good read saw of the environment as a whole.

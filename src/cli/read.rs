@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::sync::{SHOWN, loss_lines};
 use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::catalog::{self, SyncId};
 use crate::config::Need;
@@ -11,6 +12,9 @@ use crate::views::{self, Table};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
+    /// Show everything that a held sync lists, not only the first ten
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -46,17 +50,21 @@ impl Status {
         for held in
             catalog::held_syncs(&connection)?.into_iter().filter(|held| id.is_none_or(|id| held.environment_id == id))
         {
-            let (SyncId(sync), removals) = (held.sync_id, held.removals);
+            let SyncId(sync) = held.sync_id;
             writeln!(
                 out,
-                "\nsync {sync} is held since {}: it would remove {} nodes:",
+                "\nsync {sync} of {} is held since {}: {}",
+                sanitize(&held.environment),
                 held.finished_at,
-                removals.len()
+                sanitize(&held.why)
             )?;
-            for id in removals {
-                writeln!(out, "  - {}", sanitize(id.as_str()))?;
+            for line in loss_lines(&held.losses, if self.all { usize::MAX } else { SHOWN }) {
+                writeln!(out, "{line}")?;
             }
-            writeln!(out, "if they are really gone, run `lineaged approve {sync}` and then `lineaged sync`")?;
+            writeln!(
+                out,
+                "it is read again by itself; if this is really so, run `lineaged approve {sync}` and then `lineaged sync`"
+            )?;
         }
         for failure in views::failures(&connection)?.rows.iter().filter(|row| id.is_none_or(|id| row[1] == id)) {
             writeln!(out, "\n{}: the last sync failed: {}", text(&failure[2]), sanitize(text(&failure[3])))?;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::{Exit, Files, Misuse, note};
-use crate::catalog::{self, Catalog, SyncId, Trigger, Writers};
+use crate::catalog::{self, Approval, Catalog, SyncId, Trigger, Writers};
 use crate::config::{Config, EnvironmentConfig, Need};
 use crate::discovery::Limits;
+use crate::guard::{Held, Loss, LossKind};
 use crate::inventory::Timestamp;
 use crate::output::sanitize;
 use crate::sync::{self, Outcome, Report, Request, Stop};
 
 /// So many warnings and ids are printed; all of them are in the catalog.
-const SHOWN: usize = 10;
+pub(super) const SHOWN: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Sync {
@@ -105,7 +106,7 @@ pub(super) fn tell(name: &str, report: &Report, out: &mut dyn Write) -> std::io:
         Outcome::Unchanged => ("unchanged".to_owned(), Exit::Done),
         Outcome::Held(sync, held) => {
             tell_held(name, *sync, held);
-            (format!("held for approval, {} would be removed", held.removals.len()), Exit::Held)
+            (format!("held for approval{}", of_losses(&held.losses)), Exit::Held)
         }
         Outcome::Planned(lines, counts, held) => {
             for line in lines {
@@ -125,17 +126,34 @@ pub(super) fn tell(name: &str, report: &Report, out: &mut dyn Write) -> std::io:
     Ok(exit)
 }
 
-fn tell_held(name: &str, SyncId(sync): SyncId, held: &crate::guard::Held) {
+fn tell_held(name: &str, SyncId(sync): SyncId, held: &Held) {
     note(&format!("held: {name}: {}", held.reasons.join("; ")));
-    for id in held.removals.iter().take(SHOWN) {
-        note(&format!("  - {}", sanitize(id.as_str())));
-    }
-    if held.removals.len() > SHOWN {
-        note(&format!("  and {} more, see `lineaged status`", held.removals.len() - SHOWN));
+    for line in loss_lines(&held.losses, SHOWN) {
+        note(&line);
     }
     note(&format!(
-        "nothing was changed; if these nodes are really gone, run `lineaged approve {sync}` and then `lineaged sync`"
+        "nothing was changed; it is read again by itself. If this is really so, run `lineaged approve {sync}` and then `lineaged sync`"
     ));
+}
+
+fn of_losses(losses: &[Loss]) -> String {
+    match losses.len() {
+        0 => String::new(),
+        count => format!(", {count} nodes would lose something"),
+    }
+}
+
+/// The first of what nodes would lose, one line each, and how many more there are.
+pub(super) fn loss_lines(losses: &[Loss], shown: usize) -> Vec<String> {
+    let line = |Loss { kind, unique_id }: &Loss| match kind {
+        LossKind::Removed => format!("  - {}", sanitize(unique_id.as_str())),
+        other => format!("  - {} ({})", sanitize(unique_id.as_str()), other.as_str()),
+    };
+    let mut lines: Vec<String> = losses.iter().take(shown).map(line).collect();
+    if losses.len() > shown {
+        lines.push(format!("  and {} more: `lineaged status --all` shows them", losses.len() - shown));
+    }
+    lines
 }
 
 fn bytes(count: u64) -> String {
@@ -154,6 +172,9 @@ pub(super) struct Approve {
     /// Approve everything that is held
     #[arg(long)]
     all: bool,
+    /// Why, for those who look at it later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 impl Approve {
@@ -170,11 +191,22 @@ impl Approve {
         if syncs.is_empty() {
             writeln!(out, "nothing is held")?;
         }
+        let approval = Approval { by: user(), reason: self.reason };
         for sync in syncs {
-            let held = catalog.approve(sync, Timestamp::now())?;
-            let (SyncId(number), name, removals) = (held.sync_id, held.environment, held.removals.len());
-            writeln!(out, "{name}: approved sync {number}: the next `lineaged sync` may remove its {removals} nodes")?;
+            let held = catalog.approve(sync, &approval, Timestamp::now())?;
+            let (SyncId(number), name) = (held.sync_id, held.environment);
+            let what = match held.losses.len() {
+                0 => "what it read".to_owned(),
+                1 => "the one loss that it listed".to_owned(),
+                count => format!("the {count} losses that it listed"),
+            };
+            writeln!(out, "{}: approved sync {number}: the next `lineaged sync` may apply {what}", sanitize(&name))?;
         }
         Ok(Exit::Done)
     }
+}
+
+/// Who runs this command, as the operating system tells it.
+fn user() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
 }

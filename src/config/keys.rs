@@ -12,6 +12,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("discovery.requests_per_minute", "400"),
     ("discovery.timeout", "120s"),
     ("discovery.give_up_after", "10m"),
+    ("discovery.read_deadline", "1h"),
     ("discovery.cooldown", "5m"),
     ("discovery.ca_file", ""),
     ("discovery.partner_source", ""),
@@ -33,7 +34,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
 ];
 
 /// The keys of one of the `[[environments]]`.
-pub(super) const ENVIRONMENT_KEYS: &[&str] = &["id", "name", "url", "token", "token_file", "cron", "interval"];
+pub(super) const ENVIRONMENT_KEYS: &[&str] =
+    &["id", "name", "url", "token", "token_file", "cron", "interval", "max_removed_percent", "min_removed_floor"];
 
 /// The keys whose values are never printed, and never go through a parser that might.
 pub(super) const SECRETS: &[&str] = &["discovery.token", "webhook.secret", "http.api_token"];

@@ -13,6 +13,7 @@ use super::{
     CatalogConfig, Config, CoverageConfig, DEFAULT_FILE, DiscoveryConfig, EnvironmentConfig, HttpConfig, Problems,
     SyncConfig, keys,
 };
+use crate::guard::Policy;
 use crate::schedule::Schedule;
 
 /// What the flags say.
@@ -148,8 +149,10 @@ fn read_sections(reader: &mut Reader) -> Config {
             history: reader.duration("catalog.history"),
         },
         sync: SyncConfig {
-            max_removed_percent: reader.number("sync.max_removed_percent", 0.0, 100.0, "0 to 100"),
-            min_removed_floor: reader.number("sync.min_removed_floor", 0, 1_000_000_000, "a whole number from 0 on"),
+            policy: Policy {
+                max_removed_percent: reader.number("sync.max_removed_percent", 0.0, 100.0, PERCENT),
+                min_removed_floor: reader.number("sync.min_removed_floor", 0, 1_000_000_000, FLOOR),
+            },
             full_every: reader.duration("sync.full_every").unwrap_or_default(),
         },
         http: HttpConfig {
@@ -177,6 +180,7 @@ fn read_discovery(reader: &mut Reader) -> DiscoveryConfig {
         requests_per_minute: reader.number("discovery.requests_per_minute", 1, 100_000, "a whole number from 1 on"),
         timeout: reader.duration("discovery.timeout").unwrap_or_default(),
         give_up_after: reader.duration("discovery.give_up_after").unwrap_or_default(),
+        read_deadline: reader.duration("discovery.read_deadline").unwrap_or_default(),
         cooldown: reader.duration("discovery.cooldown").unwrap_or_default(),
         ca_file: reader.parse("discovery.ca_file", "the name of a file that exists", existing_file),
         partner_source: reader.text("discovery.partner_source"),
@@ -187,6 +191,8 @@ fn existing_file(text: &str) -> Option<PathBuf> {
     Some(PathBuf::from(text)).filter(|path| path.is_file())
 }
 
+const PERCENT: &str = "0 to 100";
+const FLOOR: &str = "a whole number from 0 on";
 const URL_HELP: &str =
     "https://… as in Account settings > Access URLs, without user and password; http:// only to a loopback address";
 
@@ -277,9 +283,28 @@ fn read_environments(reader: &mut Reader, shared: &DiscoveryConfig, need: Need, 
             (cron, shared_interval.clone().map(|text| ("schedule.interval", text)))
         };
         if let Some(schedule) = read_schedule(reader, cron, interval) {
-            config.environments.push(EnvironmentConfig { id, name, discovery, schedule });
+            let policy = read_policy(reader, &place, dict, config.sync.policy);
+            config.environments.push(EnvironmentConfig { id, name, discovery, schedule, policy });
         }
     }
+}
+
+/// What a read may take away, with what an environment says otherwise.
+fn read_policy(reader: &mut Reader, place: &str, dict: &Dict, shared: Policy) -> Policy {
+    let mut policy = shared;
+    let percent = |text: &str| text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    if let Some(value) = dict.get("max_removed_percent")
+        && let Some(number) = reader.parse_value(&format!("{place}.max_removed_percent"), value, PERCENT, percent)
+    {
+        policy.max_removed_percent = number;
+    }
+    if let Some(value) = dict.get("min_removed_floor")
+        && let Some(number) =
+            reader.parse_value(&format!("{place}.min_removed_floor"), value, FLOOR, |text| text.parse().ok())
+    {
+        policy.min_removed_floor = number;
+    }
+    policy
 }
 
 fn read_identity(reader: &mut Reader, place: &str, dict: &Dict) -> Option<(i64, String)> {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::guard::Policy;
 use crate::schedule::Schedule;
 
 pub use load::{Need, Source, load};
@@ -59,10 +60,8 @@ pub struct CatalogConfig {
 /// When a read that removes nodes is held, and when a full read is due.
 #[derive(Debug, Clone)]
 pub struct SyncConfig {
-    /// Per resource type, in percent; above it the sync is held.
-    pub max_removed_percent: f64,
-    /// This many removals of a type, or fewer, are never held.
-    pub min_removed_floor: u64,
+    /// What a read may take away of each environment that does not say otherwise.
+    pub policy: Policy,
     /// A full read at least this often.
     pub full_every: Duration,
 }
@@ -98,6 +97,8 @@ pub struct EnvironmentConfig {
     pub discovery: DiscoveryConfig,
     /// When to sync it.
     pub schedule: Schedule,
+    /// What a read may take away.
+    pub policy: Policy,
 }
 
 /// How to reach the Discovery API.
@@ -117,6 +118,8 @@ pub struct DiscoveryConfig {
     pub timeout: Duration,
     /// All tries of one page together.
     pub give_up_after: Duration,
+    /// One whole read.
+    pub read_deadline: Duration,
     /// How long to wait after a 429 that does not say.
     pub cooldown: Duration,
     /// A PEM file with extra certificate authorities.
@@ -137,7 +140,8 @@ impl Config {
         let give_up_after = Duration::from_secs(20);
         let discovery =
             DiscoveryConfig { url, token: Some(token), requests_per_minute: 60_000, give_up_after, ..discovery };
-        config.environments = vec![EnvironmentConfig { id, name: name.to_owned(), discovery, schedule }];
+        let policy = config.sync.policy;
+        config.environments = vec![EnvironmentConfig { id, name: name.to_owned(), discovery, schedule, policy }];
         config.catalog.path = catalog;
         Ok(config)
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::Instant;
 
 use crate::catalog::{self, Catalog, DaemonLock, Trigger, Writers};
 use crate::config::{Config, EnvironmentConfig};
@@ -30,6 +31,9 @@ const FIRST_REST: Duration = Duration::from_secs(15);
 
 /// … and at most so long.
 const LONGEST_REST: Duration = Duration::from_secs(3600);
+
+/// After so long what is held is read again.
+const LOOK_AGAIN: Duration = Duration::from_millis(catalog::LOOK_AGAIN.unsigned_abs());
 
 /// So long a commit in hand may take after the daemon was told to end.
 const GRACE: Duration = Duration::from_secs(9);
@@ -183,9 +187,16 @@ async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
     let mut failures = 0;
     // What a webhook told of is still unread after a failure.
     let mut full = false;
+    // What is held is looked at again, however rarely the schedule fires.
+    let mut look_again: Option<Instant> = None;
     loop {
         let trigger = tokio::select! {
             trigger = shared.due.take(environment.id) => trigger,
+            () = tokio::time::sleep_until(look_again.unwrap_or_else(Instant::now)), if look_again.is_some() => {
+                look_again = None;
+                shared.due.mark(environment.id, Trigger::Retry);
+                continue;
+            }
             () = stop.pulled() => return,
         };
         full |= trigger == Trigger::Webhook;
@@ -201,6 +212,12 @@ async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
         };
         let result = sync::run(&request, &shared.limits).await;
         note(&shared, &environment, &result).await;
+        look_again = match &result {
+            // A firing that only probed does not put the next look off.
+            Ok(Report { outcome: Outcome::Held(..), seen: None, .. }) => look_again,
+            Ok(Report { outcome: Outcome::Held(..), .. }) => Some(Instant::now() + LOOK_AGAIN),
+            _ => None,
+        };
         let Err(error) = result else {
             shared.due.done(environment.id);
             (failures, full) = (0, false);

@@ -60,6 +60,8 @@ pub enum Action {
     RepeatCursor,
     /// Leaves out the nodes of a page; counts and cursors stay.
     LosePage,
+    /// Answers as if the list were empty: no nodes, a count of 0 and no next page.
+    EmptyList,
     /// Leaves out the last node of a page; counts and cursors stay.
     DropLastNode,
     /// Puts the first node of a page in the place of the last, so that the count stays right.
@@ -266,6 +268,11 @@ pub(super) fn edit(action: &Action, answer: &mut Value, after: Option<&str>) {
             }
         }),
         Action::LosePage => each_edges(answer, Vec::clear),
+        Action::EmptyList => each_connection(answer, &mut |it| {
+            it["edges"] = json!([]);
+            it["totalCount"] = 0.into();
+            it["pageInfo"] = json!({"hasNextPage": false, "endCursor": null});
+        }),
         Action::DropLastNode => each_edges(answer, |edges| drop(edges.pop())),
         Action::DuplicateNode => each_edges(answer, |edges| match edges.first().cloned() {
             Some(first) if edges.len() > 1 => edges.splice(edges.len() - 1.., [first]).for_each(drop),

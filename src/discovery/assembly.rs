@@ -62,7 +62,8 @@ impl Assembly {
         for (id, external) in externals {
             nodes.entry(id).or_insert(external);
         }
-        Reading { inventory: Inventory { nodes, ..Inventory::default() }, unanswered, warnings: self.warnings }
+        let inventory = Inventory { nodes, ..Inventory::default() };
+        Reading { inventory, unanswered, tallies: Vec::new(), warnings: self.warnings }
     }
 
     /// One warning for each word that is new, however many nodes have it.

@@ -80,6 +80,7 @@ pub struct Client {
     interval: Duration,
     timeout: Duration,
     give_up_after: Duration,
+    read_deadline: Duration,
     cooldown: Duration,
     page_size: u32,
     body_limit: usize,
@@ -126,6 +127,7 @@ impl Client {
             interval: Duration::from_secs(60) / config.requests_per_minute.max(1),
             timeout: config.timeout,
             give_up_after: config.give_up_after,
+            read_deadline: config.read_deadline,
             cooldown: config.cooldown,
             page_size: config.page_size.max(1),
             body_limit: BODY_LIMIT,
@@ -159,6 +161,11 @@ impl Client {
 
     pub(super) fn page_size(&self) -> u32 {
         self.page_size
+    }
+
+    /// How long a whole read may take.
+    pub(super) fn read_deadline(&self) -> Duration {
+        self.read_deadline
     }
 
     /// A question for `resource`, of full pages.
@@ -215,7 +222,7 @@ impl Client {
             Kind::RateLimited { wait } => {
                 (*wait <= tries.left(ask.patience)).then(|| backoff(self.backoff, tries.count))
             }
-            Kind::BodyTooLarge { .. } => ask.halve_for_good().then_some(Duration::ZERO),
+            Kind::BodyTooLarge { .. } | Kind::TooManyValues { .. } => ask.halve_for_good().then_some(Duration::ZERO),
             kind if kind.is_transient() => {
                 tries.failures += 1;
                 if tries.failures >= 2 && !matches!(kind, Kind::Unreachable { .. }) {

@@ -6,6 +6,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use serde_json::error::Category;
 
+use super::bounds;
 use super::error::{Kind, printable};
 use super::fit::{self, Misfits};
 use crate::inventory::shape;
@@ -43,6 +44,7 @@ impl Origin {
 
 /// The data of a complete answer. What had to be made to fit is noted in `misfits`.
 pub(super) fn decode<T: DeserializeOwned>(origin: &Origin, body: &[u8], misfits: &mut Misfits) -> Result<T, Kind> {
+    bounds::check(body)?;
     match serde_json::from_slice::<Envelope<T>>(body) {
         Ok(envelope) => {
             if let Some(kind) = judge(origin, &envelope.errors) {
@@ -90,6 +92,9 @@ fn decode_unfit<T: DeserializeOwned>(body: &[u8], misfits: &mut Misfits) -> Resu
 
 /// What an answer means whose HTTP status is no success.
 pub(super) fn refusal(origin: &Origin, body: &[u8]) -> Kind {
+    if let Err(kind) = bounds::check(body) {
+        return kind;
+    }
     let errors =
         serde_json::from_slice::<Envelope<IgnoredAny>>(body).map(|envelope| envelope.errors).unwrap_or_default();
     let errors = problems(&errors);

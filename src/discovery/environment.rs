@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::draft::Draft;
 use super::error::Error;
 use super::page::document;
 use super::retry::Ask;
 use super::scalars::*;
-use crate::inventory::{EnvironmentFacts, Timestamp};
+use crate::inventory::{EnvironmentFacts, FreshnessCheck, Inventory, ResourceType, State, Tally, Timestamp, UniqueId};
 
 document!(EnvironmentState, "queries/environment.graphql");
 document!(Probe, "queries/probe.graphql");
@@ -47,6 +48,36 @@ impl Stamps {
         moment(&self.applied) == moment(&other.applied) && moment(&self.definition) == moment(&other.definition)
     }
 
+    /// What the platform counts of a type, where its key is known: it is free JSON, whose keys are not documented.
+    pub(super) fn counted(&self, state: State, resource_type: ResourceType) -> Option<u64> {
+        let stamp = match state {
+            State::Applied => self.applied.as_ref(),
+            State::Definition => self.definition.as_ref(),
+        };
+        let bare = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
+        let wanted = bare(resource_type.as_str());
+        let (plural, counts) = (plural(&wanted), stamp?.resource_counts.as_ref()?.as_object()?);
+        let is_it = |key: &String| [&wanted, &plural].contains(&&bare(key));
+        counts.iter().find(|(key, _)| is_it(key)).and_then(|(_, count)| count.as_u64())
+    }
+
+    /// The lengths of the lists of one state beside what the platform counts. A list of tests holds unit tests, too: where those
+    /// have no count of their own, either sum may be meant.
+    pub(super) fn tallies(&self, state: State, mut listed: BTreeMap<ResourceType, u64>) -> Vec<Tally> {
+        let unit_tests = listed.get(&ResourceType::UnitTest).copied().unwrap_or_default();
+        if self.counted(state, ResourceType::UnitTest).is_none()
+            && let Some(tests) = listed.get_mut(&ResourceType::Test)
+            && self.counted(state, ResourceType::Test) != Some(*tests)
+        {
+            *tests += unit_tests;
+        }
+        let tally = |(resource_type, listed)| {
+            let counted = self.counted(state, resource_type)?;
+            Some(Tally { state, resource_type, listed, counted })
+        };
+        listed.into_iter().filter_map(tally).collect()
+    }
+
     /// The facts that the catalog keeps of the environment.
     pub fn facts(&self) -> EnvironmentFacts {
         let at = |state: &Option<StateStamp>| Timestamp::parse(state.as_ref()?.last_updated_at.as_deref()?);
@@ -61,36 +92,73 @@ impl Stamps {
     }
 }
 
+/// Which moment of an environment the platform shows, as one small question tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// All of it as canonical text: equal texts mean that nothing has moved, as far as the platform tells.
+    pub text: String,
+    applied: Option<StateStamp>,
+    definition: Option<StateStamp>,
+    /// The last check of each source that was checked, of the first page of them.
+    freshness: BTreeMap<UniqueId, FreshnessCheck>,
+}
+
+impl Moment {
+    /// Whether a read of these stamps, with these nodes, saw this very moment. One of several replicas may
+    /// answer a probe, and another one, which lags behind, the pages.
+    pub fn is_of(&self, before: &Stamps, inventory: &Inventory) -> bool {
+        let read = |id: &UniqueId| inventory.nodes.get(id).map(|node| &node.freshness);
+        self.applied == before.applied
+            && self.definition == before.definition
+            && self.freshness.iter().all(|(id, check)| read(id) == Some(check))
+    }
+}
+
 /// Asks whether anything has moved, in one request: the stamps of both states, the commit, the numbers of nodes and the freshness
-/// stamps of checked sources, as canonical text. Equal texts: nothing has moved, as far as the platform tells.
-pub async fn probe(client: &Client, environment_id: i64) -> Result<String, Error> {
+/// stamps of checked sources.
+pub async fn probe(client: &Client, environment_id: i64) -> Result<Moment, Error> {
     let mut ask = client.ask(environment_id, "probe");
     let variables =
         |ask: &Ask| probe::Variables { environment_id: BigInt(ask.place.environment_id), first: ask.first.into() };
     let environment = client.answer::<Probe>(&mut ask, variables).await?.environment;
+    let mut freshness = BTreeMap::new();
+    let mut checked = None;
     let applied = environment.applied.map(|state| {
-        let sources: BTreeMap<String, Value> = state
-            .sources
-            .edges
-            .into_iter()
-            .map(|edge| {
-                let freshness = edge.node.freshness;
-                let stamps = json!([freshness.freshness_status, freshness.snapshotted_at, freshness.max_loaded_at]);
-                (edge.node.unique_id, stamps)
-            })
-            .collect();
-        json!({
-            "lastUpdatedAt": state.last_updated_at,
-            "latestGitSha": state.latest_git_sha,
-            "resourceCounts": state.resource_counts,
-            "checkedSources": state.sources.total_count,
-            "freshness": sources,
-        })
+        checked = Some(state.sources.total_count);
+        for edge in state.sources.edges {
+            let said = edge.node.freshness;
+            let mut source = Draft::new(edge.node.unique_id, ResourceType::Source, Some(true));
+            source.freshness(said.freshness_status, said.snapshotted_at, said.max_loaded_at);
+            freshness.insert(source.node.unique_id, source.node.freshness);
+        }
+        StateStamp {
+            last_updated_at: state.last_updated_at,
+            git_sha: state.latest_git_sha,
+            resource_counts: state.resource_counts,
+        }
     });
-    let definition = environment
-        .definition
-        .map(|state| json!({"lastUpdatedAt": state.last_updated_at, "resourceCounts": state.resource_counts}));
-    Ok(json!({"applied": applied, "definition": definition}).to_string())
+    let definition = environment.definition.map(|state| StateStamp {
+        last_updated_at: state.last_updated_at,
+        git_sha: None,
+        resource_counts: state.resource_counts,
+    });
+    let stamp = |state: &Option<StateStamp>| {
+        state.as_ref().map(|state| json!([state.last_updated_at, state.git_sha, state.resource_counts]))
+    };
+    let checks: BTreeMap<&str, Value> = freshness.iter().map(|(id, check)| (id.as_str(), check_text(check))).collect();
+    let text = json!({
+        "applied": stamp(&applied), "definition": stamp(&definition), "checkedSources": checked, "freshness": checks,
+    });
+    Ok(Moment { text: text.to_string(), applied, definition, freshness })
+}
+
+fn check_text(check: &FreshnessCheck) -> Value {
+    let text = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    json!([check.status, text(check.checked_at), text(check.max_loaded_at)])
+}
+
+fn plural(word: &str) -> String {
+    word.strip_suffix('y').map_or_else(|| format!("{word}s"), |stem| format!("{stem}ies"))
 }
 
 /// Asks for the environment's state: one small question.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Why the platform could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{}{kind}{}", Prefix(.place), GaveUp(.gave_up))]
 #[non_exhaustive]
 pub struct Error {
@@ -84,6 +84,20 @@ pub enum Kind {
     Cut { reason: String },
     #[error("no answer in time: raise `discovery.timeout`, or lower `discovery.page_size`")]
     TimedOut,
+    #[error(
+        "the read did not end within `discovery.read_deadline` = {} s: raise it, or see why the platform is slow",
+        deadline.as_secs()
+    )]
+    PastDeadline { deadline: Duration },
+    #[error(
+        "a text of {size} bytes came (`{field}`{node}): a text may have {limit} bytes at most",
+        node = Of(.node)
+    )]
+    TextTooLarge { field: String, node: Option<String>, size: usize, limit: usize },
+    #[error(
+        "an answer of {values} JSON values and more came, {limit} are taken at most: it cannot be asked for in smaller pages"
+    )]
+    TooManyValues { values: usize, limit: usize },
     #[error("the answer does not fit the schema at `{path}`: {reason}")]
     Decode { path: String, reason: String },
     #[error("the catalog no longer takes what is read")]
@@ -117,7 +131,10 @@ impl Error {
     /// True if the same read may succeed later, without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient()
-            || matches!(*self.kind, Kind::Busy { .. } | Kind::Moved { .. } | Kind::Incomplete { .. })
+            || matches!(
+                *self.kind,
+                Kind::Busy { .. } | Kind::Moved { .. } | Kind::Incomplete { .. } | Kind::PastDeadline { .. }
+            )
     }
 }
 
@@ -143,9 +160,20 @@ impl Kind {
             | Self::Tls { .. }
             | Self::Redirect { .. }
             | Self::BodyTooLarge { .. }
+            | Self::PastDeadline { .. }
+            | Self::TextTooLarge { .. }
+            | Self::TooManyValues { .. }
             | Self::Decode { .. }
             | Self::SinkClosed => false,
         }
+    }
+}
+
+struct Of<'a>(&'a Option<String>);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |node| write!(f, " of `{node}`"))
     }
 }
 

@@ -2,6 +2,7 @@
 //! error. GraphQL, HTTP and retries live here and nowhere else; what comes out is plain [`crate::inventory`] data.
 
 mod assembly;
+mod bounds;
 mod check;
 mod client;
 mod data_tests;
@@ -39,11 +40,11 @@ use tokio::try_join;
 use self::assembly::Assembly;
 use self::draft::Draft;
 use self::page::Reader;
-use crate::inventory::{Code, Reading, ResourceType, UniqueId};
+use crate::inventory::{Code, Reading, ResourceType, State, Tally, UniqueId};
 
 pub use check::{CheckReport, DocumentCheck, check};
 pub use client::{Client, Cost, Limits};
-pub use environment::{Stamps, StateStamp, probe};
+pub use environment::{Moment, Stamps, StateStamp, probe};
 pub use error::{Error, Kind, Place};
 
 /// How often an environment is read that keeps moving.
@@ -61,14 +62,29 @@ pub struct CodeText {
 /// Called after each page with the list's name, the nodes seen so far and their total.
 pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Send + Sync);
 
-/// Reads the environment whole. Source texts go to `code` while the read goes on, so its receiver must be emptied at the same
-/// time; a read that starts again sends them again.
+/// Reads the environment whole, or fails at the client's deadline; with it the stamps that all its pages carried. Source texts go to `code` while the read goes on, so its
+/// receiver must be emptied at the same time; a read that starts again sends them again.
 pub async fn fetch(
     client: &Client,
     environment_id: i64,
     code: Sender<CodeText>,
     progress: Progress<'_>,
-) -> Result<Reading, Error> {
+) -> Result<(Reading, Stamps), Error> {
+    let deadline = client.read_deadline();
+    let late = |_| {
+        let place = Place { environment_id, resource: "environment", page: 0 };
+        Error::at(&place, Kind::PastDeadline { deadline })
+    };
+    tokio::time::timeout(deadline, fetch_settled(client, environment_id, code, progress)).await.map_err(late)?
+}
+
+/// Reads until the environment rests during a whole read.
+async fn fetch_settled(
+    client: &Client,
+    environment_id: i64,
+    code: Sender<CodeText>,
+    progress: Progress<'_>,
+) -> Result<(Reading, Stamps), Error> {
     let mut before = environment::state(client, environment_id).await?;
     for read in 1..=READS {
         let pool = Mutex::default();
@@ -79,13 +95,13 @@ pub async fn fetch(
             Err(error) => matches!(error.kind(), Kind::Incomplete { .. } | Kind::Moved { .. } | Kind::Refused { .. }),
         };
         if !may_be_a_move {
-            return result;
+            return result.map(|reading| (reading, before));
         }
         let after = environment::state(client, environment_id).await?;
         let moved =
             !before.same_moment(&after) || matches!(&result, Err(error) if matches!(error.kind(), Kind::Moved { .. }));
         if !moved {
-            return result;
+            return result.map(|reading| (reading, before));
         }
         tracing::info!(environment_id, read, "the environment changed while it was read");
         before = after;
@@ -102,6 +118,7 @@ async fn read_once(reader: Reader<'_>) -> Result<Reading, Error> {
     )?;
     let place = Place { environment_id: reader.environment_id, resource: "all lists", page: 0 };
     let mut assembly = Assembly::default();
+    let tallies = tallies(reader.before, &applied, &defined, &ids);
     for drafts in applied.into_iter().chain(defined) {
         assembly.add(drafts).map_err(|kind| Error::at(&place, kind))?;
     }
@@ -113,6 +130,7 @@ async fn read_once(reader: Reader<'_>) -> Result<Reading, Error> {
     let environment = reader.before.facts();
     assembly.warn(reader.client.misfits().warnings());
     let mut reading = assembly.finish(environment.project_name.as_deref());
+    reading.tallies = tallies;
     reading.inventory.environment = environment;
     reading.unanswered.applied = reader.before.applied.is_none();
     reading.unanswered.definition = reader.before.definition.is_none();
@@ -122,6 +140,39 @@ async fn read_once(reader: Reader<'_>) -> Result<Reading, Error> {
         reading.unanswered.test_status.clear();
     }
     Ok(reading)
+}
+
+/// The lengths of the lists as they came, beside what the platform counts.
+fn tallies(before: &Stamps, applied: &[Vec<Draft>], defined: &[Vec<Draft>], ids: &[DefinedId]) -> Vec<Tally> {
+    let count = |types: &[ResourceType], listed: &mut dyn Iterator<Item = ResourceType>| {
+        let mut counts: BTreeMap<ResourceType, u64> = types.iter().map(|kind| (*kind, 0)).collect();
+        listed.for_each(|kind| *counts.entry(kind).or_default() += 1);
+        counts
+    };
+    let of = |drafts: &Vec<Draft>| drafts.iter().map(|draft| draft.node.resource_type).collect::<Vec<_>>();
+    let (built, only_defined): (Vec<_>, Vec<_>) = ResourceType::ALL
+        .into_iter()
+        .filter(|kind| *kind != ResourceType::External)
+        .partition(|kind| kind.has_applied_state());
+    let mut tallies = Vec::new();
+    if before.applied.is_some() {
+        let listed = count(&built, &mut applied.iter().flat_map(of));
+        tallies.extend(before.tallies(State::Applied, listed));
+    }
+    if before.definition.is_some() {
+        let listed = count(&only_defined, &mut defined.iter().flat_map(of));
+        tallies.extend(before.tallies(State::Definition, listed));
+        // The list of ids calls unit tests tests.
+        let listed = count(&built, &mut ids.iter().map(|(_, kind, _)| *kind));
+        let unit_tests = before.counted(State::Definition, ResourceType::UnitTest).unwrap_or_default();
+        let mut ids = before.tallies(State::Definition, listed);
+        ids.retain(|tally| tally.resource_type != ResourceType::UnitTest);
+        ids.iter_mut().filter(|tally| tally.resource_type == ResourceType::Test).for_each(|tally| {
+            tally.counted += unit_tests;
+        });
+        tallies.extend(ids);
+    }
+    tallies
 }
 
 async fn read_applied(reader: Reader<'_>) -> Result<Vec<Vec<Draft>>, Error> {
@@ -237,7 +288,7 @@ mod tests {
     async fn read(server: &Server) -> (Result<Reading, Error>, Vec<CodeText>, Client) {
         let client = server.client();
         let (sender, mut receiver) = mpsc::channel(1000);
-        let reading = fetch(&client, 834, sender, &|_, _, _| {}).await;
+        let reading = fetch(&client, 834, sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
         let mut texts = Vec::new();
         while let Some(text) = receiver.recv().await {
             texts.push(text);
@@ -249,7 +300,7 @@ mod tests {
     async fn an_environment_is_read_whole() {
         let server = Server::start(|asked| Answer::Json(shop().answer(asked, "2026-11-01T06:00:00Z"))).await;
         let (reading, texts, client) = read(&server).await;
-        let Reading { inventory, unanswered, warnings } = reading.expect("a reading");
+        let Reading { inventory, unanswered, warnings, .. } = reading.expect("a reading");
         assert_eq!(inventory.nodes.len(), 250 + 2 + 1);
         assert_eq!(inventory.nodes["exposure.shop.both"].is_applied, Some(true), "applied wins");
         assert_eq!(inventory.nodes["exposure.shop.defined"].is_applied, Some(false));
@@ -422,6 +473,7 @@ mod tests {
             requests_per_minute: 1,
             timeout: std::time::Duration::ZERO,
             give_up_after: std::time::Duration::ZERO,
+            read_deadline: std::time::Duration::ZERO,
             cooldown: std::time::Duration::ZERO,
             ca_file: None,
             partner_source: None,

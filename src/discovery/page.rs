@@ -11,7 +11,7 @@ use super::environment::Stamps;
 use super::error::{Error, Kind};
 use super::retry::Ask;
 use super::{CodeText, Progress};
-use crate::inventory::Pool;
+use crate::inventory::{Node, Pool};
 use tokio::sync::mpsc::Sender;
 
 /// A document that is read page by page.
@@ -155,7 +155,7 @@ impl Reader<'_> {
             let count = list.nodes.len();
             for item in list.nodes {
                 let mut draft = D::draft(item);
-                proof.see(draft.node.unique_id.as_str()).map_err(failed)?;
+                proof.see(&draft.node).map_err(failed)?;
                 for text in std::mem::take(&mut draft.texts) {
                     self.code.send(text).await.map_err(|_| failed(Kind::SinkClosed))?;
                 }
@@ -199,7 +199,14 @@ struct Proof {
 }
 
 impl Proof {
-    fn see(&mut self, id: &str) -> Result<(), Kind> {
+    fn see(&mut self, node: &Node) -> Result<(), Kind> {
+        let id = node.unique_id.as_str();
+        if id.trim().is_empty() {
+            return Err(incomplete("a node came whose `uniqueId` is empty".to_owned()));
+        }
+        if node.parents.iter().any(|parent| parent.as_str().trim().is_empty()) {
+            return Err(incomplete(format!("a parent of `{id}` has an empty `uniqueId`")));
+        }
         if self.ids.insert(id.into()) { Ok(()) } else { Err(incomplete(format!("`{id}` came twice"))) }
     }
 
@@ -216,13 +223,13 @@ impl Proof {
             return Err(incomplete(format!("`totalCount` was {first}, then {total}")));
         }
         let seen = self.ids.len();
+        let whole = i64::try_from(seen) == Ok(total);
+        // A list that goes on past its own total would never end.
+        if has_next && i64::try_from(seen).is_ok_and(|seen| seen > total) || !has_next && !whole {
+            return Err(incomplete(format!("{seen} nodes came, `totalCount` is {total}")));
+        }
         if !has_next {
-            let whole = i64::try_from(seen) == Ok(total);
-            return if whole {
-                Ok(None)
-            } else {
-                Err(incomplete(format!("{seen} nodes came, `totalCount` is {total}")))
-            };
+            return Ok(None);
         }
         if count == 0 {
             return Err(incomplete(format!(
@@ -246,13 +253,18 @@ fn incomplete(what: String) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::ResourceType;
 
     fn proof_after(ids: &[&str]) -> Proof {
         let mut proof = Proof::default();
         for id in ids {
-            proof.see(id).expect("a new id");
+            proof.see(&node(id)).expect("a new id");
         }
         proof
+    }
+
+    fn node(id: &str) -> Node {
+        Node::new(id, ResourceType::Model)
     }
 
     fn cursor(text: &str) -> Option<String> {
@@ -263,7 +275,7 @@ mod tests {
     fn a_whole_list_ends() {
         let mut proof = proof_after(&["a"]);
         assert_eq!(proof.turn(2, 1, true, cursor("1")), Ok(cursor("1")));
-        proof.see("b").expect("a new id");
+        proof.see(&node("b")).expect("a new id");
         assert_eq!(proof.turn(2, 1, false, cursor("2")), Ok(None));
         assert_eq!(Proof::default().turn(0, 0, false, None), Ok(None));
     }
@@ -278,15 +290,28 @@ mod tests {
 
     #[test]
     fn a_list_that_does_not_add_up_is_an_error() {
-        assert!(proof_after(&["a"]).see("a").is_err(), "an id twice");
+        assert!(proof_after(&["a"]).see(&node("a")).is_err(), "an id twice");
         assert!(proof_after(&["a"]).turn(2, 1, false, None).is_err(), "one lost");
         assert!(proof_after(&["a"]).turn(0, 1, false, None).is_err(), "one too many");
         assert!(proof_after(&["a"]).turn(2, 0, true, cursor("1")).is_err(), "empty, though more follow");
         for no_cursor in [None, cursor("")] {
             assert!(proof_after(&["a"]).turn(2, 1, true, no_cursor).is_err(), "no cursor, though more follow");
         }
+        assert!(
+            proof_after(&["a", "b"]).turn(1, 2, true, cursor("1")).is_err(),
+            "more than there are, and more follow"
+        );
         let mut moving = proof_after(&["a"]);
         moving.turn(3, 1, true, cursor("1")).expect("a page");
         assert!(moving.turn(4, 1, true, cursor("2")).is_err(), "the total moved");
+    }
+
+    #[test]
+    fn a_node_or_a_parent_without_an_id_is_refused() {
+        for blank in ["", " "] {
+            assert!(Proof::default().see(&node(blank)).is_err(), "`{blank}`");
+            let child = Node { parents: vec![blank.into()], ..node("a") };
+            assert!(Proof::default().see(&child).is_err(), "a parent `{blank}`");
+        }
     }
 }

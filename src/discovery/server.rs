@@ -72,6 +72,7 @@ impl Server {
             requests_per_minute: 60_000,
             timeout: Duration::from_secs(20),
             give_up_after: Duration::from_secs(60),
+            read_deadline: Duration::from_secs(600),
             cooldown: Duration::from_secs(300),
             ca_file: None,
             partner_source: Some("lineaged-tests".into()),

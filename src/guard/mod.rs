@@ -1,15 +1,25 @@
-//! Deletion that can be trusted: decides whether a complete read that removes nodes is applied or held for a person. Pure.
+//! A catalog that can be trusted: decides whether a complete read is applied, held for a person, or applied and not relied upon.
+//! Pure.
+
+mod doubts;
+mod losses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::inventory::{Inventory, Node, ResourceType, Timestamp, UniqueId};
+use crate::inventory::{Inventory, Node, ResourceType, State, Tally, Timestamp};
+
+pub use doubts::{About, Doubt, Doubts};
+pub use losses::{Loss, LossKind};
 
 /// After so many days without a run the platform forgets an environment, so what is missing then says nothing.
 pub const FORGOTTEN_AFTER_DAYS: i64 = 60;
 
-/// When a removal is too large to be applied unseen.
-#[derive(Debug, Clone, Copy)]
+/// How many ids a message names.
+const NAMED: usize = 20;
+
+/// When a loss is too large to be applied unseen.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// Held above this share of one resource type, in percent …
     pub max_removed_percent: f64,
@@ -17,19 +27,29 @@ pub struct Policy {
     pub min_removed_floor: u64,
 }
 
-/// Why a read is held, and what it would have removed.
+/// Why a read is held, and what it would have taken away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// One sentence for each reason.
     pub reasons: Vec<String>,
-    /// All nodes that would go (or would no longer be applied, where the platform has lost the applied state), sorted.
-    pub removals: Vec<UniqueId>,
+    /// What each node would lose, sorted; empty where it is not about losses.
+    pub losses: Vec<Loss>,
 }
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<String> = self.removals.iter().map(|id| format!("`{id}`")).collect();
-        write!(f, "held for approval: {}; would remove {}", self.reasons.join("; "), ids.join(", "))
+        write!(f, "held: {}", self.reasons.join("; "))?;
+        let named: Vec<String> = self
+            .losses
+            .iter()
+            .take(NAMED)
+            .map(|loss| format!("`{}` ({})", loss.unique_id, loss.kind.as_str()))
+            .collect();
+        match self.losses.len() {
+            0 => Ok(()),
+            count if count > NAMED => write!(f, "; it is about {} and {} more", named.join(", "), count - NAMED),
+            _ => write!(f, "; it is about {}", named.join(", ")),
+        }
     }
 }
 
@@ -38,193 +58,296 @@ impl fmt::Display for Held {
 pub struct Read<'a> {
     /// What the catalog holds.
     pub stored: &'a Inventory,
-    /// What was fetched, complete.
+    /// What was fetched, complete, with what was not answered carried over.
     pub fetched: &'a Inventory,
+    /// The stored values that were kept in place of an answer that was null.
+    pub kept: &'a BTreeSet<String>,
+    /// The lengths of the lists beside what the platform counts.
+    pub tallies: &'a [Tally],
     /// The platform answered `applied: null`, without an error. Where it answers nothing but empty lists, that is as good as null.
     pub applied_is_null: bool,
-    /// Ids whose removal a person has approved: they count as already gone.
-    pub approved: &'a BTreeSet<UniqueId>,
+    /// No read of this environment was ever applied.
+    pub is_first: bool,
     /// The present moment.
     pub now: Timestamp,
 }
 
-/// Decides on a complete read: `None` to apply it, else why it is held. A read that removes nothing is never held, except that
-/// the applied state as a whole must not vanish unseen.
-pub fn judge(read: &Read<'_>, policy: Policy) -> Option<Held> {
-    let counted: Vec<&Node> = read
-        .stored
-        .nodes
-        .values()
-        .filter(|node| node.resource_type != ResourceType::External && !read.approved.contains(&node.unique_id))
+/// What is done with a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Why it is not applied.
+    pub held: Option<Held>,
+    /// It is held, or the platform contradicts itself, and the read before this one was not: a second look comes first.
+    pub look_again: bool,
+    /// Nothing about it is in doubt: it is remembered as the state that the next probe is compared with.
+    pub is_certain: bool,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Decides on a complete read, and takes it into account for the reads to come. A read that loses nothing and contradicts nothing
+/// is never held.
+pub fn judge(read: &Read<'_>, policy: Policy, doubts: &mut Doubts) -> Verdict {
+    let mut verdict = Verdict { held: None, look_again: false, is_certain: true, warnings: Vec::new() };
+    let mut held = Held { reasons: Vec::new(), losses: Vec::new() };
+    weigh_losses(read, policy, doubts, &mut held, &mut verdict);
+    weigh_counts(read, doubts, &mut held, &mut verdict);
+    weigh_lag(read, doubts, &mut held, &mut verdict);
+    let unsure = doubts.hear(About::Kept, read.kept.clone(), read.kept, read.now, |_| true);
+    if !unsure.is_empty() {
+        verdict.is_certain = false;
+        verdict.warnings.push(format!(
+            "{} stored values were kept, since the platform answered null: the next sync reads again",
+            unsure.len()
+        ));
+    }
+    if !held.reasons.is_empty() {
+        verdict.held = Some(held);
+    }
+    verdict
+}
+
+/// A reason to hold, and the losses that it is about.
+struct Concern<'a> {
+    reason: String,
+    losses: Vec<&'a Loss>,
+    /// Three reads that agree are as good as a person.
+    settles: bool,
+}
+
+fn weigh_losses(read: &Read<'_>, policy: Policy, doubts: &mut Doubts, held: &mut Held, verdict: &mut Verdict) {
+    let lost = losses::losses(read.stored, read.fetched);
+    let all: BTreeSet<String> = lost.iter().map(Loss::to_string).collect();
+    // What is believed or approved counts as already gone.
+    let believed: BTreeSet<&Loss> =
+        lost.iter().filter(|loss| doubts.believes(About::Losses, &loss.to_string())).collect();
+    let scale = Scale::of(read, policy, lost.iter().filter(|loss| !believed.contains(loss)), &believed);
+    let concerns = scale.concerns();
+    let listed: BTreeSet<String> =
+        concerns.iter().flat_map(|concern| &concern.losses).map(|loss| loss.to_string()).collect();
+    let grave: BTreeSet<String> = concerns
+        .iter()
+        .filter(|concern| !concern.settles)
+        .flat_map(|concern| &concern.losses)
+        .map(|loss| loss.to_string())
         .collect();
-    let removals: Vec<&Node> = counted.iter().copied().filter(|node| is_gone(node, read.fetched)).collect();
-    let mut reasons = Vec::new();
-    let mut going: BTreeSet<&UniqueId> = removals.iter().map(|node| &node.unique_id).collect();
-    let still_applied = read.fetched.nodes.values().any(|node| node.is_applied == Some(true));
-    if read.applied_is_null || !still_applied {
-        let applied: Vec<&UniqueId> =
-            counted.iter().filter(|node| node.is_applied == Some(true)).map(|node| &node.unique_id).collect();
-        if !applied.is_empty() {
-            let answer = if read.applied_is_null { "answered `applied: null`" } else { "lists nothing as applied" };
-            reasons.push(format!("the platform {answer}, and the catalog holds {} applied nodes", applied.len()));
-            going.extend(applied);
+    let repeated = doubts.repeats(About::Losses, &listed);
+    verdict.is_certain &=
+        !scale.open.iter().any(|loss| !listed.contains(&loss.to_string()) && !scale.is_confirmed(loss));
+    let doubted = doubts.hear(About::Losses, listed, &all, read.now, |item| !grave.contains(item));
+    for concern in concerns {
+        if concern.losses.iter().any(|loss| doubted.contains(&loss.to_string())) {
+            held.reasons.push(concern.reason);
         }
     }
-    if !removals.is_empty() {
-        reasons.extend(too_many(&counted, &removals, policy));
-        if read.fetched.node_count() == 0 {
-            reasons.push("the environment would be left empty".to_owned());
-        }
-        reasons.extend(forgotten(read));
+    held.losses = lost.iter().filter(|loss| doubted.contains(&loss.to_string())).cloned().collect();
+    verdict.look_again |= !held.losses.is_empty() && !repeated;
+}
+
+/// Lists that contradict the platform's own counts: a warning, and before anything was ever read a reason to wait.
+fn weigh_counts(read: &Read<'_>, doubts: &mut Doubts, held: &mut Held, verdict: &mut Verdict) {
+    let wrong: Vec<&Tally> = read.tallies.iter().filter(|tally| tally.listed != tally.counted).collect();
+    let listed: BTreeSet<String> =
+        wrong.iter().map(|tally| format!("{} {}", tally.state, tally.resource_type)).collect();
+    let repeated = doubts.repeats(About::Counts, &listed);
+    let doubted = doubts.hear(About::Counts, listed.clone(), &listed, read.now, |_| true);
+    verdict.look_again |= !doubted.is_empty() && !repeated;
+    verdict.is_certain &= doubted.is_empty();
+    let tell = |tally: &&Tally| {
+        let Tally { state, resource_type, listed, counted } = tally;
+        format!("the platform lists {listed} {state} {resource_type} nodes, and counts {counted}")
+    };
+    let told = wrong.iter().map(tell);
+    match read.is_first && !doubted.is_empty() {
+        true => held.reasons.extend(told),
+        false => verdict.warnings.extend(told),
     }
-    let held = Held { reasons, removals: going.into_iter().cloned().collect() };
-    (!held.reasons.is_empty()).then_some(held)
 }
 
-/// A node that edges still name, but that is no longer read, is gone as far as a removal goes.
-fn is_gone(node: &Node, fetched: &Inventory) -> bool {
-    fetched.nodes.get(&node.unique_id).is_none_or(|node| node.resource_type == ResourceType::External)
+/// A state that is older than the one that was read before: a replica that lags answers so.
+fn weigh_lag(read: &Read<'_>, doubts: &mut Doubts, held: &mut Held, verdict: &mut Verdict) {
+    let (before, now) = (&read.stored.environment, &read.fetched.environment);
+    let states = [
+        (State::Applied, before.applied_at, now.applied_at),
+        (State::Definition, before.definition_at, now.definition_at),
+    ];
+    let lagging: Vec<(State, Timestamp, Timestamp)> = states
+        .into_iter()
+        .filter_map(|(state, before, now)| Some((state, before?, now?)))
+        .filter(|(_, before, now)| now < before)
+        .collect();
+    let listed: BTreeSet<String> = lagging.iter().map(|(state, ..)| state.to_string()).collect();
+    let repeated = doubts.repeats(About::Lag, &listed);
+    let doubted = doubts.hear(About::Lag, listed.clone(), &listed, read.now, |_| true);
+    verdict.look_again |= !doubted.is_empty() && !repeated;
+    for (state, before, now) in lagging.iter().filter(|(state, ..)| doubted.contains(&state.to_string())) {
+        held.reasons.push(format!(
+            "the platform shows the {state} state of {now}, which is older than that of {before}, which was read before"
+        ));
+    }
 }
 
-fn too_many(counted: &[&Node], removals: &[&Node], policy: Policy) -> Vec<String> {
-    let count = |nodes: &[&Node]| {
-        let mut counts: BTreeMap<(ResourceType, Option<bool>), u64> = BTreeMap::new();
-        for node in nodes {
-            *counts.entry((node.resource_type, node.is_applied)).or_default() += 1;
+/// What is lost, beside what there is to lose.
+struct Scale<'a> {
+    read: &'a Read<'a>,
+    policy: Policy,
+    /// The losses that nobody has approved.
+    open: Vec<&'a Loss>,
+    believed: &'a BTreeSet<&'a Loss>,
+}
+
+impl<'a> Scale<'a> {
+    fn of(
+        read: &'a Read<'a>,
+        policy: Policy,
+        open: impl Iterator<Item = &'a Loss>,
+        believed: &'a BTreeSet<&'a Loss>,
+    ) -> Self {
+        Self { read, policy, open: open.collect(), believed }
+    }
+
+    fn concerns(&self) -> Vec<Concern<'a>> {
+        let mut concerns = Vec::new();
+        for kind in LossKind::ALL {
+            concerns.extend(self.too_many(kind));
+            concerns.extend(self.whole_types(kind));
+        }
+        concerns.extend(self.fallen_lists());
+        concerns.extend(self.applied_state());
+        let removed = || self.losses(|loss, _| loss.kind == LossKind::Removed);
+        if !removed().is_empty() {
+            let grave = |reason| Concern { reason, losses: removed(), settles: false };
+            let is_empty = self.read.fetched.node_count() == 0;
+            concerns.extend(is_empty.then(|| grave("the environment would be left empty".to_owned())));
+            concerns.extend(self.forgotten().map(grave));
+        }
+        concerns
+    }
+
+    /// The open losses that a condition on them and their stored nodes picks.
+    fn losses(&self, is_it: impl Fn(&Loss, &Node) -> bool) -> Vec<&'a Loss> {
+        let node = |loss: &Loss| self.read.stored.nodes.get(&loss.unique_id);
+        self.open.iter().copied().filter(|loss| node(loss).is_some_and(|node| is_it(loss, node))).collect()
+    }
+
+    /// How many nodes of each group have what `kind` takes.
+    fn at_stake<G: Ord>(&self, kind: LossKind, group: impl Fn(&Node) -> G) -> BTreeMap<G, u64> {
+        let mut counts = BTreeMap::new();
+        for node in self.read.stored.nodes.values().filter(|node| kind.is_at_stake(node)) {
+            if !self.believed.contains(&Loss { kind, unique_id: node.unique_id.clone() }) {
+                *counts.entry(group(node)).or_default() += 1;
+            }
         }
         counts
-    };
-    let all = count(counted);
-    let too_many = |((resource_type, applied), gone): ((ResourceType, Option<bool>), u64)| {
-        let of = all.get(&(resource_type, applied)).copied().unwrap_or(gone);
-        let percent = gone as f64 * 100.0 / of as f64;
-        let state = match applied {
-            Some(true) => "applied ",
-            Some(false) => "defined ",
-            None => "",
-        };
-        (percent > policy.max_removed_percent && gone > policy.min_removed_floor).then(|| {
-            format!(
-                "{gone} of {of} {state}{resource_type} nodes would go ({percent:.0} %, more than sync.max_removed_percent = {})",
-                policy.max_removed_percent
-            )
-        })
-    };
-    count(removals).into_iter().filter_map(too_many).collect()
-}
+    }
 
-fn forgotten(read: &Read<'_>) -> Option<String> {
-    let environment = &read.fetched.environment;
-    let updated = environment.applied_at.or(environment.definition_at)?;
-    let age = read.now.since(updated);
-    (age > FORGOTTEN_AFTER_DAYS * 86_400_000).then(|| {
-        let days = age / 86_400_000;
-        format!("the environment was last updated {days} days ago, and the platform forgets idle environments")
-    })
+    /// Groups of one type of which too large a share would be lost; removals are counted over applied and defined nodes apart.
+    fn too_many(&self, kind: LossKind) -> Vec<Concern<'a>> {
+        let group = |node: &Node| (node.resource_type, node.is_applied.filter(|_| kind == LossKind::Removed));
+        let Policy { max_removed_percent, min_removed_floor } = self.policy;
+        let concern = |((resource_type, is_applied), of): ((ResourceType, Option<bool>), u64)| {
+            let losses = self.losses(|loss, node| loss.kind == kind && group(node) == (resource_type, is_applied));
+            let gone = losses.len() as u64;
+            let percent = gone as f64 * 100.0 / of as f64;
+            let state = match is_applied {
+                Some(true) => "applied ",
+                Some(false) => "defined ",
+                None => "",
+            };
+            (percent > max_removed_percent && gone > min_removed_floor).then(|| Concern {
+                reason: format!(
+                    "{gone} of {of} {state}{resource_type} nodes {} ({percent:.0} %, more than sync.max_removed_percent = \
+                     {max_removed_percent})",
+                    kind.verb()
+                ),
+                losses,
+                settles: false,
+            })
+        };
+        self.at_stake(kind, group).into_iter().filter_map(concern).collect()
+    }
+
+    /// Small types of which all would be lost, and no other answer says so.
+    fn whole_types(&self, kind: LossKind) -> Vec<Concern<'a>> {
+        let concern = |(resource_type, of): (ResourceType, u64)| {
+            let losses = self.losses(|loss, node| loss.kind == kind && node.resource_type == resource_type);
+            let is_whole = losses.len() as u64 == of && of <= self.policy.min_removed_floor;
+            (is_whole && !losses.iter().all(|loss| self.is_confirmed(loss))).then(|| Concern {
+                reason: format!(
+                    "all {of} {resource_type} nodes {}: this is applied when three reads over an hour agree",
+                    kind.verb()
+                ),
+                losses,
+                settles: true,
+            })
+        };
+        self.at_stake(kind, |node| node.resource_type).into_iter().filter_map(concern).collect()
+    }
+
+    /// Lists that fell against what is stored, while the platform's count did not.
+    fn fallen_lists(&self) -> Vec<Concern<'a>> {
+        let stored = |tally: &Tally| {
+            let is_of = |node: &&Node| {
+                node.resource_type == tally.resource_type
+                    && (tally.state == State::Definition || node.is_applied == Some(true))
+            };
+            self.read.stored.nodes.values().filter(is_of).count() as u64
+        };
+        let fell = |tally: &&Tally| tally.listed < tally.counted && tally.listed < stored(tally);
+        let concern = |tally: &Tally| {
+            let Tally { state, resource_type, listed, counted } = tally;
+            let losses = self.losses(|loss, node| {
+                matches!(loss.kind, LossKind::Removed | LossKind::Unapplied) && node.resource_type == *resource_type
+            });
+            let reason = format!(
+                "the platform lists {listed} {state} {resource_type} nodes, and counts {counted}: {} that the catalog holds are not listed",
+                losses.len()
+            );
+            (!losses.is_empty()).then_some(Concern { reason, losses, settles: true })
+        };
+        self.read.tallies.iter().filter(fell).filter_map(concern).collect()
+    }
+
+    /// The applied state as a whole must not vanish unseen.
+    fn applied_state(&self) -> Option<Concern<'a>> {
+        let still_applied = self.read.fetched.nodes.values().any(|node| node.is_applied == Some(true));
+        if still_applied && !self.read.applied_is_null {
+            return None;
+        }
+        let losses = self.losses(|loss, node| {
+            matches!(loss.kind, LossKind::Removed | LossKind::Unapplied) && node.is_applied == Some(true)
+        });
+        let answer = if self.read.applied_is_null { "answered `applied: null`" } else { "lists nothing as applied" };
+        let ids: BTreeSet<_> = losses.iter().map(|loss| &loss.unique_id).collect();
+        let reason = format!("the platform {answer}, and the catalog holds {} applied nodes", ids.len());
+        (!losses.is_empty()).then_some(Concern { reason, losses, settles: false })
+    }
+
+    /// Whether another answer than the list itself says the same, so that no second read is needed to rely on it.
+    fn is_confirmed(&self, loss: &Loss) -> bool {
+        let Some(node) = self.read.stored.nodes.get(&loss.unique_id) else { return false };
+        let counted = |state: State| {
+            let of = |tally: &&Tally| tally.state == state && tally.resource_type == node.resource_type;
+            self.read.tallies.iter().find(of).is_some_and(|tally| tally.listed == tally.counted)
+        };
+        match loss.kind {
+            // Where it was applied, both states had it, and neither lists it any more.
+            LossKind::Removed => node.is_applied == Some(true) || counted(State::Definition),
+            LossKind::Unapplied => counted(State::Applied),
+            LossKind::Parents | LossKind::Columns => false,
+        }
+    }
+
+    fn forgotten(&self) -> Option<String> {
+        let environment = &self.read.fetched.environment;
+        let updated = environment.applied_at.or(environment.definition_at)?;
+        let age = self.read.now.since(updated);
+        (age > FORGOTTEN_AFTER_DAYS * 86_400_000).then(|| {
+            let days = age / 86_400_000;
+            format!("the environment was last updated {days} days ago, and the platform forgets idle environments")
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const POLICY: Policy = Policy { max_removed_percent: 20.0, min_removed_floor: 10 };
-
-    fn inventory(groups: &[(ResourceType, Option<bool>, std::ops::Range<usize>)]) -> Inventory {
-        let mut inventory = Inventory::default();
-        for (resource_type, is_applied, numbers) in groups {
-            for number in numbers.clone() {
-                let id = format!("{resource_type}.{is_applied:?}.{number:04}");
-                let node = Node { is_applied: *is_applied, ..Node::new(id, *resource_type) };
-                inventory.nodes.insert(node.unique_id.clone(), node);
-            }
-        }
-        inventory
-    }
-
-    fn judged(stored: &Inventory, fetched: &Inventory, approved: &[UniqueId]) -> Option<Held> {
-        let approved = approved.iter().cloned().collect();
-        let now = Timestamp::parse("2026-11-01T00:00:00Z").expect("a time");
-        judge(&Read { stored, fetched, applied_is_null: false, approved: &approved, now }, POLICY)
-    }
-
-    use ResourceType::{External, Model, Source};
-    const APPLIED: Option<bool> = Some(true);
-    const DEFINED: Option<bool> = Some(false);
-
-    #[test]
-    fn a_type_is_held_above_both_the_share_and_the_floor() {
-        for (of, gone, held) in [(100, 20, false), (100, 21, true), (10, 9, false), (11, 10, false), (12, 11, true)] {
-            let stored = inventory(&[(Model, APPLIED, 0..of), (Source, APPLIED, 0..1000)]);
-            let fetched = inventory(&[(Model, APPLIED, gone..of), (Source, APPLIED, 0..1000)]);
-            assert_eq!(judged(&stored, &fetched, &[]).is_some(), held, "{gone} of {of}");
-        }
-    }
-
-    #[test]
-    fn applied_and_defined_nodes_are_counted_apart_and_external_ones_not_at_all() {
-        let stored = inventory(&[(Model, APPLIED, 0..1000), (Model, DEFINED, 0..20), (External, None, 0..50)]);
-        let fetched = inventory(&[(Model, APPLIED, 0..1000)]);
-        let held = judged(&stored, &fetched, &[]).expect("held");
-        assert_eq!(held.reasons.len(), 1);
-        assert!(held.reasons[0].starts_with("20 of 20 defined model nodes"), "{}", held.reasons[0]);
-        assert_eq!(held.removals.len(), 20);
-    }
-
-    #[test]
-    fn a_node_that_is_only_named_by_edges_any_more_counts_as_removed() {
-        let stored = inventory(&[(Model, APPLIED, 0..20)]);
-        let mut fetched = stored.clone();
-        for node in fetched.nodes.values_mut().take(15) {
-            node.resource_type = External;
-        }
-        assert_eq!(judged(&stored, &fetched, &[]).expect("held").removals.len(), 15);
-    }
-
-    #[test]
-    fn an_empty_environment_is_held_however_small_it_was() {
-        let held = judged(&inventory(&[(Model, APPLIED, 0..2)]), &Inventory::default(), &[]).expect("held");
-        assert!(held.reasons.contains(&"the environment would be left empty".to_owned()), "{:?}", held.reasons);
-    }
-
-    #[test]
-    fn approved_ids_count_as_already_gone() {
-        let stored = inventory(&[(Model, APPLIED, 0..40)]);
-        let fetched = inventory(&[(Model, APPLIED, 20..40)]);
-        let held = judged(&stored, &fetched, &[]).expect("held");
-        assert_eq!(judged(&stored, &fetched, &held.removals), None);
-        // The approval is of that list alone: eleven more of the twenty that are left are too many again.
-        let fewer = inventory(&[(Model, APPLIED, 31..40)]);
-        assert_eq!(judged(&stored, &fewer, &held.removals).expect("held").removals.len(), 11);
-        assert_eq!(judged(&stored, &Inventory::default(), &stored.nodes.keys().cloned().collect::<Vec<_>>()), None);
-    }
-
-    #[test]
-    fn anything_removed_from_a_forgotten_environment_is_held_and_nothing_removed_never_is() {
-        let stored = inventory(&[(Model, APPLIED, 0..100)]);
-        let mut fetched = inventory(&[(Model, APPLIED, 1..100)]);
-        assert_eq!(judged(&stored, &fetched, &[]), None);
-        fetched.environment.applied_at = Timestamp::parse("2026-09-01T00:00:00Z");
-        assert!(judged(&stored, &fetched, &[]).expect("held").reasons[0].contains("61 days"));
-        let mut same = stored.clone();
-        same.environment.applied_at = fetched.environment.applied_at;
-        assert_eq!(judged(&stored, &same, &[]), None);
-    }
-
-    #[test]
-    fn a_lost_applied_state_is_held_as_long_as_applied_nodes_are_held() {
-        let stored = inventory(&[(Model, APPLIED, 0..3)]);
-        let mut fetched = stored.clone();
-        for node in fetched.nodes.values_mut() {
-            node.is_applied = DEFINED;
-        }
-        let now = Timestamp::parse("2026-11-01T00:00:00Z").expect("a time");
-        let none = BTreeSet::new();
-        for applied_is_null in [true, false] {
-            let read = Read { stored: &stored, fetched: &fetched, applied_is_null, approved: &none, now };
-            let held = judge(&read, POLICY).expect("held");
-            assert_eq!(held.removals.len(), 3);
-            let approved = held.removals.into_iter().collect();
-            assert_eq!(judge(&Read { approved: &approved, ..read }, POLICY), None);
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! What was not answered is unknown, not gone: carries such facts over from the stored inventory, before anything is compared.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{FreshnessCheck, Inventory, Json, LastRun, Node, Reading, ResourceType, Unanswered};
@@ -7,27 +9,45 @@ use super::{FreshnessCheck, Inventory, Json, LastRun, Node, Reading, ResourceTyp
 /// The facts in `properties` that only the warehouse's catalog provides.
 const CATALOG_PROPERTIES: [&str; 4] = ["stats", "relation_type", "relation_owner", "relation_comment"];
 
-/// Completes `reading` with what `stored` knows and the platform did not answer this time. Returns the inventory to compare and
-/// the warnings of the read, with those that carrying over adds.
-pub fn carry_over(reading: Reading, stored: &Inventory) -> (Inventory, Vec<String>) {
-    let Reading { mut inventory, unanswered, mut warnings } = reading;
+/// A reading, completed.
+#[derive(Debug, Default)]
+pub struct Carried {
+    /// The inventory to compare.
+    pub inventory: Inventory,
+    /// Where a stored value stands in place of an answer that was null: `definition`, `applied`, or `catalog` and a node's id. A
+    /// null where nothing was stored, and a field that the server lacks, are no such case: for most projects these are for ever.
+    pub kept: BTreeSet<String>,
+    /// Those of the read, and those that carrying over adds.
+    pub warnings: Vec<String>,
+}
+
+/// Completes `reading` with what `stored` knows and the platform did not answer this time.
+pub fn carry_over(reading: Reading, stored: &Inventory) -> Carried {
+    let Reading { mut inventory, unanswered, mut warnings, tallies: _ } = reading;
+    let mut kept = BTreeSet::new();
     if unanswered.definition {
-        keep_defined(&mut inventory, stored, &mut warnings);
-    }
-    if unanswered.applied {
-        inventory.environment.git_sha.clone_from(&stored.environment.git_sha);
-    }
-    for (id, node) in &mut inventory.nodes {
-        if let Some(old) = stored.nodes.get(id) {
-            keep_unanswered(node, old, &unanswered);
+        let nodes = keep_defined(&mut inventory, stored, &mut warnings);
+        if nodes > 0 || stored.environment.definition_at.is_some() {
+            kept.insert("definition".to_owned());
         }
     }
-    (inventory, warnings)
+    if unanswered.applied && stored.environment.git_sha.is_some() {
+        inventory.environment.git_sha.clone_from(&stored.environment.git_sha);
+        kept.insert("applied".to_owned());
+    }
+    for (id, node) in &mut inventory.nodes {
+        if let Some(old) = stored.nodes.get(id)
+            && keep_unanswered(node, old, &unanswered)
+        {
+            kept.insert(format!("catalog {id}"));
+        }
+    }
+    Carried { inventory, kept, warnings }
 }
 
 /// `definition: null`: the nodes that only it provides stay as they are; what is no longer applied is at least still defined,
-/// as far as anybody knows.
-fn keep_defined(inventory: &mut Inventory, stored: &Inventory, warnings: &mut Vec<String>) {
+/// as far as anybody knows. Returns how many are kept.
+fn keep_defined(inventory: &mut Inventory, stored: &Inventory, warnings: &mut Vec<String>) -> usize {
     let mut kept = 0_usize;
     for (id, old) in &stored.nodes {
         if old.resource_type == ResourceType::External || inventory.nodes.contains_key(id) {
@@ -49,14 +69,19 @@ fn keep_defined(inventory: &mut Inventory, stored: &Inventory, warnings: &mut Ve
     warnings.push(format!(
         "the platform answered `definition: null`: {kept} nodes that only the definition state provides are kept as they were"
     ));
+    kept
 }
 
-fn keep_unanswered(node: &mut Node, old: &Node, unanswered: &Unanswered) {
+/// Returns whether anything of the warehouse's catalog was kept.
+fn keep_unanswered(node: &mut Node, old: &Node, unanswered: &Unanswered) -> bool {
     let applied = node.is_applied == Some(true);
     let ephemeral = node.materialization.as_deref() == Some("ephemeral");
+    let mut kept = false;
     if unanswered.catalog.contains(&node.unique_id) && applied && !ephemeral {
+        let properties = with_catalog_properties(&node.properties, &old.properties);
+        kept = !old.columns.is_empty() || properties != node.properties;
         node.columns.clone_from(&old.columns);
-        node.properties = with_catalog_properties(&node.properties, &old.properties);
+        node.properties = properties;
     }
     if unanswered.relation_name && node.resource_type == ResourceType::Model && applied {
         node.relation_name.clone_from(&old.relation_name);
@@ -64,6 +89,7 @@ fn keep_unanswered(node: &mut Node, old: &Node, unanswered: &Unanswered) {
     if unanswered.test_status.contains(&node.unique_id) && applied {
         node.last_run.status.clone_from(&old.last_run.status);
     }
+    kept
 }
 
 fn with_catalog_properties(new: &Json, old: &Json) -> Json {
@@ -116,8 +142,9 @@ mod tests {
             };
             let unanswered = Unanswered { catalog: [UniqueId::from("m")].into(), ..Unanswered::default() };
             let reading = Reading { inventory: inventory(vec![new]), unanswered, ..Reading::default() };
-            let (result, _) = carry_over(reading, &inventory(vec![old.clone()]));
-            let node = &result.nodes["m"];
+            let carried = carry_over(reading, &inventory(vec![old.clone()]));
+            assert_eq!(carried.kept.len(), kept);
+            let node = &carried.inventory.nodes["m"];
             assert_eq!(node.columns.len(), kept, "{materialization}");
             assert_eq!(node.properties.value()["config"], json!({"x": 2}));
             assert_eq!(node.properties.value().get("stats").is_some(), kept == 1);
@@ -130,10 +157,21 @@ mod tests {
             inventory(vec![Node::new("metric.m", ResourceType::Metric), model("model.gone"), model("model.here")]);
         let unanswered = Unanswered { definition: true, ..Unanswered::default() };
         let reading = Reading { inventory: inventory(vec![model("model.here")]), unanswered, ..Reading::default() };
-        let (result, warnings) = carry_over(reading, &stored);
+        let Carried { inventory: result, kept, warnings } = carry_over(reading, &stored);
+        assert_eq!(kept.into_iter().collect::<Vec<_>>(), ["definition"]);
         assert_eq!(result.nodes.len(), 3);
         assert_eq!(result.nodes["model.gone"].is_applied, Some(false));
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("2 nodes"), "{}", warnings[0]);
+    }
+
+    #[test]
+    fn a_null_where_nothing_was_stored_keeps_nothing() {
+        let unanswered =
+            || Unanswered { catalog: [UniqueId::from("m")].into(), definition: true, ..Unanswered::default() };
+        let reading =
+            || Reading { inventory: inventory(vec![model("m")]), unanswered: unanswered(), ..Reading::default() };
+        assert_eq!(carry_over(reading(), &inventory(vec![model("m")])).kept, BTreeSet::new(), "columns never known");
+        assert_eq!(carry_over(reading(), &Inventory::default()).kept, BTreeSet::new(), "the first read");
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use carry::carry_over;
+pub use carry::{Carried, carry_over};
 pub use node::{Column, FACTS, Fact, FreshnessCheck, LastRun, Node};
 pub use owners::resolve_owners;
 pub use pool::Pool;
@@ -272,8 +272,41 @@ pub struct Reading {
     pub inventory: Inventory,
     /// What was not answered, so is unknown and not gone.
     pub unanswered: Unanswered,
+    /// How many nodes of each type were listed and, asked apart, counted.
+    pub tallies: Vec<Tally>,
     /// What the reader should know, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// One of the two states that the platform holds of an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// What exists in the warehouse.
+    Applied,
+    /// What the newest manifest says.
+    Definition,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Applied => "applied",
+            Self::Definition => "defined",
+        })
+    }
+}
+
+/// A list's length, and what the platform's own count of it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Of which state.
+    pub state: State,
+    /// Of which type.
+    pub resource_type: ResourceType,
+    /// The nodes that its list held.
+    pub listed: u64,
+    /// What `resourceCounts` says.
+    pub counted: u64,
 }
 
 /// The parts of a read that the platform did not answer.

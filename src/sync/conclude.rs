@@ -1,34 +1,63 @@
 //! What is done with what was read: made comparable, judged, compared, applied or held.
 
-use std::collections::BTreeSet;
-
 use super::Outcome;
-use super::read::Found;
+use super::read::{Found, Whole};
 use super::request::{Interrupted, Request};
-use crate::catalog::{self, Applied, Catalog, Ending, Known, Mode, Stored, SyncId};
+use crate::catalog::{self, Applied, Catalog, Ending, Known, Mode, Standing, Stored, SyncId};
 use crate::diff::diff;
 use crate::discovery::Cost;
 use crate::graph::cycle_warnings;
-use crate::guard::{self, Held, Policy};
-use crate::inventory::{Inventory, Pool, Reading, Timestamp, UniqueId, carry_over, resolve_owners};
+use crate::guard::{self, Doubts, Held, Verdict};
+use crate::inventory::{Carried, Inventory, Pool, Reading, Timestamp, carry_over, resolve_owners};
 
 /// How it ended, how many nodes were read, and what the user should know.
 pub(super) type Finished = (Outcome, Option<u64>, Vec<String>);
 
+/// What concluding a sync needs besides what was found.
+pub(super) struct Job {
+    pub(super) request: Request,
+    /// `None` for a dry run.
+    pub(super) catalog: Option<Catalog>,
+    pub(super) sync: Option<SyncId>,
+    pub(super) cost: Cost,
+    /// What a first look came to, of which this is the second.
+    pub(super) first: Option<Look>,
+}
+
+/// A read that is not yet decided on.
+pub(super) struct Look {
+    /// Why it would have been held.
+    reasons: Vec<String>,
+    /// The doubts with those of this read.
+    doubts: Doubts,
+}
+
+/// What comes next.
+pub(super) enum Step {
+    /// It is decided and written.
+    Done(Finished),
+    /// The environment is read once more first.
+    LookAgain(Option<Catalog>, Look),
+}
+
 /// Concludes a sync, and closes its row whatever happened.
-pub(super) fn finish(
-    request: &Request,
-    catalog: &mut Catalog,
-    sync: SyncId,
-    found: anyhow::Result<Found>,
-    stamps: Option<String>,
-    cost: Cost,
-) -> anyhow::Result<Finished> {
+pub(super) fn conclude(job: Job, found: anyhow::Result<Found>) -> anyhow::Result<Step> {
+    let Job { request, catalog, sync, cost, first } = job;
+    let (Some(mut catalog), Some(sync)) = (catalog, sync) else {
+        return match found? {
+            Found::Whole(whole) => plan_only(&request, *whole).map(Step::Done),
+            Found::Known(_) => Ok(Step::Done((Outcome::Unchanged, None, Vec::new()))),
+        };
+    };
     let mode = if matches!(found, Ok(Found::Known(_))) { Mode::Probe } else { Mode::Full };
-    let ending = Ending { mode, stamps, requests: cost.requests, bytes: cost.bytes, ..Ending::default() };
+    let ending = Ending { mode, requests: cost.requests, bytes: cost.bytes, ..Ending::default() };
     let concluded = match found {
-        Ok(Found::Reading(reading)) => conclude(request, catalog, sync, *reading, &ending),
-        Ok(Found::Known(known)) => leave(request, catalog, sync, known, &ending),
+        Ok(Found::Whole(whole)) => match decide(&request, &mut catalog, sync, *whole, &ending, first) {
+            Ok(Decided::LookAgain(look)) => return Ok(Step::LookAgain(Some(catalog), look)),
+            Ok(Decided::Done(finished)) => Ok(finished),
+            Err(error) => Err(error),
+        },
+        Ok(Found::Known(known)) => leave(&request, &mut catalog, sync, known, &ending),
         Err(error) => Err(error),
     };
     if let Err(error) = &concluded {
@@ -40,10 +69,10 @@ pub(super) fn finish(
         };
     }
     if concluded.is_ok() {
-        prune(request, catalog);
+        prune(&request, &mut catalog);
     }
     let _ = catalog.checkpoint();
-    concluded
+    concluded.map(Step::Done)
 }
 
 /// Forgets history that is older than the configuration wants it, at most a hundredth of that late.
@@ -68,47 +97,73 @@ fn leave(
     ending: &Ending,
 ) -> anyhow::Result<Finished> {
     match known {
-        Known::Good => {
+        Known::Good(stamps) => {
+            let ending = Ending { stamps: Some(stamps), ..ending.clone() };
             let environment = catalog::environment_facts(catalog.connection(), request.environment.id)?;
-            catalog.leave_unchanged(sync, ending, &environment, Timestamp::now())?;
+            catalog.leave_unchanged(sync, &ending, &environment, Timestamp::now())?;
             Ok((Outcome::Unchanged, None, Vec::new()))
         }
-        Known::Held(SyncId(before), removals) => {
-            let held = Held { reasons: vec![format!("as sync {before} was, and nothing has moved since")], removals };
-            catalog.hold_sync(sync, ending, &held, Timestamp::now())?;
-            Ok((Outcome::Held(sync, held), None, Vec::new()))
+        Known::Held { stamps, sync: before, losses } => {
+            let ending = Ending { stamps: Some(stamps), ..ending.clone() };
+            let reasons = vec![format!("as sync {} was, and nothing has moved since", before.0)];
+            catalog.hold_sync(
+                sync,
+                &ending,
+                &Held { reasons: reasons.clone(), losses: Vec::new() },
+                Timestamp::now(),
+            )?;
+            Ok((Outcome::Held(before, Held { reasons, losses }), None, Vec::new()))
         }
     }
 }
 
+/// What a complete read came to.
+enum Decided {
+    Done(Finished),
+    LookAgain(Look),
+}
+
 /// Decides what to do with a complete read, and does it.
-fn conclude(
+fn decide(
     request: &Request,
     catalog: &mut Catalog,
     sync: SyncId,
-    mut reading: Reading,
-    cost: &Ending,
-) -> anyhow::Result<Finished> {
+    whole: Whole,
+    ending: &Ending,
+    first: Option<Look>,
+) -> anyhow::Result<Decided> {
     let environment_id = request.environment.id;
+    let Whole { mut reading, stamps } = whole;
     let mut pool = Pool::default();
     pool.share(&mut reading.inventory);
     let stored = Stored::load(catalog.connection(), environment_id, &mut pool)?;
     drop(pool);
-    let approved = catalog::approved_removals(catalog.connection(), environment_id)?;
-    let Plan { fetched, warnings, held } = Plan::make(request, reading, &stored, &approved);
+    let Standing { doubts, is_first } = Standing::load(catalog.connection(), environment_id)?;
+    let (reasons, doubts) = first.map_or((None, doubts), |first| (Some(first.reasons), first.doubts));
+    let Plan { fetched, mut warnings, verdict, doubts } =
+        Plan::make(request, reading, &stored, Standing { doubts, is_first });
+    let Verdict { held, look_again, is_certain, warnings: more } = verdict;
+    if look_again && reasons.is_none() {
+        let reasons = held.map(|held| held.reasons).unwrap_or_default();
+        tracing::warn!(reasons = reasons.join("; "), "looking a second time");
+        return Ok(Decided::LookAgain(Look { reasons, doubts }));
+    }
+    warnings.extend(more);
+    let still = held.as_ref().map(|held| held.reasons.as_slice()).unwrap_or_default();
+    let gone = reasons.into_iter().flatten().filter(|reason| !still.contains(reason));
+    warnings.extend(gone.map(|reason| format!("a first look said: {reason}; a second one did not confirm it")));
     let seen = fetched.node_count() as u64;
     let ending = Ending {
         seen: Some(seen),
         warnings: warnings.clone(),
-        stamps: cost.stamps.clone(),
-        mode: cost.mode,
-        requests: cost.requests,
-        bytes: cost.bytes,
-        counts: None,
+        // What is held is compared with the next probe, too: it is read again when that moves.
+        stamps: stamps.filter(|_| is_certain || held.is_some()),
+        doubts: Some(doubts),
+        ..ending.clone()
     };
     if let Some(held) = held {
         catalog.hold_sync(sync, &ending, &held, Timestamp::now())?;
-        return Ok((Outcome::Held(sync, held), Some(seen), warnings));
+        return Ok(Decided::Done((Outcome::Held(sync, held), Some(seen), warnings)));
     }
     let diff = diff(&stored.inventory, &fetched, &stored.tombstones);
     let counts = diff.counts();
@@ -116,57 +171,59 @@ fn conclude(
     let environment = &fetched.environment;
     if diff.is_empty() {
         catalog.leave_unchanged(sync, &ending, environment, Timestamp::now())?;
-        return Ok((Outcome::Unchanged, Some(seen), warnings));
+        return Ok(Decided::Done((Outcome::Unchanged, Some(seen), warnings)));
     }
     let applied = Applied { sync, environment_id, fetched: &fetched, diff: &diff, ending: &ending };
     catalog.apply(&applied, Timestamp::now())?;
-    Ok((Outcome::Applied(counts), Some(seen), warnings))
+    Ok(Decided::Done((Outcome::Applied(counts), Some(seen), warnings)))
 }
 
 /// What a sync would do, without a lock and without a write.
-pub(super) fn plan_only(request: &Request, reading: Reading) -> anyhow::Result<Finished> {
+fn plan_only(request: &Request, whole: Whole) -> anyhow::Result<Finished> {
     let environment_id = request.environment.id;
-    let (stored, approved) = match catalog::open_to_read(&request.config.catalog.path) {
+    let (stored, standing) = match catalog::open_to_read(&request.config.catalog.path) {
         Ok(connection) => (
             Stored::load(&connection, environment_id, &mut Pool::default())?,
-            catalog::approved_removals(&connection, environment_id)?,
+            Standing::load(&connection, environment_id)?,
         ),
-        Err(catalog::Error::Missing(_)) => (Stored::default(), BTreeSet::new()),
+        Err(catalog::Error::Missing(_)) => (Stored::default(), Standing { is_first: true, ..Standing::default() }),
         Err(error) => return Err(error.into()),
     };
-    let Plan { fetched, warnings, held } = Plan::make(request, reading, &stored, &approved);
+    let Plan { fetched, mut warnings, verdict, .. } = Plan::make(request, whole.reading, &stored, standing);
+    warnings.extend(verdict.warnings);
     let diff = diff(&stored.inventory, &fetched, &stored.tombstones);
     let lines = diff.changes.iter().map(ToString::to_string).collect();
-    Ok((Outcome::Planned(lines, diff.counts(), held), Some(fetched.node_count() as u64), warnings))
+    Ok((Outcome::Planned(lines, diff.counts(), verdict.held), Some(fetched.node_count() as u64), warnings))
 }
 
 /// A complete read, made comparable, with the guard's verdict on it.
 struct Plan {
     fetched: Inventory,
     warnings: Vec<String>,
-    held: Option<Held>,
+    verdict: Verdict,
+    doubts: Doubts,
 }
 
 impl Plan {
-    fn make(request: &Request, reading: Reading, stored: &Stored, approved: &BTreeSet<UniqueId>) -> Self {
+    fn make(request: &Request, reading: Reading, stored: &Stored, standing: Standing) -> Self {
         let config = &request.config;
         let applied_is_null = reading.unanswered.applied;
-        let (mut fetched, mut warnings) = carry_over(reading, &stored.inventory);
+        let tallies = reading.tallies.clone();
+        let Carried { inventory: mut fetched, kept, mut warnings } = carry_over(reading, &stored.inventory);
         resolve_owners(&mut fetched, &config.coverage.owner_meta_keys);
         warnings.extend(fetched.add_externals());
         warnings.extend(cycle_warnings(&fetched));
+        let Standing { mut doubts, is_first } = standing;
         let read = guard::Read {
             stored: &stored.inventory,
             fetched: &fetched,
+            kept: &kept,
+            tallies: &tallies,
             applied_is_null,
-            approved,
+            is_first,
             now: Timestamp::now(),
         };
-        let policy = Policy {
-            max_removed_percent: config.sync.max_removed_percent,
-            min_removed_floor: config.sync.min_removed_floor,
-        };
-        let held = guard::judge(&read, policy);
-        Self { fetched, warnings, held }
+        let verdict = guard::judge(&read, request.environment.policy, &mut doubts);
+        Self { fetched, warnings, verdict, doubts }
     }
 }

@@ -13,12 +13,12 @@ use tracing::Instrument;
 
 use crate::catalog::{self, Catalog, SyncId};
 use crate::diff::Counts;
-use crate::discovery::{Cost, Limits};
+use crate::discovery::{Client, Cost, Limits};
 use crate::guard::Held;
 use crate::inventory::Timestamp;
 
-use conclude::{finish, plan_only};
-use read::{Found, Read, read};
+use conclude::{Job, Step, conclude};
+use read::{Found, find, read};
 pub use request::{Interrupted, Request, Stop, Watch};
 
 /// How a sync ended that did not fail.
@@ -54,11 +54,12 @@ pub struct Report {
 /// | difference | what is done |
 /// | --- | --- |
 /// | the read is not proved complete | nothing; the sync's row says why |
-/// | it would remove too much | nothing; held for `lineaged approve` |
+/// | it would take away too much, or is older than what was read | it is read again; if that stands nothing: held for `lineaged approve` |
+/// | a list contradicts the platform's own count | it is read again; if that stands a warning |
 /// | a node is new, gone, back, or has another field, edge or column | applied, one row each in `changes` |
 /// | a run or a freshness check that was not seen before | a row in `run_results`, `freshness_results` |
 /// | a parent was not read | an `external` node, and a warning |
-/// | a part was not answered | what is stored stays |
+/// | a part was not answered | what is stored stays, and the next sync reads again |
 /// | nothing | the sync's own row |
 ///
 /// A failed sync needs no repair, only another sync.
@@ -80,20 +81,29 @@ pub async fn run(request: &Request, limits: &Limits) -> anyhow::Result<Report> {
 async fn proceed(
     request: &Request,
     limits: &Limits,
-    catalog: Option<Catalog>,
+    mut catalog: Option<Catalog>,
     sync: Option<SyncId>,
     began: Instant,
 ) -> anyhow::Result<Report> {
-    let Read { found, stamps, catalog, cost } = read(request, limits, catalog).await?;
-    let job = request.clone();
-    let done = spawn_blocking(move || match (catalog, sync) {
-        (Some(mut catalog), Some(sync)) => finish(&job, &mut catalog, sync, found, stamps, cost),
-        _ => match found? {
-            Found::Reading(reading) => plan_only(&job, *reading),
-            Found::Known(_) => Ok((Outcome::Unchanged, None, Vec::new())),
-        },
-    });
-    let (outcome, seen, warnings) = done.await.context("the sync ended early")??;
+    let client = Client::new(&request.environment.discovery, limits);
+    let cost = || client.as_ref().map(Client::cost).unwrap_or_default();
+    let (mut moment, mut first) = (None, None);
+    let (outcome, seen, warnings) = loop {
+        let found = match &client {
+            Ok(client) if first.is_none() => find(request, client, &mut catalog, &mut moment).await,
+            Ok(client) => {
+                let whole = read(request, client, &mut catalog, moment.as_ref()).await;
+                whole.map(|whole| Found::Whole(Box::new(whole)))
+            }
+            Err(error) => Err(error.clone().into()),
+        };
+        let job = Job { request: request.clone(), catalog: catalog.take(), sync, cost: cost(), first: first.take() };
+        match spawn_blocking(move || conclude(job, found)).await.context("the sync ended early")?? {
+            Step::Done(finished) => break finished,
+            Step::LookAgain(own, look) => (catalog, first) = (own, Some(look)),
+        }
+    };
+    let cost = cost();
     let report = Report { outcome, seen, cost, took: began.elapsed(), warnings };
     tracing::info!(
         outcome = %report.outcome,

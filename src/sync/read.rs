@@ -1,6 +1,5 @@
 //! Reading: the probe, and where something has moved the whole environment, whose code waits in the catalog.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,61 +8,73 @@ use tokio::task::spawn_blocking;
 
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Catalog, Known};
-use crate::discovery::{self, Client, CodeText, Cost, Limits};
+use crate::discovery::{self, Client, CodeText, Moment};
 use crate::inventory::{Reading, Timestamp};
 
 /// How many code texts may wait for the catalog before the reader waits.
 const CODE_IN_FLIGHT: usize = 64;
-
-/// What reading came to.
-pub(super) struct Read {
-    pub(super) found: anyhow::Result<Found>,
-    /// What the probe said.
-    pub(super) stamps: Option<String>,
-    pub(super) catalog: Option<Catalog>,
-    pub(super) cost: Cost,
-}
 
 /// What the platform answered.
 pub(super) enum Found {
     /// Nothing has moved.
     Known(Known),
     /// The whole environment.
-    Reading(Box<Reading>),
+    Whole(Box<Whole>),
 }
 
-/// Probes, and where something has moved reads the whole environment; code waits in the catalog's temporary table, so that it
-/// never stands in memory as a whole.
-pub(super) async fn read(request: &Request, limits: &Limits, catalog: Option<Catalog>) -> anyhow::Result<Read> {
-    let client = match Client::new(&request.environment.discovery, limits) {
-        Ok(client) => client,
-        Err(error) => return Ok(Read { found: Err(error.into()), stamps: None, catalog, cost: Cost::default() }),
-    };
-    let (code, arriving) = mpsc::channel::<CodeText>(CODE_IN_FLIGHT);
-    let known = KnownAs::of(request);
-    let stage = spawn_blocking(move || stage(catalog, arriving));
-    let mut stamps = None;
-    let mut stop = request.stop.clone();
-    let reading = async {
-        if !request.dry_run {
-            stamps = Some(discovery::probe(&client, request.environment.id).await?);
-            if let Some(known) = known.compare(stamps.clone()).await? {
-                return Ok(Found::Known(known));
-            }
+/// A complete read.
+pub(super) struct Whole {
+    pub(super) reading: Reading,
+    /// What the probe said, if the read saw that very moment: else the next firing reads again.
+    pub(super) stamps: Option<String>,
+}
+
+/// Probes, and where something has moved reads the whole environment. A dry run reads in any case.
+pub(super) async fn find(
+    request: &Request,
+    client: &Client,
+    catalog: &mut Option<Catalog>,
+    moment: &mut Option<Moment>,
+) -> anyhow::Result<Found> {
+    if !request.dry_run {
+        let probe = discovery::probe(client, request.environment.id);
+        let probed = unless_stopped(request, async { Ok(probe.await?) }).await?;
+        let known = compare(request, probed.text.clone()).await?;
+        *moment = Some(probed);
+        if let Some(known) = known {
+            return Ok(Found::Known(known));
         }
-        let reading = discovery::fetch(&client, request.environment.id, code, &*request.watch.page).await?;
-        Ok(Found::Reading(Box::new(reading)))
-    };
-    let found: anyhow::Result<Found> = tokio::select! {
-        found = reading => found,
+    }
+    let whole = read(request, client, catalog, moment.as_ref()).await?;
+    Ok(Found::Whole(Box::new(whole)))
+}
+
+/// Reads the whole environment. Code waits in the catalog's temporary table, so that it never stands in memory as a whole.
+pub(super) async fn read(
+    request: &Request,
+    client: &Client,
+    catalog: &mut Option<Catalog>,
+    moment: Option<&Moment>,
+) -> anyhow::Result<Whole> {
+    let (code, arriving) = mpsc::channel::<CodeText>(CODE_IN_FLIGHT);
+    let own = catalog.take();
+    let stage = spawn_blocking(move || stage(own, arriving));
+    let fetch = discovery::fetch(client, request.environment.id, code, &*request.watch.page);
+    let fetched = unless_stopped(request, async { Ok(fetch.await?) }).await;
+    let (own, staged) = stage.await.context("the sync ended early")?;
+    *catalog = own;
+    let (reading, before) = fetched?;
+    staged?;
+    let probed = moment.filter(|moment| moment.is_of(&before, &reading.inventory));
+    Ok(Whole { reading, stamps: probed.map(|moment| moment.text.clone()) })
+}
+
+async fn unless_stopped<T>(request: &Request, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut stop = request.stop.clone();
+    tokio::select! {
+        done = work => done,
         () = stop.pulled() => Err(Interrupted.into()),
-    };
-    let (catalog, staged) = stage.await.context("the sync ended early")?;
-    let found = match (found, staged) {
-        (Ok(_), Err(error)) => Err(error.into()),
-        (found, _) => found,
-    };
-    Ok(Read { found, stamps, catalog, cost: client.cost() })
+    }
 }
 
 /// Keeps what arrives for the catalog until a sync is applied.
@@ -80,32 +91,20 @@ fn stage(
     (catalog, staged)
 }
 
-/// What the catalog knows of the environment, to compare a probe with.
-struct KnownAs {
-    catalog: PathBuf,
-    environment_id: i64,
-    full: bool,
-    full_every: Duration,
+/// What is known of the environment, if the stamps have not moved and a full read is not due.
+async fn compare(request: &Request, stamps: String) -> anyhow::Result<Option<Known>> {
+    if request.full {
+        return Ok(None);
+    }
+    let (path, id) = (request.config.catalog.path.clone(), request.environment.id);
+    let age = millis(request.config.sync.full_every);
+    let look = move || -> Result<Option<Known>, catalog::Error> {
+        let (connection, now) = (catalog::open_to_read(&path)?, Timestamp::now());
+        catalog::known(&connection, id, &stamps, now.plus_millis(-age), now)
+    };
+    Ok(spawn_blocking(look).await.context("the sync ended early")??)
 }
 
-impl KnownAs {
-    fn of(request: &Request) -> Self {
-        Self {
-            catalog: request.config.catalog.path.clone(),
-            environment_id: request.environment.id,
-            full: request.full,
-            full_every: request.config.sync.full_every,
-        }
-    }
-
-    /// What is known, if the stamps have not moved and a full read is not due.
-    async fn compare(self, stamps: Option<String>) -> anyhow::Result<Option<Known>> {
-        let Some(stamps) = stamps.filter(|_| !self.full) else { return Ok(None) };
-        let look = move || -> Result<Option<Known>, catalog::Error> {
-            let connection = catalog::open_to_read(&self.catalog)?;
-            let age = i64::try_from(self.full_every.as_millis()).unwrap_or(i64::MAX);
-            catalog::known(&connection, self.environment_id, &stamps, Timestamp::now().plus_millis(-age))
-        };
-        Ok(spawn_blocking(look).await.context("the sync ended early")??)
-    }
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -27,7 +27,7 @@ pub use select::Chosen;
 pub use status::{Environment, environments, failures, last_seq, last_sync_at, only_demos, summary};
 
 /// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
-pub const VIEWS: [&str; 18] = [
+pub const VIEWS: [&str; 19] = [
     "environments",
     "nodes",
     "code",
@@ -44,6 +44,7 @@ pub const VIEWS: [&str; 18] = [
     "runs",
     "freshness_results",
     "syncs",
+    "held_losses",
     "removed_nodes",
     "catalog_info",
 ];
@@ -176,8 +177,9 @@ mod tests {
         (
             "syncs",
             "sync_id, environment_id, trigger, mode, started_at, finished_at, outcome, requests, bytes, seen, added, \
-             changed, removed, warnings, error",
+             changed, removed, warnings, error, approved_at, approved_by, approve_reason",
         ),
+        ("held_losses", "sync_id, environment_id, unique_id, kind"),
         ("removed_nodes", "environment_id, unique_id, resource_type, name, removed_at, sync_id"),
         (
             "catalog_info",

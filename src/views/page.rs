@@ -68,6 +68,7 @@ pub const SHAPES: &[Shape] = &[
     shaped("run_results", &["environment_id", "unique_id", "run_id"], &["unique_id", "run_id", "job_id", "status"]),
     shaped("freshness_results", &["environment_id", "unique_id", "checked_at"], &["unique_id", "status"]),
     shaped("syncs", &["sync_id"], &["sync_id", "trigger", "mode", "outcome"]),
+    shaped("held_losses", &["environment_id", "unique_id", "kind"], &["sync_id", "unique_id", "kind"]),
     shaped("removed_nodes", NODE, &["unique_id", "resource_type", "sync_id"]),
     shaped("catalog_info", &[], &[]),
 ];
@@ -85,7 +86,7 @@ impl Shape {
 
     /// True if the rows are of one node each, so that they can be selected by dbt's grammar.
     pub fn has_nodes(&self) -> bool {
-        self.view != "removed_nodes" && self.filters.contains(&"unique_id")
+        !matches!(self.view, "removed_nodes" | "held_losses") && self.filters.contains(&"unique_id")
     }
 
     /// True if what the view says depends on the time of day.

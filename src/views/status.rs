@@ -70,11 +70,11 @@ pub fn summary(connection: &Connection, environment_id: i64) -> Result<Table, Er
 }
 
 /// When the last sync of the environment began that is not of the future of `now`; `None` if there was none, or if the newest one
-/// did not end well.
+/// failed, was interrupted or is held: then it is time for the next.
 pub fn last_sync_at(connection: &Connection, environment_id: i64, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let sql = "SELECT max(started_at) FROM syncs WHERE environment_id = ?1 AND started_at <= ?2
                AND (SELECT outcome FROM syncs WHERE environment_id = ?1 ORDER BY sync_id DESC LIMIT 1)
-                   IN ('applied', 'unchanged', 'held')";
+                   IN ('applied', 'unchanged')";
     let text: Option<String> = connection.query_row(sql, (environment_id, now.to_string()), |row| row.get(0))?;
     Ok(text.as_deref().and_then(Timestamp::parse))
 }

@@ -32,14 +32,17 @@ fn a_read_that_would_remove_too_much_is_held_until_it_is_approved() {
     assert!(ran.stderr.contains("15 of 42 applied model nodes would go"), "{}", ran.stderr);
     assert_same(&world.content(), &before, "held");
     let error = world.cells("SELECT error FROM syncs WHERE outcome = 'held'")[0].clone();
-    let status = world.ok(&["status"]);
+    assert!(world.ok(&["status"]).contains("and 5 more"));
+    let status = world.ok(&["status", "--all"]);
     for number in 0..15 {
         let id = format!("model.mini_shop.extra_{number:02}");
         assert!(error.contains(&id) && status.contains(&id), "{id}");
     }
     assert_eq!(world.run(&["sync"]).code, Some(4), "held again as long as nobody approves");
     assert_eq!(world.run(&["approve", "1"]).code, Some(2), "sync 1 was not held");
-    world.ok(&["approve", "--all"]);
+    assert_eq!(world.cells("SELECT count(*) FROM held_losses WHERE kind = 'removed'"), ["15"]);
+    world.ok(&["approve", "--all", "--reason", "we cleaned up"]);
+    assert_eq!(world.cells("SELECT approve_reason FROM syncs WHERE approved_at IS NOT NULL"), ["we cleaned up"]);
     world.ok(&["sync"]);
     assert_same(&world.content(), &world.truth(), "approved");
     assert_eq!(world.cells("SELECT count(*) FROM removed_nodes"), ["15"]);

@@ -14,6 +14,7 @@ mod guard;
 mod health;
 mod http;
 mod kill;
+mod lies;
 mod questions;
 mod reads;
 mod search;

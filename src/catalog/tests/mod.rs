@@ -2,9 +2,10 @@
 
 mod files;
 mod history;
+mod holds;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::diff::diff;
-use crate::guard::Held;
+
 use crate::inventory::{
     Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, UniqueId,
 };
@@ -272,27 +273,6 @@ fn a_sync_that_a_killed_process_left_open_is_closed_as_interrupted() {
     let outcome: String =
         writer.connection().query_row("SELECT outcome FROM syncs", [], |row| row.get(0)).expect("a row");
     assert_eq!(outcome, "interrupted");
-}
-
-#[test]
-fn an_approval_is_of_one_list_and_ends_with_the_next_good_sync() {
-    let mut test = TestCatalog::new();
-    test.sync(&one_node());
-    let mut catalog = test.open();
-    let sync = catalog.start_sync(1, "prod", Trigger::Manual, Timestamp::now()).expect("started");
-    let held = Held { reasons: vec!["too many".into()], removals: vec!["model.a".into()] };
-    catalog.hold_sync(sync, &Ending::default(), &held, Timestamp::now()).expect("held");
-    assert_eq!(approved_removals(&catalog.connection, 1).expect("read"), BTreeSet::new());
-    assert_eq!(held_syncs(&catalog.connection).expect("read").len(), 1);
-    catalog.approve(sync, Timestamp::now()).expect("approved");
-    assert_eq!(approved_removals(&catalog.connection, 1).expect("read"), BTreeSet::from(["model.a".into()]));
-    let again = catalog.approve(sync, Timestamp::now()).expect_err("approved before");
-    assert!(again.to_string().contains("was approved at"), "{again}");
-    let unknown = catalog.approve(SyncId(99), Timestamp::now()).expect_err("unknown");
-    assert!(unknown.to_string().contains("there is no sync 99"), "{unknown}");
-    drop(catalog);
-    test.sync(&one_node());
-    assert_eq!(approved_removals(&test.open().connection, 1).expect("read"), BTreeSet::new());
 }
 
 /// The same by recursion over the public views, as somebody would without `reach`.
