@@ -16,6 +16,9 @@ use super::{
 use crate::guard::Policy;
 use crate::schedule::Schedule;
 
+/// Where a configuration for the whole machine lies.
+const SYSTEM_FOLDER: &str = "/etc/lineaged";
+
 /// What the flags say.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
@@ -56,8 +59,9 @@ pub fn load(source: &Source, need: Need) -> Result<Config, Problems> {
     let mut reader = Reader { figment, file, problems };
     reader.complain_of_unknown_keys();
     let mut config = read(&mut reader, need);
-    if let Some(catalog) = &source.catalog {
-        config.catalog.path.clone_from(catalog);
+    match &source.catalog {
+        Some(catalog) => config.catalog.path.clone_from(catalog),
+        None => demand_absolute_path(&mut reader),
     }
     if reader.problems.0.is_empty() { Ok(config) } else { Err(reader.problems) }
 }
@@ -92,7 +96,29 @@ fn choose_file(source: &Source, problems: &mut Problems) -> Option<PathBuf> {
             problems.add("", file, "there is no such file: name another, or write it with `lineaged init`");
             None
         }
-        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
+        None => places().into_iter().find(|file| file.is_file()),
+    }
+}
+
+/// The files that are read where none is named, the nearest first.
+pub(super) fn places() -> Vec<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let own = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));
+    let own = own.map(|folder| folder.join("lineaged"));
+    let folders = [Some(PathBuf::new()), own, Some(PathBuf::from(SYSTEM_FOLDER))];
+    folders.into_iter().flatten().map(|folder| folder.join(DEFAULT_FILE)).collect()
+}
+
+/// Beside a file of the whole machine there is no place for a catalog.
+pub(super) fn demand_absolute_path(reader: &mut Reader) {
+    let of_the_system =
+        reader.file.as_deref().and_then(Path::parent).is_some_and(|folder| folder == Path::new(SYSTEM_FOLDER));
+    let (key, found) = ("catalog.path", reader.figment.find_value("catalog.path").ok());
+    let is_relative = found.as_ref().and_then(|value| value.as_str()).is_none_or(|path| Path::new(path).is_relative());
+    if of_the_system && is_relative && !reader.is_variable(found.as_ref()) {
+        let help = "a file in /etc/lineaged needs an absolute path, e.g. /var/lib/lineaged/lineaged.db";
+        let source = reader.file.as_ref().map_or_else(String::new, |file| file.display().to_string());
+        reader.problems.add(key, source, help);
     }
 }
 
@@ -142,10 +168,11 @@ fn read(reader: &mut Reader, need: Need) -> Config {
 }
 
 fn read_sections(reader: &mut Reader) -> Config {
+    let catalog_folder = reader.folder_of("catalog.path");
     let listen = reader.parse("http.listen", "an address with a port, e.g. 127.0.0.1:8585", |text| text.parse().ok());
     Config {
         catalog: CatalogConfig {
-            path: reader.text("catalog.path").unwrap_or_default().into(),
+            path: catalog_folder.join(reader.text("catalog.path").unwrap_or_default()),
             history: reader.duration("catalog.history"),
         },
         sync: SyncConfig {
@@ -172,6 +199,8 @@ fn read_sections(reader: &mut Reader) -> Config {
 }
 
 fn read_discovery(reader: &mut Reader) -> DiscoveryConfig {
+    let folder = reader.folder_of("discovery.ca_file");
+    let existing_file = |text: &str| Some(folder.join(text)).filter(|path| path.is_file());
     DiscoveryConfig {
         url: reader.parse("discovery.url", URL_HELP, valid_url).unwrap_or_default(),
         token: None,
@@ -185,10 +214,6 @@ fn read_discovery(reader: &mut Reader) -> DiscoveryConfig {
         ca_file: reader.parse("discovery.ca_file", "the name of a file that exists", existing_file),
         partner_source: reader.text("discovery.partner_source"),
     }
-}
-
-fn existing_file(text: &str) -> Option<PathBuf> {
-    Some(PathBuf::from(text)).filter(|path| path.is_file())
 }
 
 const PERCENT: &str = "0 to 100";

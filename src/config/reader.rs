@@ -36,6 +36,22 @@ impl Reader {
         }
     }
 
+    /// Whether a value is of a variable.
+    pub(super) fn is_variable(&self, value: Option<&Value>) -> bool {
+        let metadata = value.and_then(|value| self.figment.get_metadata(value.tag()));
+        metadata.is_some_and(|metadata| metadata.source.is_none())
+    }
+
+    /// Where a relative path starts that a key gives: at the folder of the file, or at the working directory if a variable says it.
+    pub(super) fn folder_of(&self, key: &str) -> PathBuf {
+        self.folder_of_value(self.figment.find_value(key).ok().as_ref())
+    }
+
+    fn folder_of_value(&self, value: Option<&Value>) -> PathBuf {
+        let folder = self.file.as_deref().and_then(Path::parent).filter(|_| !self.is_variable(value));
+        folder.map(Path::to_owned).unwrap_or_default()
+    }
+
     /// Notes a problem with the value of a key.
     fn complain(&mut self, key: &str, value: &Value, message: String) {
         let source = self.source_of(key, value);
@@ -64,7 +80,7 @@ impl Reader {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
         // As a variable it is taken as it was written: figment would make a number of `1.50`.
-        let written = match self.figment.get_metadata(value.tag()).is_some_and(|source| source.source.is_none()) {
+        let written = match self.is_variable(Some(value)) {
             true => std::env::var(variable(key)).ok(),
             false => None,
         };
@@ -150,7 +166,7 @@ impl Reader {
                     self.problems.add(&file_key, source, "is no text: use the name of a file");
                     return None;
                 };
-                self.secret_file(&file_key, &source, Path::new(name))
+                self.secret_file(&file_key, &source, &self.folder_of_value(Some(path)).join(name))
             }
             (None, None) => None,
         }
@@ -207,7 +223,11 @@ impl Reader {
                 Value::Dict(_, keys_of) => {
                     for (name, value) in keys_of {
                         let key = format!("{section}.{name}");
-                        if !keys::KEYS.iter().any(|(known, _)| *known == key) {
+                        let is_known = keys::KEYS.iter().any(|(known, _)| *known == key);
+                        // No key has keys of its own.
+                        let inner = value.as_dict().and_then(|dict| dict.keys().next());
+                        let key = inner.map_or(key.clone(), |inner| format!("{key}.{inner}"));
+                        if !is_known || inner.is_some() {
                             self.unknown(&key, value, keys::nearest(&key, keys::KEYS.iter().map(|(known, _)| *known)));
                         }
                     }

@@ -2,9 +2,11 @@
 
 #![allow(clippy::result_large_err)] // figment's error, in its own signature.
 
-use figment::Jail;
+use figment::providers::{Format, Toml};
+use figment::{Figment, Jail};
 use secrecy::ExposeSecret;
 
+use super::reader::Reader;
 use super::*;
 
 const ENVIRONMENTS: &str = "[[environments]]\nid = 834\nname = \"prod\"\n";
@@ -150,4 +152,105 @@ fn reading_needs_neither_token_nor_environments() {
         assert!(text.contains("environments (not set)"), "{text}");
         Ok(())
     });
+}
+
+#[test]
+fn the_nearest_file_is_read_where_none_is_named() {
+    in_jail(|jail| {
+        let file = |name: &str| format!("[catalog]\npath = \"{name}.db\"\n");
+        for folder in ["home/.config/lineaged", "xdg/lineaged", "elsewhere"] {
+            std::fs::create_dir_all(jail.directory().join(folder)).expect("made");
+        }
+        let here = jail.directory().to_owned();
+        let path = || load_here(Need::Reading).expect("valid").catalog.path;
+        jail.set_env("HOME", here.join("home").display());
+        assert_eq!(path(), PathBuf::from("lineaged.db"), "no file, so the working directory");
+        jail.create_file("home/.config/lineaged/lineaged.toml", &file("of_home"))?;
+        assert_eq!(path(), here.join("home/.config/lineaged/of_home.db"));
+        jail.set_env("XDG_CONFIG_HOME", here.join("xdg").display());
+        jail.create_file("xdg/lineaged/lineaged.toml", &file("of_xdg"))?;
+        assert_eq!(path(), here.join("xdg/lineaged/of_xdg.db"));
+        jail.create_file(DEFAULT_FILE, &file("of_here"))?;
+        assert_eq!(path(), PathBuf::from("of_here.db"));
+        jail.create_file("elsewhere/named.toml", &file("named"))?;
+        jail.set_env("LINEAGED_CONFIG", "elsewhere/named.toml");
+        assert_eq!(path(), PathBuf::from("elsewhere/named.db"));
+        let source = Source { config: Some("xdg/lineaged/lineaged.toml".into()), ..Source::default() };
+        let named = load(&source, Need::Reading).expect("valid").catalog.path;
+        assert_eq!(named, PathBuf::from("xdg/lineaged/of_xdg.db"));
+        let last = load::places().pop().expect("a place");
+        assert_eq!(last, PathBuf::from("/etc/lineaged/lineaged.toml"));
+        Ok(())
+    });
+}
+
+#[test]
+fn relative_paths_start_at_the_file_that_says_them_and_those_of_variables_at_the_working_directory() {
+    in_jail(|jail| {
+        std::fs::create_dir(jail.directory().join("etc")).expect("made");
+        jail.create_file("etc/token", "dbtc_file")?;
+        jail.create_file("etc/ca.pem", "")?;
+        jail.create_file("etc/own", "dbtc_own")?;
+        let file = "[discovery]\ntoken_file = \"token\"\nca_file = \"ca.pem\"\n[http]\napi_token_file = \"token\"\n";
+        let own = "[[environments]]\nid = 2\nname = \"own\"\ntoken_file = \"own\"\n";
+        jail.create_file("etc/lineaged.toml", &format!("{file}{ENVIRONMENTS}{own}"))?;
+        jail.set_env("LINEAGED_CONFIG", "etc/lineaged.toml");
+        let config = load_here(Need::Platform).expect("valid");
+        let tokens = |config: &Config| -> Vec<String> {
+            let token = |it: &EnvironmentConfig| it.discovery.token.as_ref().expect("one").expose_secret().to_owned();
+            config.environments.iter().map(token).collect()
+        };
+        assert_eq!(tokens(&config), ["dbtc_file", "dbtc_own"]);
+        assert_eq!(config.environments[0].discovery.ca_file, Some(PathBuf::from("etc/ca.pem")));
+        assert_eq!(config.catalog.path, PathBuf::from("etc/lineaged.db"), "also what the file leaves to its default");
+        jail.create_file("here", "dbtc_here")?;
+        jail.set_env("LINEAGED_DISCOVERY__TOKEN_FILE", "here");
+        jail.set_env("LINEAGED_CATALOG__PATH", "here.db");
+        jail.set_env("LINEAGED_ENVIRONMENTS", "[{id=834,name=\"prod\"},{id=2,name=\"own\",token_file=\"here\"}]");
+        let config = load_here(Need::Platform).expect("valid");
+        assert_eq!(config.catalog.path, PathBuf::from("here.db"));
+        assert_eq!(tokens(&config), ["dbtc_here", "dbtc_here"]);
+        assert_eq!((config.environments[0].id, config.environments[0].name.as_str()), (834, "prod"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_file_of_the_whole_machine_needs_an_absolute_path() {
+    let problems = |file: &str, text: &str| {
+        let mut found = String::new();
+        in_jail(|jail| {
+            jail.create_file("it.toml", text)?;
+            let figment = Figment::from(Toml::file_exact("it.toml"));
+            let mut reader = Reader { figment, file: Some(file.into()), problems: Problems::default() };
+            load::demand_absolute_path(&mut reader);
+            found = reader.problems.0.into_iter().map(|problem| problem.message).collect();
+            Ok(())
+        });
+        found
+    };
+    for (text, wrong) in [
+        ("", true),
+        ("[catalog]\npath = \"lineaged.db\"", true),
+        ("[catalog]\npath = \"/var/lib/lineaged/lineaged.db\"", false),
+    ] {
+        assert_eq!(problems("/etc/lineaged/lineaged.toml", text).contains("absolute path"), wrong, "{text}");
+        assert_eq!(problems("/etc/lineaged.toml", text), "", "{text}");
+    }
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_a_problem_and_reserved_ones_are_none() {
+    for name in
+        ["LINEAGED_TOKEN", "LINEAGED_DISCOVERY__TOKENS", "LINEAGED_DISCOVERY__TOKEN__X", "LINEAGED_CATALOG_PATH"]
+    {
+        in_jail(|jail| {
+            jail.set_env("LINEAGED_LOG", "debug");
+            assert!(load_here(Need::Reading).is_ok());
+            jail.set_env(name, "canary");
+            let problems = load_here(Need::Reading).expect_err(name).to_string();
+            assert!(problems.contains("there is no such key") && !problems.contains("canary"), "{name}: {problems}");
+            Ok(())
+        });
+    }
 }
