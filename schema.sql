@@ -1,4 +1,4 @@
--- The whole schema of a fresh catalog: tables first, then views. Tables are private and migrate (src/catalog/migrations.rs);
+-- The whole schema of a fresh catalog: tables first, then views. Tables are private (src/catalog/migrations.rs);
 -- views are public, described in README, and are made anew by the writer when their text here differs.
 
 CREATE TABLE identity (
@@ -6,7 +6,9 @@ CREATE TABLE identity (
     catalog_id TEXT NOT NULL,
     created_at TEXT NOT NULL,
     schema_version INTEGER NOT NULL,
-    lineaged_version TEXT NOT NULL
+    lineaged_version TEXT NOT NULL,
+    -- 1 in a backup, until a writer opens it: then it gets another `catalog_id`.
+    is_copy INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What views need of the configuration, as JSON.
@@ -131,9 +133,10 @@ CREATE TABLE node (
     UNIQUE (environment_id, unique_id)
 ) STRICT;
 
+-- Its columns, and those of every table without a rowid, stand in the order of its key: SQLite 3.40 takes others for damaged.
 CREATE TABLE edge (
-    parent_key INTEGER NOT NULL REFERENCES node,
     child_key INTEGER NOT NULL REFERENCES node,
+    parent_key INTEGER NOT NULL REFERENCES node,
     PRIMARY KEY (child_key, parent_key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX edge_by_parent ON edge (parent_key, child_key);
@@ -239,6 +242,10 @@ CREATE VIRTUAL TABLE search USING fts5 (
     name, columns, description, column_descriptions, tags, meta, owner, path,
     content = 'search_text', content_rowid = 'node_key', tokenize = 'unicode61'
 );
+
+-- What a foreign key is looked up by when a sync or a code is forgotten.
+CREATE INDEX node_by_removal ON node (removed_by) WHERE removed_by IS NOT NULL;
+CREATE INDEX node_by_code ON node (raw_code_sha256) WHERE raw_code_sha256 IS NOT NULL;
 
 -- What health begins with: the few nodes that did not do well, and the sources.
 CREATE INDEX node_in_trouble ON node (last_run_status)

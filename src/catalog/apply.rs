@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 
 use rusqlite::types::{ToSqlOutput, Value};
-use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior};
+use rusqlite::{ToSql, Transaction};
 
 use super::coverage::note_coverage;
 use super::lineage::write_lineage;
-use super::load::Stored;
 use super::search::{forget_words, index_words};
 use super::syncs::{Ending, SyncId, finish, note_environment};
 use super::tested::write_tests;
 use super::{Catalog, Error};
 use crate::diff::{Change, ChangeKind, Diff};
 use crate::inventory::{
-    Column, EnvironmentFacts, FACTS, Fact, Inventory, LastRun, Node, Pool, ResourceType, Timestamp, UniqueId,
+    Column, EnvironmentFacts, FACTS, Fact, Inventory, LastRun, Node, ResourceType, Timestamp, UniqueId,
 };
 
 /// A good read, ready to be written.
@@ -34,11 +33,12 @@ pub struct Applied<'a> {
 
 impl Catalog {
     /// Applies a diff that was made against what this catalog holds now, assigns each change its `seq`, and closes the sync as
-    /// `applied` at `now`. On an error nothing of it is written.
+    /// `applied` at `now`. On an error nothing of it is written; the first apply of a day looks before whether the file is whole.
     pub fn apply(&mut self, applied: &Applied<'_>, now: Timestamp) -> Result<(), Error> {
         let Applied { sync, environment_id, fetched, diff, ending } = applied;
         let environment = &fetched.environment;
         let moved = diff.changes.iter().any(moves_lineage);
+        self.check_daily(now)?;
         self.write(|transaction| {
             name_environment(transaction, *sync, environment)?;
             let mut writer = Writer {
@@ -87,24 +87,6 @@ fn moves_lineage(change: &Change<'_>) -> bool {
         ChangeKind::Changed { field, .. } => *field == "resource_type",
         ChangeKind::ColumnAdded(_) | ChangeKind::ColumnRemoved(_) | ChangeKind::ColumnChanged { .. } => false,
     }
-}
-
-/// Computes the lineage of all environments, for a catalog of the version that did not keep it.
-pub(super) fn fill_lineage(connection: &mut Connection) -> Result<(), Error> {
-    let ids = || -> rusqlite::Result<Vec<i64>> {
-        connection.prepare("SELECT environment_id FROM environment")?.query_map([], |row| row.get(0))?.collect()
-    };
-    for id in ids().map_err(Error::sqlite("read"))? {
-        let stored = Stored::load(connection, id, &mut Pool::default())?;
-        let mut write = || -> rusqlite::Result<()> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let keys = keys(&transaction, id)?;
-            write_lineage(&transaction, id, &stored.inventory, &keys)?;
-            transaction.commit()
-        };
-        write().map_err(Error::sqlite("migrated"))?;
-    }
-    Ok(())
 }
 
 /// Notes the project's name and adapter, where they are other than what is noted.

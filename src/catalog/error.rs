@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 use crate::inventory::Timestamp;
 
 /// Why the catalog could not be opened, read or written. Nothing is half-written on any of these.
@@ -28,6 +30,11 @@ pub enum Error {
         /// Ours.
         known: i64,
     },
+    /// The file is of a time when nothing was released yet.
+    #[error(
+        "`{0}` was made before the first release, and its tables are others now: move it away and run `lineaged sync`, which reads everything anew"
+    )]
+    Outdated(PathBuf),
     /// The file is of an older version, and only a writer may migrate it.
     #[error(
         "`{path}` has schema version {found}, and this lineaged reads {known}: run `lineaged sync` once, which migrates it"
@@ -53,6 +60,14 @@ pub enum Error {
     /// The file is no longer the one that was opened.
     #[error("`{0}` was removed or replaced while it was being written: nothing was saved, run the sync again")]
     Replaced(PathBuf),
+    /// Another process wrote the environment while it was being read.
+    #[error(
+        "another process wrote this environment while it was being read, so nothing of this sync was written: run it again, and let all writers reach the catalog by one path"
+    )]
+    Overtaken,
+    /// The process was told to end.
+    #[error("told to end: nothing was written")]
+    Interrupted,
     /// Another process writes.
     #[error("`{path}` is held by {holder}{}: try again when that has ended", Waited(*waited))]
     Busy {
@@ -64,11 +79,27 @@ pub enum Error {
         waited: u64,
     },
     /// The folder is not there.
-    #[error("there is no folder `{0}`: make it, or name another catalog with `--catalog` or `catalog.path`")]
+    #[error("there is no folder `{0}`: make it, or name a file elsewhere")]
     NoFolder(PathBuf),
     /// A folder, not a file.
     #[error("`{0}` is a folder: name a file in it with `--catalog` or `catalog.path`")]
     Folder(PathBuf),
+    /// A device, a pipe or a socket.
+    #[error("`{0}` is no ordinary file, so it can't hold a catalog: name another with `--catalog` or `catalog.path`")]
+    NoFile(PathBuf),
+    /// A file with several hard links.
+    #[error(
+        "`{path}` has {names} names (hard links), and SQLite would write a log for each of them: keep one and remove the others, or copy the catalog with `lineaged backup`"
+    )]
+    SeveralNames {
+        /// One of them.
+        path: PathBuf,
+        /// How many there are.
+        names: u64,
+    },
+    /// The operating system does not let this user open it.
+    #[error("`{0}` can't be opened: may this user read and write it, and its folder?")]
+    Closed(PathBuf),
     /// A file operation failed.
     #[error("can't {what} `{path}`")]
     File {
@@ -93,6 +124,16 @@ pub enum Error {
     /// The sync that was named can't be approved.
     #[error("{0}")]
     NotHeld(String),
+    /// SQLite met a broken part of the file.
+    #[error(
+        "the catalog could not be {doing}, since its file is damaged: restore a backup, or move it away and let `lineaged sync` read everything anew (`lineaged check --integrity` says more)"
+    )]
+    Corrupt {
+        /// The act.
+        doing: &'static str,
+        /// The cause.
+        source: rusqlite::Error,
+    },
     /// SQLite refused something.
     #[error("the catalog could not be {doing}")]
     Sqlite {
@@ -106,7 +147,19 @@ pub enum Error {
 impl Error {
     /// For `map_err`: names what was being done.
     pub(crate) fn sqlite(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Sqlite { doing, source }
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { doing, source },
+            _ => Self::Sqlite { doing, source },
+        }
+    }
+
+    /// True if the process was told to end while it was being done.
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Interrupted => true,
+            Self::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::OperationInterrupted),
+            _ => false,
+        }
     }
 }
 

@@ -1,13 +1,15 @@
-//! One writing process at a time: a lock file beside the catalog. The operating system lets go of it when its holder ends,
-//! however it ends. Within the process that holds it, SQLite itself lets one transaction in after the other.
+//! One writing process at a time: a lock file beside the catalog, wherever links lead to it. The operating system lets go of it when
+//! its holder ends, however it ends. Within the process that holds it, SQLite itself lets one transaction in after the other.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::file::{beside, canonical};
 
 /// How long a writer waits for another one.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -15,12 +17,34 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The right of this process to write one catalog, shared by all syncs that it runs at the same time. It is taken by the first
-/// of them and given back after the last.
+/// of them and given back after the last. It is also how they are told to end.
 #[derive(Debug, Clone, Default)]
-pub struct Writers(Arc<Mutex<Weak<WriterLock>>>);
+pub struct Writers(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    lock: Mutex<Weak<WriterLock>>,
+    waits_no_more: AtomicBool,
+    is_interrupted: AtomicBool,
+}
 
 impl Writers {
-    /// The lock, and whether it was taken now: then no other sync of the catalog runs anywhere.
+    /// From now on nobody waits for another process.
+    pub fn stop_waiting(&self) {
+        self.0.waits_no_more.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on what is being read, checked or written is given up: nothing of it is committed.
+    pub fn interrupt(&self) {
+        self.0.is_interrupted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.0.is_interrupted.load(Ordering::Relaxed)
+    }
+
+    /// The lock beside the catalog at this canonical path, and whether it was taken now: then no other sync of the catalog runs
+    /// anywhere.
     pub(super) fn lock(
         &self,
         catalog: &Path,
@@ -28,11 +52,13 @@ impl Writers {
         patience: Duration,
         on_wait: &dyn Fn(&str),
     ) -> Result<(Arc<WriterLock>, bool), Error> {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = current.upgrade() {
             return Ok((lock, false));
         }
-        let lock = Arc::new(WriterLock::take(&beside(catalog, ".lock"), purpose, patience, on_wait)?);
+        let stopped = || self.0.waits_no_more.load(Ordering::Relaxed);
+        let wait = Wait { patience, on_wait, stopped: &stopped };
+        let lock = Arc::new(WriterLock::take(&beside(catalog, ".lock"), purpose, &wait)?);
         *current = Arc::downgrade(&lock);
         Ok((lock, true))
     }
@@ -46,43 +72,64 @@ impl DaemonLock {
     /// Takes it, or says who has it.
     ///
     /// # Errors
-    /// If another daemon serves this catalog.
+    /// If another daemon serves this catalog, or if there can't be a catalog at that path.
     pub fn take(catalog: &Path) -> Result<Self, Error> {
-        WriterLock::take(&beside(catalog, ".serve.lock"), "lineaged serve", Duration::ZERO, &|_| ()).map(Self)
+        let catalog = canonical(catalog)?;
+        super::file::is_there(&catalog)?;
+        let wait = Wait { patience: Duration::ZERO, on_wait: &|_| (), stopped: &|| false };
+        WriterLock::take(&beside(&catalog, ".serve.lock"), "lineaged serve", &wait).map(Self)
     }
 }
 
-/// A lock file that this process holds, until it is dropped.
+/// How another process is waited for.
+struct Wait<'a> {
+    patience: Duration,
+    /// Is told once who that is.
+    on_wait: &'a dyn Fn(&str),
+    /// Ends the wait.
+    stopped: &'a dyn Fn() -> bool,
+}
+
+/// A lock file that this process holds, until it is dropped. As long as it is held its holder's name stands in it; a name that is
+/// found there was left by a process that was killed.
 #[derive(Debug)]
-pub(super) struct WriterLock(File);
+pub(super) struct WriterLock {
+    file: File,
+    was_left: bool,
+    is_kept: AtomicBool,
+}
 
 impl WriterLock {
-    /// Takes the lock for `purpose` (e.g. `sync of prod`), waiting up to `patience` while another process holds it. `on_wait` is
-    /// told once who that is.
-    fn take(path: &Path, purpose: &str, patience: Duration, on_wait: &dyn Fn(&str)) -> Result<Self, Error> {
+    /// Takes the lock for `purpose` (e.g. `sync of prod`), waiting while another process holds it.
+    fn take(path: &Path, purpose: &str, wait: &Wait<'_>) -> Result<Self, Error> {
         let failed = |what| move |source| Error::File { what, path: path.to_owned(), source };
         let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).open(path).map_err(failed("open"))?;
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(failed("open"))?;
         let began = Instant::now();
         let mut told = false;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
+                Err(TryLockError::WouldBlock) if (wait.stopped)() => return Err(Error::Interrupted),
                 Err(TryLockError::WouldBlock) => {
                     let holder = holder(&mut file);
-                    if began.elapsed() >= patience {
-                        return Err(Error::Busy { path: path.to_owned(), holder, waited: patience.as_secs() });
+                    if began.elapsed() >= wait.patience {
+                        let waited = wait.patience.as_secs();
+                        return Err(Error::Busy { path: path.to_owned(), holder, waited });
                     }
                     if !told {
-                        on_wait(&holder);
+                        (wait.on_wait)(&holder);
                         told = true;
                     }
                     std::thread::sleep(POLL);
                 }
             }
         }
+        let was_left = file.metadata().map_err(failed("read"))?.len() > 0;
         let text = format!("{purpose} (process {})\n", std::process::id());
         let write = |file: &mut File| {
             file.set_len(0)?;
@@ -90,15 +137,27 @@ impl WriterLock {
             file.write_all(text.as_bytes())
         };
         write(&mut file).map_err(failed("write"))?;
-        Ok(Self(file))
+        Ok(Self { file, was_left, is_kept: AtomicBool::new(false) })
+    }
+
+    /// Whether its last holder was killed, or found the catalog damaged.
+    pub(super) fn was_left(&self) -> bool {
+        self.was_left
+    }
+
+    /// Leaves the name in the file, so that whoever takes it next looks at the catalog as well.
+    pub(super) fn keep_name(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for WriterLock {
     fn drop(&mut self) {
         // The lock goes with the file in any case; an error here changes nothing.
-        let _ = self.0.set_len(0);
-        let _ = self.0.unlock();
+        if !self.is_kept.load(Ordering::Relaxed) {
+            let _ = self.file.set_len(0);
+        }
+        let _ = self.file.unlock();
     }
 }
 
@@ -107,12 +166,6 @@ fn holder(file: &mut File) -> String {
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
     let text = text.trim();
     if read.is_err() || text.is_empty() { "another process".to_owned() } else { text.to_owned() }
-}
-
-fn beside(catalog: &Path, ending: &str) -> PathBuf {
-    let mut name = catalog.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 #[cfg(test)]
@@ -146,5 +199,30 @@ mod tests {
         assert!(error.to_string().contains("lineaged serve (process "), "{error}");
         drop(first);
         DaemonLock::take(&catalog).expect("free again");
+    }
+
+    #[test]
+    fn a_wait_ends_when_it_is_told_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let catalog = folder.path().join("c.db");
+        let (first, other) = (Writers::default(), Writers::default());
+        let _held = first.lock(&catalog, "sync of prod", PATIENCE, &|_| {}).expect("free");
+        let error = other.lock(&catalog, "approve", PATIENCE, &|_| other.stop_waiting()).expect_err("told to end");
+        assert!(matches!(error, Error::Interrupted), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_is_left_in_the_lock_tells_of_a_kill() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let catalog = folder.path().join("c.db");
+        let lock = |writers: &Writers| writers.lock(&catalog, "test", PATIENCE, &|_| {}).expect("free").0;
+        assert!(!lock(&Writers::default()).was_left());
+        std::fs::write(beside(&catalog, ".lock"), "sync of prod (process 1)").expect("written");
+        let left = lock(&Writers::default());
+        assert!(left.was_left());
+        left.keep_name();
+        drop(left);
+        assert!(lock(&Writers::default()).was_left(), "nobody has looked yet");
+        assert!(!lock(&Writers::default()).was_left());
     }
 }

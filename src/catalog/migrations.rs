@@ -1,44 +1,99 @@
-//! From the tables of one version to the next. Append only: a released migration is never edited.
+//! From one version to the next. Append only: a released step is never edited.
 
-use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
 
-/// The migration at index n leads from version n + 1 to n + 2. `schema.sql` always holds the result of all of them.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("to_v2.sql"), include_str!("to_v3.sql")];
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::Error;
+use super::backup::whole_copy;
+use super::file::beside;
+
+/// What leads from one version to the next: its SQL, and whatever has to be computed for the new tables, in one transaction.
+pub(super) type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+
+/// The first version that is not refused. Versions before it were never released.
+pub(super) const FIRST_VERSION: i64 = 4;
+
+/// The step at index n leads from version `FIRST_VERSION` + n to the next. `schema.sql` always holds the result of all of them.
+pub(super) const STEPS: &[Step] = &[];
 
 /// The version that `schema.sql` makes.
-pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64 + 1;
+pub const SCHEMA_VERSION: i64 = FIRST_VERSION + STEPS.len() as i64;
 
-/// Runs those of `migrations` that a catalog of version `from` lacks, each in a transaction of its own with its new version.
-pub(super) fn migrate(connection: &mut Connection, migrations: &[&str], from: i64) -> rusqlite::Result<()> {
-    for (number, sql) in (1..).zip(migrations).skip_while(|(number, _)| *number < from) {
+/// Takes a catalog of version `from` to the end of `steps`: all of them, or none. Before that a whole copy of it is put aside, with
+/// which the older program can go on.
+pub(super) fn migrate(connection: &mut Connection, path: &Path, steps: &[Step], from: i64) -> Result<(), Error> {
+    let missing = usize::try_from(from - FIRST_VERSION).ok().and_then(|done| steps.get(done..));
+    let Some(missing) = missing.filter(|steps| !steps.is_empty()) else { return Ok(()) };
+    whole_copy(connection, path, &beside(path, &format!(".v{from}")))?;
+    let to = FIRST_VERSION + steps.len() as i64;
+    let run = |connection: &mut Connection| -> rusqlite::Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", number + 1)?;
-        transaction.execute("UPDATE identity SET schema_version = ?1", [number + 1])?;
-        transaction.commit()?;
-    }
-    Ok(())
+        for step in missing {
+            step(&transaction)?;
+        }
+        transaction.pragma_update(None, "user_version", to)?;
+        transaction.execute("UPDATE identity SET schema_version = ?1", [to])?;
+        transaction.commit()
+    };
+    run(connection).map_err(Error::sqlite("migrated"))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::state;
+    use super::super::{Catalog, Writers, check_integrity};
     use super::*;
 
+    /// A made-up step: a table, and what is computed of the old ones.
+    fn step(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        transaction.execute_batch("CREATE TABLE setting_length (name TEXT PRIMARY KEY, length INTEGER) STRICT")?;
+        let mut statement = transaction.prepare("SELECT name, value FROM setting")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (name, value): (String, String) = (row.get(0)?, row.get(1)?);
+            transaction.execute("INSERT INTO setting_length VALUES (?1, ?2)", (name, value.len() as i64))?;
+        }
+        Ok(())
+    }
+
+    /// The same, and at its end it is as if the process were gone: nothing is committed.
+    fn killed(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        step(transaction)?;
+        Err(rusqlite::Error::QueryReturnedNoRows)
+    }
+
+    fn lengths(connection: &Connection) -> rusqlite::Result<i64> {
+        connection.query_row("SELECT sum(length) FROM setting_length", [], |row| row.get(0))
+    }
+
     #[test]
-    fn each_missing_migration_runs_once_and_a_broken_one_leaves_the_version_before_it() {
-        let mut connection = Connection::open_in_memory().expect("a database");
-        connection
-            .execute_batch("CREATE TABLE identity (schema_version INTEGER); INSERT INTO identity VALUES (1)")
-            .expect("a table");
-        let good = ["CREATE TABLE two (x)", "CREATE TABLE three (x)"];
-        migrate(&mut connection, &good, 2).expect("only the second runs");
-        let version = |connection: &Connection| {
-            connection.query_row("SELECT schema_version FROM identity", [], |row| row.get::<_, i64>(0)).expect("a row")
-        };
-        assert_eq!(version(&connection), 3);
-        assert!(connection.prepare("SELECT * FROM two").is_err());
-        migrate(&mut connection, &["", "", "CREATE TABLE four (x); SELECT nonsense"], 3).expect_err("broken");
-        assert_eq!(version(&connection), 3);
-        assert!(connection.prepare("SELECT * FROM four").is_err());
+    fn a_step_comes_whole_with_what_it_computes_or_not_at_all_and_a_copy_is_put_aside_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("c.db");
+        let mut catalog = Catalog::open(&path, &Writers::default(), "test", &|_| {}).expect("a catalog");
+        catalog.configure(&[("placeholders", serde_json::json!(["todo"]))], &[]).expect("set");
+        drop(catalog);
+        let mut connection = Connection::open(&path).expect("open");
+        let copy = folder.path().join("c.db.v4");
+        // What a process leaves that is killed while it copies: nothing usable under either name.
+        std::fs::write(&copy, "").expect("written");
+        std::fs::write(beside(&copy, ".part"), "half a co").expect("written");
+        std::fs::write(beside(&copy, ".part-journal"), "and its journal").expect("written");
+        migrate(&mut connection, &path, &[killed], FIRST_VERSION).expect_err("killed");
+        let version = |connection: &Connection| state(connection).expect("read").version;
+        assert_eq!(version(&connection), FIRST_VERSION);
+        assert!(lengths(&connection).is_err(), "nothing of the step is there");
+        check_integrity(&copy).expect("a copy that can be used");
+        migrate(&mut connection, &path, &[step], FIRST_VERSION).expect("migrated");
+        assert_eq!((version(&connection), lengths(&connection).expect("computed")), (FIRST_VERSION + 1, 8));
+        let old = Connection::open(&copy).expect("open");
+        assert_eq!(version(&old), FIRST_VERSION);
+        assert!(lengths(&old).is_err());
+        // Nothing is missing any more.
+        migrate(&mut connection, &path, &[killed], FIRST_VERSION + 1).expect("nothing to do");
+        let names = std::fs::read_dir(folder.path()).expect("read");
+        let parts = names.filter(|name| name.as_ref().expect("a name").file_name().to_string_lossy().contains("part"));
+        assert_eq!(parts.count(), 0);
     }
 }

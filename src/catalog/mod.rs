@@ -5,12 +5,15 @@ mod as_of;
 mod backup;
 mod coverage;
 mod error;
+mod file;
 mod holds;
+mod integrity;
 mod lineage;
 mod load;
 mod lock;
 mod migrations;
 mod prune;
+mod schema;
 mod search;
 mod settings;
 mod syncs;
@@ -23,27 +26,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::inventory::{Code, Timestamp};
+use crate::inventory::Code;
+use file::FileId;
+use schema::{Texts, state};
 
 pub use apply::Applied;
 pub use as_of::open_as_of;
 pub use backup::backup;
 pub use error::Error;
+pub use file::canonical;
 pub use holds::{Approval, HeldSync, Known, LOOK_AGAIN, Standing, held_syncs, known};
+pub use integrity::check_integrity;
 pub use load::{Stored, environment_facts};
 pub use lock::{DaemonLock, PATIENCE, Writers};
 pub use migrations::SCHEMA_VERSION;
 pub use syncs::{Ending, Mode, SyncId, Trigger};
 
-/// "LNGD": marks the file as ours.
-const APPLICATION_ID: i64 = 0x4C4E_4744;
-
-const SCHEMA: &str = include_str!("../../schema.sql");
-
 /// How long SQLite itself waits for a lock inside the file: longer than the largest commit of a neighbour takes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// So many steps of SQLite's are done before a writer looks whether it was told to give up.
+const STEPS: i32 = 1000;
+
+/// How a file is opened that may be written, and made. No name is an address.
+const WRITING: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_CREATE).union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// The catalog, open for writing: this process is the only one that writes as long as it lives.
 #[derive(Debug)]
@@ -52,7 +61,7 @@ pub struct Catalog {
     path: PathBuf,
     /// Which file was opened: what is written to a file that was removed or replaced would be lost without a word.
     file: Option<FileId>,
-    _lock: Arc<lock::WriterLock>,
+    lock: Arc<lock::WriterLock>,
 }
 
 /// Opens the catalog at `path` for reading. Readers never block the writer, nor the other way round.
@@ -60,62 +69,71 @@ pub struct Catalog {
 /// # Errors
 /// If there is none, or if it is not ours, of another version or damaged.
 pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
-    let (connection, version) = open_existing(path)?.ok_or_else(|| Error::Missing(path.to_owned()))?;
-    if version < SCHEMA_VERSION {
-        return Err(Error::Older { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
+    let real = file::canonical(path)?;
+    let missing = || Error::Missing(path.to_owned());
+    if !file::is_there(&real)? {
+        return Err(missing());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&real, flags).map_err(opened(&real))?;
+    harden(&connection).map_err(opened(&real))?;
+    let state = state(&connection).map_err(opened(&real))?;
+    if !state.check(&real)? {
+        return Err(missing());
+    }
+    if state.version < SCHEMA_VERSION {
+        return Err(Error::Older { path: real, found: state.version, known: SCHEMA_VERSION });
     }
     Ok(connection)
 }
 
 impl Catalog {
     /// Opens the catalog at `path` for writing, makes it if it is new, and migrates it if it is old. Waits up to [`PATIENCE`] for
-    /// another process that writes; `on_wait` is told once for whom. Syncs that a killed process left open are closed as `interrupted`.
+    /// another process that writes; `on_wait` is told once for whom. Syncs that a killed process left open are closed as `interrupted`,
+    /// once the file was found whole.
     ///
     /// # Errors
     /// If the file is not ours, newer than this program or damaged (it is then left as it is), or if another writer does not end.
     pub fn open(path: &Path, writers: &Writers, purpose: &str, on_wait: &dyn Fn(&str)) -> Result<Self, Error> {
-        if path.is_dir() {
-            return Err(Error::Folder(path.to_owned()));
+        let path = file::canonical(path)?;
+        file::is_there(&path)?;
+        let (lock, alone) = writers.lock(&path, purpose, PATIENCE, on_wait)?;
+        let mut connection = connect(&path, writers)?;
+        let state = state(&connection).map_err(opened(&path))?;
+        if state.check(&path)? {
+            migrations::migrate(&mut connection, &path, migrations::STEPS, state.version)?;
+        } else {
+            schema::create(&mut connection).map_err(Error::sqlite("made"))?;
         }
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-            return Err(Error::NoFolder(folder.to_owned()));
+        durable(&connection).map_err(opened(&path))?;
+        let texts = Texts::fresh().map_err(Error::sqlite("opened"))?;
+        texts.refuse_other_tables(&connection, &path)?;
+        let mut catalog = Self { file: FileId::of(&path), connection, path, lock };
+        if alone {
+            catalog.take_over()?;
         }
-        let (lock, alone) = writers.lock(path, purpose, PATIENCE, on_wait)?;
-        let version = match open_existing(path)? {
-            Some((connection, version)) => {
-                quick_check(&connection, path)?;
-                Some(version)
-            }
-            None => None,
-        };
-        let mut connection = Connection::open(path).map_err(Error::sqlite("opened"))?;
-        connection.set_prepared_statement_cache_capacity(64);
-        harden(&connection).and_then(|()| durable(&connection)).map_err(Error::sqlite("opened"))?;
-        match version {
-            None => create(&mut connection).map_err(Error::sqlite("made"))?,
-            Some(version) if version < SCHEMA_VERSION => {
-                keep_copy(&connection, path, version)?;
-                migrations::migrate(&mut connection, migrations::MIGRATIONS, version)
-                    .map_err(Error::sqlite("migrated"))?;
-            }
-            Some(_) => {}
-        }
-        refresh_views(&mut connection).map_err(Error::sqlite("migrated"))?;
-        if version == Some(1) {
-            apply::fill_lineage(&mut connection)?;
-        }
-        connection
+        texts.refresh_views(&mut catalog.connection).map_err(Error::sqlite("migrated"))?;
+        catalog
+            .connection
             .execute_batch("CREATE TEMP TABLE staged_code (sha256 TEXT PRIMARY KEY, code TEXT NOT NULL)")
             .map_err(Error::sqlite("written"))?;
-        if alone {
-            connection
-                .execute_batch(
-                    "UPDATE sync SET outcome = 'interrupted', finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
-                     WHERE outcome IS NULL",
-                )
-                .map_err(Error::sqlite("written"))?;
+        Ok(catalog)
+    }
+
+    /// Puts right what those before this writer left: a sync that was killed, and a backup that is now the catalog.
+    fn take_over(&self) -> Result<(), Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sync WHERE outcome IS NULL)";
+        let is_open: bool = self.connection.query_row(sql, [], |row| row.get(0)).map_err(Error::sqlite("read"))?;
+        if is_open || self.lock.was_left() {
+            self.check().inspect_err(|_| self.lock.keep_name())?;
         }
-        Ok(Self { connection, path: path.to_owned(), file: FileId::of(path), _lock: lock })
+        self.connection
+            .execute_batch(
+                "UPDATE sync SET outcome = 'interrupted', finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+                 WHERE outcome IS NULL;
+                 UPDATE identity SET catalog_id = lower(hex(randomblob(16))), is_copy = 0 WHERE is_copy = 1;",
+            )
+            .map_err(Error::sqlite("written"))
     }
 
     /// Keeps the text of `code` aside until a sync is applied. Readers don't see it, and it is gone with this connection.
@@ -132,65 +150,41 @@ impl Catalog {
         &self.connection
     }
 
-    /// Moves what was written from the write-ahead log into the file itself, as far as readers allow.
+    /// Moves what was written from the write-ahead log into the file itself, as far as readers allow, and empties the log where
+    /// nobody reads it. It waits for nobody.
     pub fn checkpoint(&self) -> Result<(), Error> {
-        let run = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        run.map_err(Error::sqlite("checkpointed"))
+        let run = |connection: &Connection| {
+            connection.busy_timeout(Duration::ZERO)?;
+            let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            done
+        };
+        run(&self.connection).map_err(Error::sqlite("checkpointed"))
     }
 }
 
-/// What tells a file from another one of the same name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId(u64, u64);
-
-impl FileId {
-    #[cfg(unix)]
-    fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        std::fs::metadata(path).ok().map(|file| Self(file.dev(), file.ino()))
-    }
-
-    #[cfg(not(unix))]
-    fn of(path: &Path) -> Option<Self> {
-        path.exists().then_some(Self(0, 0))
+/// For `map_err`: what may be wrong with the file that was opened.
+fn opened(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => Error::NotOurs(path.to_owned()),
+        Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path: path.to_owned(), what: error.to_string() },
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Error::Closed(path.to_owned()),
+        _ => Error::sqlite("opened")(error),
     }
 }
 
-/// Opens an existing catalog read-only and tells its version; `None` if there is no file or it is empty.
-fn open_existing(path: &Path) -> Result<Option<(Connection, i64)>, Error> {
-    match std::fs::metadata(path) {
-        Ok(file) if file.len() == 0 => return Ok(None),
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Error::File { what: "open", path: path.to_owned(), source }),
+/// Opens a file to write it, and makes it if there is none. What it does ends when `writers` are interrupted.
+fn connect(path: &Path, writers: &Writers) -> Result<Connection, Error> {
+    let is_new = !path.exists();
+    let mut connection = Connection::open_with_flags(path, WRITING).map_err(opened(path))?;
+    if is_new {
+        file::owner_only(path)?;
     }
-    let damaged = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => Error::NotOurs(path.to_owned()),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt) => Error::Damaged { path: path.to_owned(), what: error.to_string() },
-        _ => Error::Sqlite { doing: "opened", source: error },
-    };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(damaged)?;
-    harden(&connection).map_err(damaged)?;
-    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(damaged);
-    if pragma("application_id")? != APPLICATION_ID {
-        return Err(Error::NotOurs(path.to_owned()));
-    }
-    let version = pragma("user_version")?;
-    if version > SCHEMA_VERSION {
-        return Err(Error::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
-    }
-    Ok(Some((connection, version)))
-}
-
-fn quick_check(connection: &Connection, path: &Path) -> Result<(), Error> {
-    let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    let what = match found {
-        Ok(text) if text == "ok" => return Ok(()),
-        Ok(text) => text,
-        Err(error) => error.to_string(),
-    };
-    Err(Error::Damaged { path: path.to_owned(), what: what.lines().collect::<Vec<_>>().join(" ") })
+    connection.set_prepared_statement_cache_capacity(64);
+    harden(&connection).map_err(opened(path))?;
+    let writers = writers.clone();
+    connection.progress_handler(STEPS, Some(move || writers.is_interrupted())).map_err(opened(path))?;
+    Ok(connection)
 }
 
 /// Settings of every connection: mistakes in SQL are errors, and a crafted file can't run anything.
@@ -208,61 +202,4 @@ fn durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)
-}
-
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    transaction.execute_batch(SCHEMA)?;
-    transaction.execute(
-        "INSERT INTO identity (only_row, catalog_id, created_at, schema_version, lineaged_version)
-         VALUES (1, lower(hex(randomblob(16))), ?1, ?2, ?3)",
-        (Timestamp::now().to_string(), SCHEMA_VERSION, env!("CARGO_PKG_VERSION")),
-    )?;
-    transaction.commit()
-}
-
-/// Before a migration: a whole copy of the old file, so that the older program can be used again.
-fn keep_copy(connection: &Connection, path: &Path, version: i64) -> Result<(), Error> {
-    let mut copy = path.as_os_str().to_owned();
-    copy.push(format!(".v{version}"));
-    let copy = PathBuf::from(copy);
-    if copy.exists() {
-        return Ok(());
-    }
-    connection
-        .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
-        .map(drop)
-        .map_err(Error::sqlite("copied before its migration"))
-}
-
-/// Makes the views anew where their text differs from this program's, and notes its version. Then the words are indexed anew, too:
-/// the index is of what a view says.
-fn refresh_views(connection: &mut Connection) -> rusqlite::Result<()> {
-    let fresh = Connection::open_in_memory()?;
-    fresh.execute_batch(SCHEMA)?;
-    let wanted = view_texts(&fresh)?;
-    let version = env!("CARGO_PKG_VERSION");
-    let same_version =
-        connection.query_row("SELECT lineaged_version = ?1 FROM identity", [version], |row| row.get::<_, bool>(0))?;
-    if view_texts(connection)? == wanted && same_version {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for (name, _) in view_texts(&transaction)? {
-        transaction.execute_batch(&format!("DROP VIEW \"{name}\""))?;
-    }
-    for (_, sql) in wanted {
-        transaction.execute_batch(&sql)?;
-    }
-    search::rebuild(&transaction)?;
-    transaction.execute("UPDATE identity SET lineaged_version = ?1", [version])?;
-    transaction.commit()
-}
-
-fn view_texts(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
-    let mut statement =
-        connection.prepare("SELECT name, sql FROM main.sqlite_schema WHERE type = 'view' ORDER BY rowid")?;
-    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }

@@ -1,40 +1,64 @@
 //! Forgets history that is older than is wanted, from the old end, whole syncs at a time. What the catalog holds of the present is
 //! never touched.
 
+use std::time::Duration;
+
 use rusqlite::Transaction;
 
 use super::{Catalog, Error};
 use crate::inventory::Timestamp;
 
+/// A pause between two syncs that is longer may be a clock that was set wrong, until as much time has passed again.
+const PAUSE_DAYS: i64 = 30;
+
 impl Catalog {
-    /// Forgets the changes of syncs that ended before `before`, the code that only they needed, results of runs and checks of that
-    /// time, and those syncs' own rows, as far as nothing refers to them. `coverage_history` stays whole. Writes nothing if no
-    /// sync ended before `due`, which may lie before `before`, so that the work is not done for every single sync.
+    /// Forgets the changes of syncs that ended longer than `history` before `now`, the code that only they needed, results of runs
+    /// and checks of that time, and those syncs' own rows, as far as nothing refers to them. `coverage_history` stays whole. Writes
+    /// nothing until a hundredth of `history` more has passed, so that the work is not done for every single sync, and nothing
+    /// while it may be the clock that makes everything old.
     ///
     /// Returns how many changes were forgotten.
-    pub fn prune(&mut self, before: Timestamp, due: Timestamp) -> Result<usize, Error> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM sync WHERE finished_at < ?1
-                   AND finished_at > coalesce((SELECT pruned_at FROM horizon), ''))";
-        let is_due = self.connection.query_row(sql, [due.to_string()], |row| row.get(0));
-        if !is_due.map_err(Error::sqlite("read"))? {
+    pub fn prune(&mut self, history: Duration, now: Timestamp) -> Result<usize, Error> {
+        let millis = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
+        let before = now.plus_millis(-millis);
+        let due = before.plus_millis(-millis / 100).to_string();
+        let ask = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+            self.connection.query_row(sql, values, |row| row.get::<_, bool>(0)).map_err(Error::sqlite("read"))
+        };
+        let is_due = "SELECT EXISTS (SELECT 1 FROM sync WHERE finished_at < ?1
+                      AND finished_at > coalesce((SELECT pruned_at FROM horizon), ''))";
+        let (present, lately) = (now.to_string(), now.plus_millis(-PAUSE_DAYS * 86_400_000).to_string());
+        let has_jumped = "SELECT EXISTS (
+            SELECT 1 FROM (SELECT finished_at, lag(finished_at) OVER (ORDER BY sync_id) AS before
+                           FROM sync WHERE finished_at IS NOT NULL)
+            WHERE finished_at BETWEEN ?1 AND ?2 AND julianday(finished_at) - julianday(before) > ?3)";
+        if !ask(is_due, &[&due])? || ask(has_jumped, &[&lately, &present, &PAUSE_DAYS])? {
             return Ok(0);
         }
-        self.write(|transaction| prune(transaction, &before.to_string()))
+        self.forget(before, now)
+    }
+
+    /// Forgets what is older than `before`. A stamp of the future of `now` tells no age: such a sync goes with those after it.
+    pub(super) fn forget(&mut self, before: Timestamp, now: Timestamp) -> Result<usize, Error> {
+        self.write(|transaction| forget(transaction, &before.to_string(), &now.to_string()))
     }
 }
 
-fn prune(transaction: &Transaction<'_>, before: &str) -> rusqlite::Result<usize> {
+fn forget(transaction: &Transaction<'_>, before: &str, now: &str) -> rusqlite::Result<usize> {
     transaction.execute(
         "INSERT INTO horizon (only_row, pruned_at) SELECT 1, max(finished_at) FROM sync WHERE finished_at < ?1
+         HAVING max(finished_at) IS NOT NULL
          ON CONFLICT DO UPDATE SET pruned_at = excluded.pruned_at WHERE pruned_at < excluded.pruned_at",
         [before],
     )?;
     // All before the first change of a sync that is kept: so `seq` has no holes, even if a clock was set back.
     let forgotten = transaction.execute(
         "DELETE FROM change WHERE seq < coalesce(
-             (SELECT min(seq) FROM change WHERE sync_id IN (SELECT sync_id FROM sync WHERE finished_at >= ?1)),
-             (SELECT max(seq) + 1 FROM change))",
-        [before],
+             (SELECT min(seq) FROM change WHERE sync_id IN (
+                 SELECT sync_id FROM sync WHERE finished_at BETWEEN ?1 AND ?2)),
+             (SELECT max(seq) + 1 FROM change WHERE sync_id IN (SELECT sync_id FROM sync WHERE finished_at < ?1)),
+             0)",
+        [before, now],
     )?;
     if forgotten > 0 {
         transaction.execute(UNUSED_CODE, [])?;
@@ -61,9 +85,11 @@ fn prune(transaction: &Transaction<'_>, before: &str) -> rusqlite::Result<usize>
 /// Old syncs that nothing refers to. Of each environment the last good one stays: it is how the history that is left begins.
 const OLD_SYNCS: &str = "
     INSERT INTO temp.forgotten
-    SELECT s.sync_id FROM sync s WHERE s.sync_id < (
-        SELECT max(g.sync_id) FROM sync g WHERE g.environment_id = s.environment_id
-        AND g.finished_at < ?1 AND g.outcome IN ('applied', 'unchanged'))
+    SELECT s.sync_id FROM sync s JOIN (
+        SELECT environment_id, max(sync_id) AS last FROM sync
+        WHERE finished_at < ?1 AND outcome IN ('applied', 'unchanged') GROUP BY environment_id
+    ) good ON good.environment_id = s.environment_id
+    WHERE s.sync_id < good.last
     AND NOT EXISTS (SELECT 1 FROM change c WHERE c.sync_id = s.sync_id)
     AND NOT EXISTS (SELECT 1 FROM coverage_count c WHERE c.sync_id = s.sync_id)
     AND s.sync_id NOT IN (SELECT removed_by FROM node WHERE removed_by IS NOT NULL)";

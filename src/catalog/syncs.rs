@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::file::FileId;
 use super::holds::write_doubts;
-use super::{Catalog, Error, FileId};
+use super::{Catalog, Error};
 use crate::diff::Counts;
 use crate::guard::Doubts;
 use crate::inventory::{EnvironmentFacts, Timestamp};
@@ -108,6 +109,8 @@ impl Catalog {
 
     /// Closes a sync that was stopped before it had read everything. Nothing else is written.
     pub fn interrupt_sync(&mut self, sync: SyncId, ending: &Ending, now: Timestamp) -> Result<(), Error> {
+        // This is short, and may be written even if nothing else may.
+        self.connection.progress_handler(0, None::<fn() -> bool>).map_err(Error::sqlite("written"))?;
         self.write(|transaction| finish(transaction, sync, "interrupted", ending, None, now))
     }
 
@@ -144,12 +147,16 @@ impl Catalog {
         if !same() {
             return Err(Error::Replaced(self.path.clone()));
         }
-        let result = run(&mut self.connection).map_err(Error::sqlite("written"))?;
+        let result = run(&mut self.connection).map_err(|error| match error {
+            rusqlite::Error::StatementChangedRows(_) => Error::Overtaken,
+            error => Error::sqlite("written")(error),
+        })?;
         if same() { Ok(result) } else { Err(Error::Replaced(self.path.clone())) }
     }
 }
 
-/// Writes the end of a sync into its row.
+/// Writes the end of a sync into its row. A row that somebody else has closed, or after which another sync of the environment was
+/// written, is left alone, as an error.
 pub(super) fn finish(
     transaction: &Transaction<'_>,
     sync: SyncId,
@@ -164,10 +171,12 @@ pub(super) fn finish(
         Mode::Full => "full",
     };
     let warnings = serde_json::Value::from(warnings.clone()).to_string();
-    transaction.execute(
+    let closed = transaction.execute(
         "UPDATE sync SET outcome = ?2, finished_at = ?3, requests = ?4, bytes = ?5, seen = ?6, added = ?7, changed = ?8,
              removed = ?9, warnings = ?10, error = ?11, mode = ?12
-         WHERE sync_id = ?1",
+         WHERE sync_id = ?1 AND outcome IS NULL AND (?2 IN ('failed', 'interrupted') OR NOT EXISTS (
+             SELECT 1 FROM sync later WHERE later.environment_id = sync.environment_id AND later.sync_id > sync.sync_id
+             AND later.outcome IN ('applied', 'unchanged', 'held')))",
         rusqlite::params![
             sync.0,
             outcome,
@@ -183,6 +192,9 @@ pub(super) fn finish(
             mode,
         ],
     )?;
+    if closed == 0 {
+        return Err(rusqlite::Error::StatementChangedRows(closed));
+    }
     if matches!(outcome, "applied" | "unchanged" | "held") {
         transaction
             .execute("INSERT INTO probe (sync_id, stamps) SELECT ?1, ?2 WHERE ?2 IS NOT NULL", (sync.0, stamps))?;

@@ -92,6 +92,7 @@ fn start_afresh(path: &Path) -> anyhow::Result<()> {
         .into());
     }
     drop(connection);
+    let path = catalog::canonical(path)?;
     for suffix in ["", "-wal", "-shm"] {
         let mut file = path.as_os_str().to_owned();
         file.push(suffix);

@@ -60,6 +60,7 @@ pub(super) fn conclude(job: Job, found: anyhow::Result<Found>) -> anyhow::Result
         Ok(Found::Known(known)) => leave(&request, &mut catalog, sync, known, &ending),
         Err(error) => Err(error),
     };
+    let concluded = concluded.map_err(Interrupted::or);
     if let Err(error) = &concluded {
         // If even this can't be written, the row is closed as interrupted by the next writer; the first error matters more.
         let _ = if error.is::<Interrupted>() {
@@ -75,14 +76,12 @@ pub(super) fn conclude(job: Job, found: anyhow::Result<Found>) -> anyhow::Result
     concluded.map(Step::Done)
 }
 
-/// Forgets history that is older than the configuration wants it, at most a hundredth of that late.
+/// Forgets history that is older than the configuration wants it.
 fn prune(request: &Request, catalog: &mut Catalog) {
     let Some(history) = request.config.catalog.history else { return };
-    let millis = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
-    let before = Timestamp::now().plus_millis(-millis);
-    match catalog.prune(before, before.plus_millis(-millis / 100)) {
+    match catalog.prune(history, Timestamp::now()) {
         Ok(0) => {}
-        Ok(changes) => tracing::info!(changes, %before, "forgot old history"),
+        Ok(changes) => tracing::info!(changes, "forgot old history"),
         // What was synced is synced; the next sync tries again.
         Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "old history could not be forgotten"),
     }

@@ -71,7 +71,7 @@ pub async fn run(request: &Request, limits: &Limits) -> anyhow::Result<Report> {
     let (catalog, sync) = if request.dry_run {
         (None, None)
     } else {
-        let (catalog, sync) = begin(request.clone()).await?;
+        let (catalog, sync) = begin(request.clone()).await.map_err(Interrupted::or)?;
         (Some(catalog), Some(sync))
     };
     let span = tracing::info_span!("sync", sync = sync.map(|SyncId(id)| id), environment = request.environment.name);

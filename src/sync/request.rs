@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::catalog::{Trigger, Writers};
+use crate::catalog::{self, Trigger, Writers};
 use crate::config::{Config, EnvironmentConfig};
 
 /// What to sync, and how.
@@ -40,6 +40,11 @@ impl Stop {
         (pull, Self(stop))
     }
 
+    /// True once it is pulled.
+    pub fn is_pulled(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Returns when it is pulled.
     pub async fn pulled(&mut self) {
         if self.0.wait_for(|pulled| *pulled).await.is_err() {
@@ -49,10 +54,18 @@ impl Stop {
     }
 }
 
-/// The sync was stopped before it had read everything; nothing was changed.
+/// The sync was stopped before it was done; nothing was changed.
 #[derive(Debug, thiserror::Error)]
-#[error("stopped before everything was read; nothing was changed")]
+#[error("stopped before it was done; nothing was changed")]
 pub struct Interrupted;
+
+impl Interrupted {
+    /// This, where the catalog says that it was told to end; else the error as it is.
+    pub(super) fn or(error: anyhow::Error) -> anyhow::Error {
+        let interrupted = error.downcast_ref::<catalog::Error>().is_some_and(catalog::Error::is_interrupted);
+        if interrupted { Self.into() } else { error }
+    }
+}
 
 /// Is told what a sync is doing, while it does it.
 #[derive(Clone)]

@@ -1,9 +1,11 @@
 //! The catalog against random histories: what was applied is what is stored, and the changes alone rebuild it.
 
+mod clocks;
 mod files;
 mod history;
 mod holds;
 mod words;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,11 +13,13 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::schema::SCHEMA;
 use super::*;
 use crate::diff::diff;
 
 use crate::inventory::{
-    Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, UniqueId,
+    Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, Timestamp,
+    UniqueId,
 };
 
 struct TestCatalog {
@@ -43,6 +47,10 @@ impl TestCatalog {
 
     /// One sync, as `sync` does it; returns the number of changes.
     fn sync(&mut self, fetched: &Inventory) -> usize {
+        self.try_sync(fetched).expect("applied")
+    }
+
+    fn try_sync(&mut self, fetched: &Inventory) -> Result<usize, Error> {
         let mut catalog = self.open();
         let (started, ended) = (self.now(), self.now());
         let sync = catalog.start_sync(1, "prod", Trigger::Manual, started).expect("started");
@@ -56,12 +64,12 @@ impl TestCatalog {
         let diff = diff(&stored.inventory, fetched, &stored.tombstones);
         let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
         if diff.is_empty() {
-            catalog.leave_unchanged(sync, &ending, &fetched.environment, ended).expect("closed");
+            catalog.leave_unchanged(sync, &ending, &fetched.environment, ended)?;
         } else {
             let applied = Applied { sync, environment_id: 1, fetched, diff: &diff, ending: &ending };
-            catalog.apply(&applied, ended).expect("applied");
+            catalog.apply(&applied, ended)?;
         }
-        diff.changes.len()
+        Ok(diff.changes.len())
     }
 
     fn stored(&self) -> Inventory {
@@ -376,7 +384,7 @@ fn freshness_is_as_of_now_and_tells_the_checks_word_from_the_clocks() {
                                last_changed_at)
              VALUES (100, 1, 'model', 'model', '{}', strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-2 hours'), 'x', 'x');
              INSERT INTO reach SELECT 100, node_key, 1 FROM node WHERE resource_type = 'source';
-             INSERT INTO edge SELECT node_key, 100 FROM node WHERE resource_type = 'source'",
+             INSERT INTO edge (parent_key, child_key) SELECT node_key, 100 FROM node WHERE resource_type = 'source'",
         )
         .expect("a model");
     let sql =
