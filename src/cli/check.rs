@@ -1,16 +1,37 @@
-//! `lineaged check`: asks each environment one small question per document, and says in plain words what is wrong and what to do.
+//! `lineaged check`: asks each environment one small question per document, and says in plain words what is wrong and what to do;
+//! or looks whether the catalog's file is whole.
 
 use std::io::Write;
 
 use secrecy::ExposeSecret;
 
 use super::{Exit, Files};
+use crate::catalog;
 use crate::config::{EnvironmentConfig, Need};
 use crate::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
 use crate::inventory::Timestamp;
 use crate::output::sanitize;
 
-pub(super) async fn run(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// Read the catalog's file instead, and say whether it is whole
+    #[arg(long)]
+    integrity: bool,
+}
+
+impl Check {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        if !self.integrity {
+            return super::block_on(ask(files, out));
+        }
+        let path = files.load(Need::Reading)?.catalog.path;
+        catalog::check_integrity(&path)?;
+        writeln!(out, "{} is whole", path.display())?;
+        Ok(Exit::Done)
+    }
+}
+
+async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let config = files.load(Need::Platform)?;
     writeln!(out, "the configuration is valid; the catalog is {}", config.catalog.path.display())?;
     let limits = Limits::new(config.concurrency(), 1);

@@ -12,6 +12,7 @@ mod read;
 mod search;
 mod serve;
 mod show;
+mod stop;
 mod sync;
 
 use std::io::Write;
@@ -24,6 +25,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::config::{self, Config, Need, Problems, Source};
 use crate::inventory::Timestamp;
 use crate::output::Format;
+use crate::sync::Interrupted;
 use crate::views::{Chosen, Table};
 use crate::{catalog, logging, output, views};
 
@@ -49,11 +51,12 @@ Examples:
   sqlite3 lineaged.db 'select * from nodes limit 3'
 
 Exit codes: 0 done, 1 failed (network, API, I/O), 2 usage or configuration, 3 a check said no,
-4 held for approval.";
+4 held for approval, 130 interrupted. Where several hold: the first of 130, 2, 1, 4, 3.";
 
 #[derive(Debug, Args)]
 struct Files {
-    /// The configuration [default: $LINEAGED_CONFIG, else ./lineaged.toml]
+    /// The configuration [default: $LINEAGED_CONFIG, else lineaged.toml in the working directory, in
+    /// $XDG_CONFIG_HOME/lineaged or in /etc/lineaged]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The catalog [default: catalog.path of the configuration, else ./lineaged.db]
@@ -205,7 +208,7 @@ enum Command {
     /// Write a commented lineaged.toml, never over an existing one
     Init,
     /// Check the configuration, the token and each environment, and say what to mend
-    Check,
+    Check(check::Check),
     /// Read the environments completely and bring the catalog up to date
     Sync(sync::Sync),
     /// Sync on schedule and on events, and serve the catalog over HTTP
@@ -240,7 +243,7 @@ enum Command {
 }
 
 /// How a command ended, as its exit code tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Everything was done.
     Done = 0,
@@ -252,6 +255,16 @@ pub enum Exit {
     No = 3,
     /// A sync was held for approval.
     Held = 4,
+    /// It was told to end before it was done.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// What tells of several ends: the first that holds.
+    fn of_all(exits: &[Self]) -> Self {
+        let order = [Self::Interrupted, Self::Usage, Self::Failed, Self::Held, Self::No];
+        order.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Self::Done)
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -283,7 +296,7 @@ impl Cli {
         let mut out = std::io::stdout().lock();
         match command {
             #[cfg(feature = "demo")]
-            Command::Demo(demo) => runtime()?.block_on(demo.run(&files, &mut out)),
+            Command::Demo(demo) => block_on(demo.run(&files, &mut out)),
             Command::Init => {
                 let path = files.config.unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
                 config::init(&path)?;
@@ -294,15 +307,15 @@ impl Cli {
                 )?;
                 Ok(Exit::Done)
             }
-            Command::Check => runtime()?.block_on(check::run(&files, &mut out)),
-            Command::Sync(sync) => runtime()?.block_on(sync.run(&files, &mut out)),
+            Command::Check(check) => check.run(&files, &mut out),
+            Command::Sync(sync) => block_on(sync.run(&files, &mut out)),
             Command::Approve(approve) => approve.run(&files, &mut out),
             Command::Status(status) => status.run(&files, &mut out),
             Command::Changes(changes) => changes.run(&files, &mut out),
             Command::Ls(ls) => ls.run(&files, &mut out),
             Command::Search(search) => search.run(&files, &mut out),
             Command::Show(show) => show.run(&files, &mut out),
-            Command::Serve => runtime()?.block_on(serve::run(&files)),
+            Command::Serve => block_on(serve::run(&files)),
             Command::Lineage(lineage) => lineage.run(&files, &mut out),
             Command::Freshness(freshness) => freshness.run(&files, &mut out),
             Command::Health(health) => health.run(&files, &mut out),
@@ -316,12 +329,13 @@ impl Cli {
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("can't start the asynchronous runtime")
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().context("can't start the asynchronous runtime")?;
+    let result = runtime.block_on(work);
+    // A thread that still sleeps or reads has nothing to say any more, and nobody waits for it.
+    runtime.shutdown_background();
+    result
 }
 
 /// Prints a line for people to standard error.
@@ -345,6 +359,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
+    if error.is::<Interrupted>() {
+        return Exit::Interrupted;
+    }
     let usage = error.is::<Problems>()
         || error.is::<Misuse>()
         || matches!(error.downcast_ref(), Some(views::Error::Question(_) | views::Error::Malformed(_)))
@@ -356,3 +373,19 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Misuse(String);
+
+#[cfg(test)]
+mod tests {
+    use super::Exit::{self, Done, Failed, Held, Interrupted, No, Usage};
+
+    #[test]
+    fn the_gravest_of_several_ends_is_told() {
+        let grave = [Interrupted, Usage, Failed, Held, No, Done];
+        for (place, exit) in grave.into_iter().enumerate() {
+            let mut rest = grave[place..].to_vec();
+            rest.reverse();
+            assert_eq!(Exit::of_all(&rest), exit);
+        }
+        assert_eq!(Exit::of_all(&[]), Done);
+    }
+}

@@ -3,39 +3,19 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::stop::on_signal;
 use super::{Exit, Files};
+use crate::catalog::{self, Writers};
 use crate::config::Need;
-use crate::sync::Stop;
-use crate::{catalog, daemon};
+use crate::daemon;
 
 /// Serves until the process is told to end.
 pub(super) async fn run(files: &Files) -> anyhow::Result<Exit> {
     let config = files.load(Need::Platform)?;
-    let (pull, stop) = Stop::new();
-    tokio::spawn(async move {
-        if told_to_end().await.is_ok() {
-            let _ = pull.send(true);
-        }
-        pull.closed().await;
-    });
-    daemon::serve(config, stop).await?;
+    let writers = Writers::default();
+    let stop = on_signal(&writers, Exit::Done);
+    daemon::serve(config, writers, stop).await?;
     Ok(Exit::Done)
-}
-
-#[cfg(unix)]
-async fn told_to_end() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-async fn told_to_end() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
 }
 
 #[derive(Debug, clap::Args)]

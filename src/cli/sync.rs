@@ -1,10 +1,10 @@
 //! `lineaged sync` and `lineaged approve`.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
 use super::progress::Progress;
+use super::stop::on_signal;
 use super::{Exit, Files, Misuse, note};
 use crate::catalog::{self, Approval, Catalog, SyncId, Trigger, Writers};
 use crate::config::{Config, EnvironmentConfig, Need};
@@ -12,7 +12,7 @@ use crate::discovery::Limits;
 use crate::guard::{Held, Loss, LossKind};
 use crate::inventory::Timestamp;
 use crate::output::sanitize;
-use crate::sync::{self, Outcome, Report, Request, Stop};
+use crate::sync::{self, Outcome, Report, Request};
 
 /// So many warnings and ids are printed; all of them are in the catalog.
 pub(super) const SHOWN: usize = 10;
@@ -36,9 +36,13 @@ impl Sync {
         let environments = choose(&config, &self.environment)?;
         let limits = Limits::new(config.concurrency(), 1);
         let writers = Writers::default();
-        let stop = stop_on_interrupt();
-        let mut worst = BTreeSet::from([Exit::Done]);
+        let stop = on_signal(&writers, Exit::Interrupted);
+        let mut exits = Vec::new();
         for environment in environments {
+            if stop.is_pulled() {
+                exits.push(Exit::Interrupted);
+                break;
+            }
             let name = environment.name.clone();
             let request = Request {
                 config: Arc::clone(&config),
@@ -54,29 +58,16 @@ impl Sync {
             drop(request);
             match result {
                 Ok(report) => {
-                    worst.insert(tell(&name, &report, out)?);
+                    exits.push(tell(&name, &report, out)?);
                 }
                 Err(error) => {
                     super::complain(&format!("error: {name}"), &error);
-                    worst.insert(super::exit_of(&error));
+                    exits.push(super::exit_of(&error));
                 }
             }
         }
-        let first = [Exit::Usage, Exit::Failed, Exit::Held].into_iter().find(|exit| worst.contains(exit));
-        Ok(first.unwrap_or(Exit::Done))
+        Ok(Exit::of_all(&exits))
     }
-}
-
-/// Control-C ends the read in hand, so that its row says so.
-fn stop_on_interrupt() -> Stop {
-    let (pull, stop) = Stop::new();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            let _ = pull.send(true);
-        }
-        pull.closed().await;
-    });
-    stop
 }
 
 fn choose(config: &Config, names: &[String]) -> Result<Vec<EnvironmentConfig>, Misuse> {

@@ -35,9 +35,6 @@ const LONGEST_REST: Duration = Duration::from_secs(3600);
 /// After so long what is held is read again.
 const LOOK_AGAIN: Duration = Duration::from_millis(catalog::LOOK_AGAIN.unsigned_abs());
 
-/// So long a commit in hand may take after the daemon was told to end.
-const GRACE: Duration = Duration::from_secs(9);
-
 /// What all tasks of the daemon share.
 #[derive(Debug, Clone)]
 struct Shared {
@@ -49,14 +46,21 @@ struct Shared {
     stop: Stop,
 }
 
-/// Serves until `stop` is pulled: then the reads in hand are dropped, and a commit in hand is finished.
+/// Serves until `stop` is pulled: then the reads in hand are dropped, and a commit in hand is finished, or rolled back when `writers`
+/// are interrupted.
 ///
 /// # Errors
 /// If the catalog can't be opened, if another daemon serves it, or if the address can't be listened at.
-pub async fn serve(config: Config, mut stop: Stop) -> anyhow::Result<()> {
+pub async fn serve(config: Config, writers: Writers, mut stop: Stop) -> anyhow::Result<()> {
     let _only = DaemonLock::take(&config.catalog.path)?;
-    let writers = Writers::default();
-    prepare(&config, &writers).await?;
+    tokio::select! {
+        biased;
+        () = stop.pulled() => {
+            tracing::info!("told to end before it served");
+            return Ok(());
+        }
+        prepared = prepare(&config, &writers) => prepared?,
+    }
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen at {listen}"))?;
     let address = listener.local_addr().context("can't tell the address that is listened at")?;
@@ -91,17 +95,13 @@ pub async fn serve(config: Config, mut stop: Stop) -> anyhow::Result<()> {
     stop.pulled().await;
     tracing::info!("ending");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    let ended = async {
-        while tasks.join_next().await.is_some() {}
-        server.await
-    };
-    if tokio::time::timeout(GRACE, ended).await.is_err() {
-        tracing::warn!("something did not end in time and is left alone; the catalog is as of the last commit");
-    }
+    while tasks.join_next().await.is_some() {}
+    server.await.context("the HTTP server did not end well")?;
+    tracing::info!("ended");
     Ok(())
 }
 
-/// Makes or migrates the catalog before anybody reads it.
+/// Makes or migrates the catalog, and looks whether its file is whole, before anybody reads it.
 async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
     let (path, writers) = (config.catalog.path.clone(), writers.clone());
     let (settings, environments) = (config.settings(), config.environment_ids());
@@ -109,6 +109,7 @@ async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
         let waiting = |holder: &str| tracing::warn!(holder, "waiting for another process that writes the catalog");
         let mut catalog = Catalog::open(&path, &writers, "start of serve", &waiting)?;
         catalog.configure(&settings, &environments)?;
+        catalog.check()?;
         catalog.checkpoint()
     };
     Ok(spawn_blocking(open).await.context("the catalog could not be prepared")??)

@@ -24,3 +24,4 @@ mod serve;
 mod show;
 mod soak;
 mod support;
+mod writers;

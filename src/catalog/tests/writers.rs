@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::*;
+use crate::guard::Held;
 
 #[cfg(unix)]
 #[test]
@@ -42,7 +43,7 @@ fn a_sync_that_another_one_has_overtaken_writes_nothing() {
     test.sync(&one_node());
     for state in ["closed by the other", "open, and the other is later"] {
         let applied = Applied { sync, environment_id: 1, fetched: &fetched, diff: &diff, ending: &ending };
-        let held = Held { reasons: vec!["too many".into()], removals: vec!["model.a".into()] };
+        let held = Held { reasons: vec!["too many".into()], losses: Vec::new() };
         for result in [
             slow.apply(&applied, ended),
             slow.leave_unchanged(sync, &ending, &fetched.environment, ended),

@@ -101,7 +101,13 @@ impl Daemon {
     }
 
     /// Sends SIGTERM; how it ended, and how long that took.
-    pub(crate) fn end(mut self) -> (ExitStatus, Duration) {
+    pub(crate) fn end(self) -> (ExitStatus, Duration) {
+        let (status, took, _) = self.end_with_log();
+        (status, took)
+    }
+
+    /// The same, with the whole of its log.
+    pub(crate) fn end_with_log(mut self) -> (ExitStatus, Duration, Vec<String>) {
         let began = Instant::now();
         let told = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().expect("kill");
         assert!(told.success());
@@ -114,7 +120,7 @@ impl Daemon {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        (self.child.wait().expect("ended"), began.elapsed())
+        (self.child.wait().expect("ended"), began.elapsed(), std::mem::take(&mut self.log))
     }
 
     pub(crate) fn connect(&self) -> Http {
