@@ -98,7 +98,9 @@ pub enum Kind {
         "an answer of {values} JSON values and more came, {limit} are taken at most: it cannot be asked for in smaller pages"
     )]
     TooManyValues { values: usize, limit: usize },
-    #[error("the answer does not fit the schema at `{path}`: {reason}")]
+    #[error(
+        "the answer does not fit the schema at `{path}`: {reason}; if that stays, look for a newer version of lineaged"
+    )]
     Decode { path: String, reason: String },
     #[error("the catalog no longer takes what is read")]
     SinkClosed,
