@@ -454,8 +454,8 @@ WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
 
 -- dbt's health signals: each rule with its rank (3: degraded, 2: caution, 1: unknown), of which the highest is the status.
 -- * It is dbt's verdict on a source that counts, also where `freshness` says that the clock has overtaken it.
--- * An ephemeral model is never built by itself, so it can't be late or wait for its first run; and what a test has read is there,
---   whichever run made it.
+-- * An ephemeral model is never built by itself, so it can't be late or wait for its first run; and what a test has read, or the
+--   warehouse has columns of, is there, whichever run made it.
 -- * A model that the last run skipped did not fail to build: caution, and the root is what held it up: what failed to build
 --   before it, else the tests that failed before it.
 -- * For an exposure, seeds and snapshots count like models, and so do the tests of whatever is upstream. What no run has
@@ -619,8 +619,8 @@ judged AS (
                 AND NOT EXISTS (
                     SELECT 1 FROM node t
                     WHERE t.environment_id = m.environment_id AND t.resource_type IN ('test', 'unit_test')
-                    AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail')
-                ) AS never_ran
+                    AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail'))
+                AND NOT EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = m.node_key) AS never_ran
         FROM node m
     ) n
     WHERE n.removed_at IS NULL AND n.resource_type = 'model'
@@ -701,6 +701,7 @@ judged AS (
                 SELECT 1 FROM node t
                 WHERE t.environment_id = m.environment_id AND t.resource_type IN ('test', 'unit_test')
                 AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail'))
+            AND NOT EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = m.node_key)
             ORDER BY 1 DESC, 2, 4
         )
     )

@@ -191,16 +191,21 @@ fn a_unit_test_is_of_its_model_in_its_version() {
 }
 
 #[test]
-fn what_is_read_of_no_file_is_not_denied() {
-    let mut target = bundled();
-    target.keep_results(|result| result["unique_id"].as_str().is_some_and(|id| id.starts_with("test.")));
-    target.run_results["args"]["which"] = "test".into();
-    target.catalog = Value::Null;
-    let demo = target.read();
-    assert_eq!(demo.lines("SELECT count(*) FROM nodes WHERE is_applied = 0"), ["0"]);
-    let sql =
-        "SELECT reasons LIKE '%no run has processed it%' FROM health WHERE unique_id = 'model.mini_shop.stg_orders'";
-    assert_eq!(demo.lines(sql), ["0"]);
+fn what_a_file_leaves_out_is_not_denied() {
+    // After `dbt test` without documents, and after `dbt seed` with those of before.
+    for (command, kind, has_catalog) in [("test", "test.", false), ("seed", "seed.", true)] {
+        let mut target = bundled();
+        target.keep_results(|result| result["unique_id"].as_str().is_some_and(|id| id.starts_with(kind)));
+        target.run_results["args"]["which"] = command.into();
+        if !has_catalog {
+            target.catalog = Value::Null;
+        }
+        let demo = target.read();
+        assert_eq!(demo.lines("SELECT count(*) FROM nodes WHERE is_applied = 0"), ["0"], "{command}");
+        let sql = "SELECT count(*) FROM health
+                   WHERE unique_id = 'model.mini_shop.stg_orders' AND reasons LIKE '%no run has processed it%'";
+        assert_eq!(demo.lines(sql), ["0"], "{command}");
+    }
 }
 
 #[test]
