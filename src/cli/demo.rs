@@ -22,6 +22,9 @@ const ENVIRONMENT: i64 = 1;
 const NAME: &str = "demo";
 const CATALOG: &str = "lineaged.db";
 
+/// So many odd values are told.
+const NOTES: usize = 5;
+
 /// What a user may want to ask next; the tests run each of them.
 pub(super) const QUERIES: [&str; 3] = [
     "select unique_id, last_run_status, last_run_error from nodes where last_run_status in ('error', 'fail')",
@@ -58,6 +61,13 @@ impl Demo {
         )?);
         writeln!(out, "A Discovery server with the project runs in this process. First sync:\n")?;
         sync_once(&config, out).await?;
+        let misfits = server.change(ENVIRONMENT, |project| project.misfits());
+        for odd in misfits.iter().take(NOTES) {
+            super::note(&format!("note: {}", output::sanitize(odd)));
+        }
+        if misfits.len() > NOTES {
+            super::note(&format!("note: {} more of that kind", misfits.len() - NOTES));
+        }
         let connection = catalog::open_to_read(&path)?;
         writeln!(out)?;
         output::write(&views::summary(&connection, ENVIRONMENT)?, Format::Table, out)?;

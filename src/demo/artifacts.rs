@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
@@ -211,6 +212,7 @@ impl Artifacts {
             clock: now,
             run_id: FIRST_RUN,
             notes: Vec::new(),
+            misfits: Arc::default(),
         };
         let yaml_columns = define(&mut project, manifest);
         // Files tell of what they name: a node that they leave out was not selected, and is there as far as anybody knows.

@@ -206,7 +206,12 @@ pub(super) fn resolve<'a>(
     };
     let fits = move |item: &Value| if is_object { item.is_object() } else { fitted(type_name, item, info).is_some() };
     let scalar = move |item: &Value| ResolvedValue::leaf(fitted(type_name, item, info).unwrap_or_default());
-    let value = value.filter(|value| if ty.is_list() { value.is_array() } else { fits(value) }).unwrap_or(NOTHING);
+    let given = value.unwrap_or(NOTHING);
+    let value =
+        Some(given).filter(|value| if ty.is_list() { value.is_array() } else { fits(value) }).unwrap_or(NOTHING);
+    if value.is_null() && !given.is_null() {
+        environment.project.note_misfit(id, info.field_name(), given);
+    }
     match value {
         Value::Null if info.field_name() == "uniqueId" => ResolvedValue::leaf(id),
         Value::Null if own.is_some() => ResolvedValue::leaf(own),

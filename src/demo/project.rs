@@ -2,7 +2,7 @@
 //! here (see `artifacts`), nothing is changed (see `changes`), and no GraphQL is known.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -196,12 +196,29 @@ pub struct Project {
     pub(super) clock: Timestamp,
     pub(super) run_id: i64,
     pub(super) notes: Vec<String>,
+    /// By field and node, what came that was of no use; filled while questions are answered.
+    pub(super) misfits: Arc<Mutex<BTreeMap<(String, String), String>>>,
 }
 
 impl Project {
     /// What was odd about the files that it was read from, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What of the files was asked for so far and could not be told, since it is of another type than the API's: a sentence each.
+    pub fn misfits(&self) -> Vec<String> {
+        let misfits = self.misfits.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = misfits.iter().map(|((field, id), value)| {
+            format!("`{field}` of `{id}` is of another type than it should be (`{value}`): read as null")
+        });
+        told.collect()
+    }
+
+    pub(super) fn note_misfit(&self, id: &str, field: &str, value: &Value) {
+        let mut misfits = self.misfits.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = value.to_string().chars().take(60).collect();
+        misfits.insert((field.to_owned(), id.to_owned()), value);
     }
 
     /// The dbt project's name, where the manifest states it (version 10 and later).

@@ -281,6 +281,9 @@ fn a_value_of_another_type_refuses_no_project() {
     }
     target.manifest["exposures"]["exposure.mini_shop.weekly_revenue_dashboard"]["owner"] = "Ana".into();
     let demo = target.read();
+    for told in ["note: `executionTime` of `model.mini_shop.stg_customers`", "note: `description` of"] {
+        assert!(demo.ran.stderr.contains(told), "{}", demo.ran.stderr);
+    }
     assert_eq!(
         demo.lines("SELECT failures, typeof(failures) FROM tests WHERE test_name = 'assert_fails'"),
         ["100|integer"]
@@ -370,6 +373,7 @@ fn what_was_not_read_is_external_with_its_name_and_the_cut_is_told() {
 #[test]
 fn paths_are_the_same_with_either_slash_and_a_slash_at_the_end_means_a_folder() {
     let posix = bundled().read();
+    assert!(!posix.ran.stderr.contains("note:"), "nothing of the bundled project is odd: {}", posix.ran.stderr);
     let mut target = bundled();
     for section in ["nodes", "sources", "exposures", "metrics", "unit_tests"] {
         for node in target.manifest[section].as_object_mut().expect("a section").values_mut() {
