@@ -8,6 +8,7 @@
 //! ```
 
 pub mod config;
+pub mod redact;
 pub mod schedule;
 
 pub mod catalog;

@@ -1,9 +1,11 @@
 //! Where the log goes: standard error, as text on a terminal and as JSON otherwise. Text from outside is recorded as a field
-//! (`name = value`), which escapes it.
+//! (`name = value`), which escapes it. No line holds a secret.
 
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
+
+use crate::redact::Redacted;
 
 /// The variable that says how much is logged, e.g. `debug` or `lineaged=trace`.
 pub const VARIABLE: &str = "LINEAGED_LOG";
@@ -16,7 +18,7 @@ pub fn init(default: &str) -> Result<(), String> {
     let text = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
     let filter = EnvFilter::try_new(&text)
         .map_err(|error| format!("`{VARIABLE}` is no log filter ({error}): use error, warn, info, debug or trace"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Redacted::new(stderr()));
     let begun = if stderr().is_terminal() {
         log.with_ansi(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())).try_init()
     } else {

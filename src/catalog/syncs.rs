@@ -8,6 +8,7 @@ use super::{Catalog, Error};
 use crate::diff::Counts;
 use crate::guard::Doubts;
 use crate::inventory::{EnvironmentFacts, Timestamp};
+use crate::redact::redact;
 
 /// The number of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,7 +171,9 @@ pub(super) fn finish(
         Mode::Probe => "probe",
         Mode::Full => "full",
     };
-    let warnings = serde_json::Value::from(warnings.clone()).to_string();
+    // What the platform said may hold what it was sent.
+    let warnings: Vec<_> = warnings.iter().map(|warning| redact(warning)).collect();
+    let warnings = serde_json::json!(warnings).to_string();
     let closed = transaction.execute(
         "UPDATE sync SET outcome = ?2, finished_at = ?3, requests = ?4, bytes = ?5, seen = ?6, added = ?7, changed = ?8,
              removed = ?9, warnings = ?10, error = ?11, mode = ?12
@@ -188,7 +191,7 @@ pub(super) fn finish(
             counts.map(|c| c.changed as i64),
             counts.map(|c| c.removed as i64),
             warnings,
-            error,
+            error.map(redact),
             mode,
         ],
     )?;

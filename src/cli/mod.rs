@@ -25,6 +25,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::config::{self, Config, Need, Problems, Source};
 use crate::inventory::Timestamp;
 use crate::output::Format;
+use crate::redact::{Redacted, redact};
 use crate::sync::Interrupted;
 use crate::views::{Chosen, Table};
 use crate::{catalog, logging, output, views};
@@ -307,8 +308,8 @@ impl Cli {
                 )?;
                 Ok(Exit::Done)
             }
-            Command::Check(check) => check.run(&files, &mut out),
-            Command::Sync(sync) => block_on(sync.run(&files, &mut out)),
+            Command::Check(check) => check.run(&files, &mut Redacted::new(out)),
+            Command::Sync(sync) => block_on(sync.run(&files, &mut Redacted::new(out))),
             Command::Approve(approve) => approve.run(&files, &mut out),
             Command::Status(status) => status.run(&files, &mut out),
             Command::Changes(changes) => changes.run(&files, &mut out),
@@ -338,10 +339,10 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     result
 }
 
-/// Prints a line for people to standard error.
+/// Prints a line for people to standard error, without secrets.
 fn note(line: &str) {
     // Nothing can be done where even this fails.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", redact(line));
 }
 
 /// Prints an error; its lines are ours, what stands in them may come from outside.

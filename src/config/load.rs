@@ -14,6 +14,7 @@ use super::{
     SyncConfig, keys,
 };
 use crate::guard::Policy;
+use crate::redact;
 use crate::schedule::Schedule;
 
 /// Where a configuration for the whole machine lies.
@@ -42,6 +43,7 @@ pub enum Need {
 /// # Errors
 /// With every problem there is, each with its key, its source and the way out.
 pub fn load(source: &Source, need: Need) -> Result<Config, Problems> {
+    keep_proxies();
     let mut problems = Problems::default();
     let file = choose_file(source, &mut problems);
     let mut figment = Figment::new();
@@ -64,6 +66,14 @@ pub fn load(source: &Source, need: Need) -> Result<Config, Problems> {
         None => demand_absolute_path(&mut reader),
     }
     if reader.problems.0.is_empty() { Ok(config) } else { Err(reader.problems) }
+}
+
+/// The HTTP client takes these from its environment, and they may name a password.
+fn keep_proxies() {
+    for name in ["https_proxy", "http_proxy", "all_proxy"] {
+        let values = [name.to_owned(), name.to_uppercase()].into_iter().filter_map(|name| std::env::var(name).ok());
+        values.for_each(|address| redact::keep_url(&address));
+    }
 }
 
 fn empty_reader() -> Reader {
@@ -132,8 +142,10 @@ fn check_syntax(file: &Path) -> Result<(), String> {
     let before = &text[..error.span().map_or(0, |span| span.start).min(text.len())];
     let (line, column) =
         (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
-    let reason = error.message().lines().next().unwrap_or("not valid TOML").to_owned();
-    Err(format!("line {line}, column {column} is not valid TOML: {reason}"))
+    // What it quotes stands in the file.
+    let reason = error.message().lines().next().unwrap_or_default().split('`').next().unwrap_or_default().trim();
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    Err(format!("line {line}, column {column} is not valid TOML{reason}"))
 }
 
 /// All `LINEAGED_…` variables but those with a use of their own, and the secrets, which are read as they are.
@@ -223,6 +235,7 @@ const URL_HELP: &str =
 
 /// An https URL with a host and without a user; http only to loopback.
 fn valid_url(text: &str) -> Option<String> {
+    redact::keep_url(text);
     let url = url::Url::parse(text).ok()?;
     let loopback = match url.host()? {
         url::Host::Domain(name) => name == "localhost",

@@ -13,9 +13,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::guard::Policy;
+use crate::redact;
 use crate::schedule::Schedule;
 
 pub use load::{Need, Source, load};
@@ -136,6 +137,7 @@ impl Config {
     pub fn for_one(id: i64, name: &str, url: String, token: SecretString, catalog: PathBuf) -> Result<Self, Problems> {
         let mut config = load::defaults()?;
         let (discovery, schedule) = load::shared_defaults()?;
+        redact::keep(token.expose_secret());
         // In the same process nothing is worth waiting for.
         let give_up_after = Duration::from_secs(20);
         let discovery =
@@ -210,8 +212,8 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 impl fmt::Display for DiscoveryConfig {
-    /// For `check`: the endpoint, without the token.
+    /// For `check`: the endpoint, without the token and without the query, which may hold another one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        f.write_str(self.url.split(['?', '#']).next().unwrap_or_default())
     }
 }

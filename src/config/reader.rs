@@ -9,6 +9,7 @@ use figment::value::{Dict, Num, Value};
 use secrecy::SecretString;
 
 use super::{Problems, keys, parse_duration};
+use crate::redact;
 
 /// Where a secret was found.
 #[derive(Debug)]
@@ -84,7 +85,12 @@ impl Reader {
             true => std::env::var(variable(key)).ok(),
             false => None,
         };
-        let parsed = written.or_else(|| scalar(value)).and_then(|text| parse(&text));
+        let text = written.or_else(|| scalar(value));
+        // A token in the wrong place is a token.
+        text.iter()
+            .filter(|text| text.starts_with("dbtc_") || text.starts_with("dbtu_"))
+            .for_each(|text| redact::keep(text));
+        let parsed = text.and_then(|text| parse(&text));
         if parsed.is_none() {
             let found = scalar(value).map_or_else(|| value.to_actual().to_string(), |text| format!("`{text}`"));
             self.complain(key, value, format!("is {found}: use {expected}"));
@@ -180,7 +186,10 @@ impl Reader {
                 self.checked(key, source, Some(text), Some(path.to_owned()))
             }
             Err(error) => {
-                let message = format!("can't read `{}` ({}): name a file that holds it", path.display(), error.kind());
+                let name = path.display().to_string();
+                // Without a folder and an ending it may be the secret itself.
+                let name = if name.contains(['/', '.']) { format!("`{name}`") } else { "that file".to_owned() };
+                let message = format!("can't read {name} ({}): name a file that holds it", error.kind());
                 self.problems.add(key, source, message);
                 None
             }
@@ -189,6 +198,7 @@ impl Reader {
 
     /// A secret goes into a header, so it has to be visible ASCII. What is wrong is told without it.
     fn checked(&mut self, key: &str, source: &str, text: Option<String>, file: Option<PathBuf>) -> Option<Found> {
+        text.as_deref().into_iter().for_each(redact::keep);
         let wrong = match text.as_deref() {
             None => "is no text: put it in quotes",
             Some("") => "is empty: set it, or leave it out",

@@ -1,5 +1,5 @@
-//! What can go wrong between us and the Discovery API, each with its place and the way out. Never the token, never a URL's
-//! query string.
+//! What can go wrong between us and the Discovery API, each with its place and the way out. Never a URL's query string;
+//! what a server repeats of the token is taken out where the message is printed.
 
 use std::fmt;
 use std::time::Duration;
