@@ -1,5 +1,5 @@
-//! A table of a view as text, JSON, CSV or Markdown. Knows no view by name. Whatever text from outside goes to a terminal goes through
-//! [`sanitize`].
+//! A table of a view as text, JSON, CSV or Markdown. Knows no view by name. Text from outside is inert in each of them: nothing in it
+//! moves a cursor, is run, or looks like other text.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -129,7 +129,7 @@ fn write_json(table: &Table, out: &mut dyn Write) -> io::Result<()> {
         write!(out, "{}\n  {{", if number == 0 { "" } else { "," })?;
         for (place, (name, value)) in table.columns.iter().zip(row).enumerate() {
             let comma = if place == 0 { "" } else { ", " };
-            write!(out, "{comma}{}: {}", serde_json::to_string(name)?, serde_json::to_string(value)?)?;
+            write!(out, "{comma}{}: {}", serde_json::to_string(name)?, json(value))?;
         }
         write!(out, "}}")?;
     }
@@ -149,30 +149,73 @@ fn csv_rows(table: &Table, out: &mut dyn Write) -> csv::Result<()> {
     for row in &table.rows {
         csv.write_record(row.iter().map(|value| match value {
             Value::Null => String::new(),
-            Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
-            Value::String(text) => text.clone(),
+            Value::String(text) => csv_cell(text),
             number => number.to_string(),
         }))?;
     }
     Ok(csv.flush()?)
 }
 
-/// Replaces what could move the cursor, hide text or reverse it: control characters, bidirectional marks and what has no width.
-/// Line breaks and tabs become blanks.
+/// Text as a cell of CSV: its lines stay, and no spreadsheet runs it.
+fn csv_cell(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n");
+    let keep = |c: char| if is_hidden(c) && !matches!(c, '\n' | '\t') { instead_of(c) } else { c };
+    let cell: String = lines.chars().map(keep).collect();
+    // Some also take the wide forms of these signs for a formula.
+    match cell.starts_with(['=', '+', '-', '@', '\t', '\n', '\r', '＝', '＋', '－', '＠']) || text.starts_with('\r')
+    {
+        true => format!("'{cell}"),
+        false => cell,
+    }
+}
+
+/// A value as JSON in which what [`sanitize`] would replace is escaped, so that it arrives as it is and is inert on the way.
+pub fn json(value: &Value) -> String {
+    inert(value.to_string())
+}
+
+/// The same of what is JSON already.
+pub fn inert(json: String) -> String {
+    // Outside of its texts JSON has none of these but line breaks, and within them no line break.
+    let is_hidden = |c: char| is_hidden(c) && c != '\n';
+    if !json.contains(is_hidden) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        match is_hidden(c) {
+            true => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}"))),
+            false => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// True for what could move the cursor, hide text or reverse it: control characters, other ends of a line, marks of direction, and
+/// what has no width.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}'
+            | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// A blank for what parts lines or words, else the sign for something that can't be shown.
+fn instead_of(c: char) -> char {
+    match c {
+        '\n' | '\t' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
+        _ => '\u{FFFD}',
+    }
+}
+
+/// Replaces what could move the cursor, hide text or reverse it. Line breaks and tabs become blanks.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}')
-    };
-    if !text.contains(hidden) {
+    if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let replace = |c: char| match c {
-        '\n' | '\t' | '\r' => ' ',
-        c if hidden(c) => '\u{FFFD}',
-        c => c,
-    };
-    Cow::Owned(text.chars().map(replace).collect())
+    Cow::Owned(text.chars().map(|c| if is_hidden(c) { instead_of(c) } else { c }).collect())
 }
 
 #[cfg(test)]
@@ -185,6 +228,43 @@ mod tests {
         let mut out = Vec::new();
         write(&table, format, &mut out).expect("written");
         String::from_utf8(out).expect("text")
+    }
+
+    /// What makes a terminal, a browser or a reader see something else than what is written.
+    const HOSTILE: &str = "a\0\u{7}\u{8}\u{1b}[2J\u{1b}]0;x\u{7}\u{7f}\u{85}\u{90}\u{9b}31m\u{9d}\r\u{ad}\u{34f}\u{61c}\u{115f}\
+        \u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2061}\u{2066}\u{2067}\
+        \u{2068}\u{2069}\u{206a}\u{206f}\u{3164}\u{feff}\u{ffa0}\u{fff9}\u{fffb}\u{1d173}\u{e0001}\u{e0041}\u{e007f}z";
+
+    #[test]
+    fn hostile_text_is_inert_in_every_format() {
+        let ours = |format| if format == Format::Csv { vec!['\n', '\t'] } else { vec!['\n'] };
+        for format in [Format::Table, Format::Json, Format::Csv, Format::Markdown] {
+            let text = printed(format, vec![vec![json!(HOSTILE), json!(1)], vec![json!("ü → 表 é 😀"), Value::Null]]);
+            let raw: Vec<char> = text.chars().filter(|c| is_hidden(*c) && !ours(format).contains(c)).collect();
+            assert!(raw.is_empty(), "{format:?}: {raw:?}");
+            assert!(text.contains("ü → 表 é 😀"), "{format:?}: {text}");
+        }
+        let value: Value =
+            serde_json::from_str(&printed(Format::Json, vec![vec![json!(HOSTILE), json!(1)]])).expect("JSON");
+        assert_eq!(value[0]["z_name"], HOSTILE, "JSON says what it was");
+        assert_eq!(sanitize("a\u{2028}b\u{85}c\u{2029}d\ne"), "a b c d e");
+    }
+
+    #[test]
+    fn csv_keeps_lines_and_runs_nothing() {
+        for (text, cell) in [
+            ("two\r\nlines\tand a tab", "two\nlines\tand a tab"),
+            ("a\rb", "a b"),
+            ("\r=1", "' =1"),
+            ("\n=1", "'\n=1"),
+            ("\t=1", "'\t=1"),
+            ("＝1", "'＝1"),
+            ("\u{200b}=1", "\u{FFFD}=1"),
+            ("-1", "'-1"),
+            ("a=1", "a=1"),
+        ] {
+            assert_eq!(csv_cell(text), cell, "{text:?}");
+        }
     }
 
     #[test]

@@ -177,7 +177,10 @@ fn mermaid(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {
         around.nodes.iter().enumerate().map(|(number, node)| (node.unique_id.as_str(), number)).collect();
     writeln!(out, "flowchart LR")?;
     for (number, node) in around.nodes.iter().enumerate() {
-        let text = sanitize(&node.unique_id).replace('#', "#35;").replace('"', "#quot;");
+        // Else a label may be Markdown or HTML.
+        let signs = [("#", "#35;"), ("\"", "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("&", "#amp;"), ("`", "#96;")];
+        let text =
+            signs.iter().fold(sanitize(&node.unique_id).into_owned(), |text, (sign, code)| text.replace(sign, code));
         writeln!(out, "  n{number}[\"{text}\"]")?;
     }
     for (parent, child) in &around.edges {

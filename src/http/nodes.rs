@@ -124,7 +124,7 @@ fn whole(snapshot: &Snapshot, node: &Found) -> Result<Json, Problem> {
     let [parents, children] = snapshot.around(node)?;
     object.insert("parents".to_owned(), parents.into());
     object.insert("children".to_owned(), children.into());
-    Ok(Json { body: Value::Object(object).to_string().into_bytes(), next: None })
+    Ok(Json { body: output::json(&Value::Object(object)).into_bytes(), next: None })
 }
 
 fn objects(table: Table) -> Vec<Map<String, Value>> {

@@ -14,7 +14,7 @@ use super::{Choosing, Exit, Files, Misuse, Reading, note, since};
 use crate::catalog;
 use crate::config::Need;
 use crate::inventory::Timestamp;
-use crate::output::{Format, sanitize};
+use crate::output::{self, Format, sanitize};
 use crate::views::coverage::{self, By, Measure, NodeCoverage, Share};
 use crate::views::{self, Environment};
 
@@ -205,8 +205,8 @@ impl Coverage {
             .into());
         }
         let report = coverage::report(&now.connection, &now.nodes, measure)?;
-        serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        let report_text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
+        writeln!(out, "{}", output::inert(report_text))?;
         Ok(report.share())
     }
 }
