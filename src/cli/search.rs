@@ -48,7 +48,7 @@ impl Search {
         let search = views::Search::of(&text)?;
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let mut hits = search.hits(&connection, environment_id)?;
+        let mut hits = search.hits(&connection, environment_id, None)?;
         self.choosing.keep(&connection, environment_id, &mut hits)?;
         let limit = self.printing.limit.or(self.printing.is_table().then_some(SHOWN));
         let left_out = limit.map_or(0, |limit| hits.rows.len().saturating_sub(limit));

@@ -19,7 +19,7 @@ use super::query::{self, Query};
 use super::reading::{Json, Kept, answer};
 use crate::inventory::Timestamp;
 use crate::output::{self, Format};
-use crate::views::{Chosen, Question, Shape, Snapshot};
+use crate::views::{Question, Shape, Snapshot};
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 5000;
@@ -35,7 +35,8 @@ pub(super) fn route(shape: &'static Shape) -> UtoipaMethodRouter<Arc<App>> {
 async fn rows(app: Arc<App>, shape: &'static Shape, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let query = Query::of(&uri, &parameters(shape))?;
     let question = question(shape, &query)?;
-    let kept = match shape.moves_with_the_clock() {
+    let moves = ["since", "until"].iter().filter_map(|name| query.get(name)).any(is_relative);
+    let kept = match moves || shape.moves_with_the_clock() {
         true => Kept::No,
         false => Kept::while_same(shape.view, format!("{}?{}", shape.view, query.canonical()), &headers),
     };
@@ -47,7 +48,7 @@ fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Quer
         question.environment_id = Some(snapshot.environment_id(name)?);
     }
     let (select, exclude) = (query.selector("select")?, query.selector("exclude")?);
-    question.chosen = Chosen::load(snapshot.connection(), question.environment_id, &select, &exclude)?;
+    question.chosen = snapshot.chosen(question.environment_id, &select, &exclude)?;
     if shape.view == "changes" && reaches_too_far_back(&question, snapshot.oldest_seq) {
         return Err(Problem::Gone(snapshot.oldest_seq));
     }
@@ -56,6 +57,13 @@ fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Quer
     output::write(&page.table, Format::Json, &mut body).map_err(|_| Problem::Internal)?;
     let next = page.next.map(|key| format!("{}?{}", path(shape), query.with_after(&written(shape, &key))));
     Ok(Json { body, next })
+}
+
+/// True if such a time is another one at another moment (`7d`): then the same question has another answer, and nothing may be kept.
+fn is_relative(text: &str) -> bool {
+    let now = Timestamp::now();
+    let at = |now| Timestamp::of_people(text, now, false).ok();
+    at(now) != at(now.plus_millis(90_061_001))
 }
 
 /// True if changes are missing between what the follower has seen and the first that is kept.

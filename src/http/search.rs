@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
 use crate::output::{self, Format};
-use crate::views::{Chosen, Search, Snapshot, Table};
+use crate::views::{Search, Snapshot, Table};
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 500;
@@ -61,9 +61,9 @@ pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: Heade
 
 fn hits(snapshot: &Snapshot, search: &Search, query: &Query) -> Result<Table, Problem> {
     let environment_id = query.get("environment").map(|name| snapshot.environment_id(name)).transpose()?;
-    let mut hits = search.hits(snapshot.connection(), environment_id)?;
+    let mut hits = search.hits(snapshot.connection(), environment_id, Some(snapshot.deadline))?;
     let (select, exclude) = (query.selector("select")?, query.selector("exclude")?);
-    if let Some(chosen) = Chosen::load(snapshot.connection(), environment_id, &select, &exclude)? {
+    if let Some(chosen) = snapshot.chosen(environment_id, &select, &exclude)? {
         chosen.keep(&mut hits);
     }
     Ok(hits)

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Project;
+use super::budget::{Budget, Over};
 use super::parse::{Criterion, Intersection, Reach, Selector};
+use super::{Candidate, Project};
 use crate::inventory::ResourceType;
 
 /// What was selected.
@@ -15,79 +16,112 @@ pub struct Selected {
     pub unmatched: Vec<String>,
 }
 
+/// For each node of the project, whether it is meant.
+type Marks = Vec<bool>;
+
 /// The nodes that `select` means (all, if it is `None`) without those that `exclude` means.
-pub fn select(project: &Project, select: Option<&Selector>, exclude: &Selector) -> Selected {
+///
+/// # Errors
+/// If that takes more than `budget`.
+pub fn select(
+    project: &Project,
+    select: Option<&Selector>,
+    exclude: &Selector,
+    budget: &Budget,
+) -> Result<Selected, Over> {
     let mut unmatched = Vec::new();
-    let mut nodes = match select {
-        Some(selector) => union(project, selector, &mut unmatched),
-        None => (0..project.nodes.len()).filter(|place| is_chosen(project, place)).collect(),
+    let selected = match select {
+        Some(selector) => union(project, selector, &mut unmatched, budget)?,
+        None => project.nodes.iter().map(is_chosen).collect(),
     };
-    for place in union(project, exclude, &mut unmatched) {
-        nodes.remove(&place);
-    }
-    Selected { nodes, unmatched }
+    let excluded = union(project, exclude, &mut unmatched, budget)?;
+    let nodes = (0..project.nodes.len()).filter(|place| selected[*place] && !excluded[*place]).collect();
+    Ok(Selected { nodes, unmatched })
 }
 
 /// What is external is only passed through.
-fn is_chosen(project: &Project, place: &usize) -> bool {
-    project.nodes[*place].resource_type != ResourceType::External
+fn is_chosen(node: &Candidate) -> bool {
+    node.resource_type != ResourceType::External
 }
 
-fn union(project: &Project, selector: &Selector, unmatched: &mut Vec<String>) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
+fn union(project: &Project, selector: &Selector, unmatched: &mut Vec<String>, budget: &Budget) -> Result<Marks, Over> {
+    let mut found = vec![false; project.nodes.len()];
     for part in &selector.0 {
-        let nodes = intersection(project, part);
-        if nodes.is_empty() {
+        let nodes = intersection(project, part, budget)?;
+        if !nodes.contains(&true) {
             unmatched.push(part.text.clone());
         }
-        found.extend(nodes);
+        found.iter_mut().zip(nodes).for_each(|(found, here)| *found |= here);
     }
-    found
+    Ok(found)
 }
 
-fn intersection(project: &Project, part: &Intersection) -> BTreeSet<usize> {
-    let all = part.criteria.iter().map(|criterion| found_by(project, criterion));
-    all.reduce(|one, other| one.intersection(&other).copied().collect()).unwrap_or_default()
+fn intersection(project: &Project, part: &Intersection, budget: &Budget) -> Result<Marks, Over> {
+    let mut all: Option<Marks> = None;
+    for criterion in &part.criteria {
+        let mut nodes = found_by(project, criterion, budget)?;
+        if let Some(others) = all {
+            nodes.iter_mut().zip(others).for_each(|(here, other)| *here &= other);
+        }
+        all = Some(nodes);
+    }
+    Ok(all.unwrap_or_else(|| vec![false; project.nodes.len()]))
 }
 
 /// What a criterion finds, what its operators add, and the tests that ride along.
-fn found_by(project: &Project, criterion: &Criterion) -> BTreeSet<usize> {
+fn found_by(project: &Project, criterion: &Criterion, budget: &Budget) -> Result<Marks, Over> {
     let Criterion { method, value, parents, children, childrens_parents } = criterion;
-    let is_found = |place: &usize| is_chosen(project, place) && method.finds(&project.nodes[*place], value, project);
-    let found: BTreeSet<usize> = (0..project.nodes.len()).filter(is_found).collect();
+    let mut found = Vec::with_capacity(project.nodes.len());
+    for node in &project.nodes {
+        found.push(is_chosen(node) && method.finds(node, value, project, budget));
+        budget.spend(1);
+        budget.check()?;
+    }
     let mut selected = found.clone();
     if *childrens_parents {
-        selected.extend(around(&project.children, &found, Reach::All));
-        selected.extend(around(&project.parents, &selected.clone(), Reach::All));
+        add(&mut selected, around(&project.children, &found, Reach::All, budget)?);
+        let above = around(&project.parents, &selected, Reach::All, budget)?;
+        add(&mut selected, above);
     }
-    selected.extend(around(&project.parents, &found, *parents));
-    selected.extend(around(&project.children, &found, *children));
+    add(&mut selected, around(&project.parents, &found, *parents, budget)?);
+    add(&mut selected, around(&project.children, &found, *children, budget)?);
     let is_test =
         |place: &usize| matches!(project.nodes[*place].resource_type, ResourceType::Test | ResourceType::UnitTest);
-    let tests: Vec<usize> =
-        selected.iter().flat_map(|place| &project.children[*place]).copied().filter(is_test).collect();
-    selected.extend(tests);
-    selected.retain(|place| is_chosen(project, place));
-    selected
+    let below = selected.iter().zip(&project.children).filter(|(is_selected, _)| **is_selected);
+    let tests: Vec<usize> = below.flat_map(|(_, children)| children).copied().filter(is_test).collect();
+    budget.spend(tests.len());
+    add(&mut selected, tests);
+    selected.iter_mut().zip(&project.nodes).for_each(|(is_selected, node)| *is_selected &= is_chosen(node));
+    Ok(selected)
 }
 
-/// What is reached from `start` along `edges`, level by level.
-fn around(edges: &[Vec<usize>], start: &BTreeSet<usize>, reach: Reach) -> BTreeSet<usize> {
+fn add(marks: &mut Marks, places: Vec<usize>) {
+    places.into_iter().for_each(|place| marks[place] = true);
+}
+
+/// What is reached from the marked nodes along `edges`, level by level.
+fn around(edges: &[Vec<usize>], start: &Marks, reach: Reach, budget: &Budget) -> Result<Vec<usize>, Over> {
     let steps = match reach {
-        Reach::None => 0,
+        Reach::None => return Ok(Vec::new()),
         Reach::Steps(steps) => steps,
         Reach::All => usize::MAX,
     };
-    let mut found = BTreeSet::new();
-    let mut level: Vec<usize> = start.iter().copied().collect();
+    let (mut found, mut is_found) = (Vec::new(), vec![false; start.len()]);
+    let mut level: Vec<usize> = (0..start.len()).filter(|place| start[*place]).collect();
     for _ in 0..steps {
-        let next = level.iter().flat_map(|place| &edges[*place]).copied();
-        level = next.filter(|place| found.insert(*place)).collect();
-        if level.is_empty() {
+        let mut next = Vec::new();
+        for place in level {
+            budget.spend(1 + edges[place].len());
+            budget.check()?;
+            next.extend(edges[place].iter().copied().filter(|place| !std::mem::replace(&mut is_found[*place], true)));
+        }
+        if next.is_empty() {
             break;
         }
+        found.extend(&next);
+        level = next;
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -204,14 +238,36 @@ mod tests {
         let project = Project { nodes, parents, children, ..Project::default() };
         let found = |text: &str| {
             let selector = parse(&[text.to_owned()]).expect("a selector");
-            select(&project, Some(&selector), &parse(&[]).expect("nothing")).nodes.into_iter().collect::<Vec<_>>()
+            let found = select(&project, Some(&selector), &Selector(Vec::new()), &Budget::until(None));
+            found.expect("within the budget").nodes.into_iter().collect::<Vec<_>>()
         };
         assert_eq!(found("n0+"), [0, 2]);
         assert_eq!(found("+n2"), [0, 2]);
         assert!(found("n1+").is_empty());
         assert_eq!(found("*"), [0, 2]);
-        let all = select(&project, None, &parse(&[]).expect("nothing"));
-        assert_eq!(all.nodes.into_iter().collect::<Vec<_>>(), [0, 2]);
+        let all = select(&project, None, &Selector(Vec::new()), &Budget::until(None));
+        assert_eq!(all.expect("within the budget").nodes.into_iter().collect::<Vec<_>>(), [0, 2]);
+    }
+
+    #[test]
+    fn an_evaluation_ends_when_its_time_is_over_or_its_steps_are_taken() {
+        let count = 20_000;
+        let mut project = Project { children: vec![Vec::new(); count], ..Project::default() };
+        for number in 0..count {
+            let mut node = candidate(number, ResourceType::Model);
+            node.name = "a".repeat(200);
+            node.fqn = vec!["p".to_owned(), node.name.clone()];
+            project.nodes.push(node);
+            project.parents.push(if number > 0 { vec![number - 1] } else { Vec::new() });
+        }
+        let run = |text: String, deadline| {
+            let selector = parse(&[text]).expect("a selector");
+            select(&project, Some(&selector), &Selector(Vec::new()), &Budget::until(deadline))
+        };
+        let slow = format!("*{}b ", "a".repeat(100));
+        assert_eq!(run(slow.clone(), Some(std::time::Instant::now())), Err(Over::Time));
+        assert_eq!(run("+p.*".to_owned(), Some(std::time::Instant::now())), Err(Over::Time));
+        assert!(run("+n1".to_owned(), None).is_ok());
     }
 
     proptest! {
@@ -228,7 +284,9 @@ mod tests {
                 &project,
                 Some(&parse(&[selector.join(" ")]).expect("a selector")),
                 &parse(&excluded).expect("a selector"),
+                &Budget::until(None),
             );
+            let found = found.expect("within the budget");
             let is_selected = |node: &usize| {
                 union.iter().any(|parts| parts.iter().all(|part| naive(&project, part, *node)))
                     && !exclude.iter().any(|part| naive(&project, part, *node))

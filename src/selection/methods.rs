@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::pattern::{matches, matches_path};
+use super::budget::Budget;
+use super::pattern::{PathPattern, Pattern};
 use super::{Candidate, Project};
 use crate::inventory::ResourceType;
 
@@ -64,6 +65,39 @@ const RESOURCE_TYPES: [&str; 13] = [
     "macro",
 ];
 
+/// A value, taken apart once for all nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) text: String,
+    whole: Pattern,
+    path: PathPattern,
+    /// What dots part.
+    parts: Vec<String>,
+    /// The same as patterns.
+    patterns: Vec<Pattern>,
+    /// How many parts come before the first with a wildcard; and all from there on.
+    literal: usize,
+    rest: Pattern,
+}
+
+impl Wanted {
+    pub(super) fn new(text: &str) -> Self {
+        let parts: Vec<String> = text.split('.').map(str::to_owned).collect();
+        let is_wild = |part: &String| part.contains(['*', '?', '[', ']']);
+        let literal = parts.iter().position(is_wild).unwrap_or(parts.len());
+        Self {
+            text: text.to_owned(),
+            whole: Pattern::new(text),
+            // As it is written on Windows, too.
+            path: PathPattern::new(&text.replace('\\', "/")),
+            patterns: parts.iter().map(|part| Pattern::new(part)).collect(),
+            literal,
+            rest: Pattern::new(&parts[literal..].join(".")),
+            parts,
+        }
+    }
+}
+
 impl Method {
     /// The method of a value that names none.
     pub(super) fn of_value(value: &str) -> Self {
@@ -98,26 +132,27 @@ impl Method {
     }
 
     /// True if the method's value means this node.
-    pub(super) fn finds(&self, node: &Candidate, value: &str, project: &Project) -> bool {
+    pub(super) fn finds(&self, node: &Candidate, wanted: &Wanted, project: &Project, budget: &Budget) -> bool {
+        let value = wanted.text.as_str();
         let is = |wanted: ResourceType| node.resource_type == wanted;
-        let is_any = |text: &Option<String>, pattern: &str| text.as_ref().is_some_and(|text| matches(text, pattern));
+        let like = |text: &str| wanted.whole.matches(text, budget);
         match self {
-            Self::Fqn => !is(ResourceType::Source) && by_fqn(node, value),
-            Self::Tag => node.tags.iter().any(|tag| matches(tag, value)),
-            Self::Group => is_any(&node.group, value),
+            Self::Fqn => !is(ResourceType::Source) && by_fqn(node, wanted, budget),
+            Self::Tag => node.tags.iter().any(|tag| like(tag)),
+            Self::Group => node.group.as_deref().is_some_and(like),
             // dbt's own default, for projects from before there was access.
             Self::Access => is(ResourceType::Model) && node.access.as_deref().unwrap_or("protected") == value,
-            Self::Source => is(ResourceType::Source) && by_source(node, value),
-            Self::Path => by_path(node, value),
-            Self::File => by_file(node, value),
-            Self::Package => {
-                let this = project.name.as_deref().filter(|_| value == "this");
-                matches(&node.package_name, this.unwrap_or(value))
-            }
+            Self::Source => is(ResourceType::Source) && by_source(node, &wanted.patterns, budget),
+            Self::Path => by_path(node, wanted, budget),
+            Self::File => by_file(node, &wanted.whole, budget),
+            Self::Package => match &project.name {
+                Some(name) if value == "this" => node.package_name == *name,
+                _ => like(&node.package_name),
+            },
             Self::Config(keys) => by_config(&node.config, keys, value),
             Self::TestName => match node.resource_type {
-                ResourceType::Test => is_any(&node.test_name, value),
-                ResourceType::UnitTest => matches(&node.name, value),
+                ResourceType::Test => node.test_name.as_deref().is_some_and(like),
+                ResourceType::UnitTest => like(&node.name),
                 _ => false,
             },
             Self::TestType => match value {
@@ -127,25 +162,25 @@ impl Method {
                 value => is(ResourceType::Test) && node.test_type.as_deref() == Some(value),
             },
             Self::ResourceType => node.resource_type.as_str() == value,
-            Self::Named(wanted) => is(*wanted) && by_name(node, value),
+            Self::Named(wanted_type) => is(*wanted_type) && by_name(node, &wanted.patterns, budget),
             Self::Version => is(ResourceType::Model) && by_version(node, value),
         }
     }
 }
 
 /// By qualified name, with or without the package.
-fn by_fqn(node: &Candidate, value: &str) -> bool {
+fn by_fqn(node: &Candidate, wanted: &Wanted, budget: &Budget) -> bool {
     let is_versioned = node.resource_type == ResourceType::Model && node.version.is_some();
     let unscoped = node.fqn.get(1..).unwrap_or_default();
-    is_named(&node.fqn, value, is_versioned) || is_named(unscoped, value, is_versioned)
+    is_named(&node.fqn, wanted, is_versioned, budget) || is_named(unscoped, wanted, is_versioned, budget)
 }
 
-fn is_named(fqn: &[String], value: &str, is_versioned: bool) -> bool {
-    let wanted: Vec<&str> = value.split('.').collect();
+fn is_named(fqn: &[String], wanted: &Wanted, is_versioned: bool, budget: &Budget) -> bool {
+    let Wanted { text, whole, parts, literal, rest, .. } = wanted;
     let leaf = match (is_versioned, fqn) {
         (true, [.., name, version]) => {
-            let last_two = wanted[wanted.len().saturating_sub(2)..].join("_");
-            if name == value || format!("{name}_{version}") == last_two {
+            let last_two = parts[parts.len().saturating_sub(2)..].join("_");
+            if name == text || format!("{name}_{version}") == last_two {
                 return true;
             }
             name
@@ -153,64 +188,63 @@ fn is_named(fqn: &[String], value: &str, is_versioned: bool) -> bool {
         (_, [.., name]) => name,
         (_, []) => return false,
     };
-    if !is_versioned && leaf == value {
+    if !is_versioned && leaf == text {
         return true;
     }
     // Dots in names part them further.
-    let flat: Vec<&str> = fqn.iter().flat_map(|part| part.split('.')).collect();
-    if flat.len() < wanted.len() {
+    let mut flat = fqn.iter().flat_map(|part| part.split('.'));
+    if parts[..*literal].iter().any(|part| flat.next() != Some(part)) {
         return false;
     }
-    let is_wild = |part: &&str| part.contains(['*', '?', '[', ']']);
-    let literal = wanted.iter().position(is_wild).unwrap_or(wanted.len());
-    if flat[..literal] != wanted[..literal] {
+    let flat: Vec<&str> = flat.collect();
+    if flat.len() + literal < parts.len() {
         return false;
     }
-    literal == wanted.len()
-        || matches(&flat[literal..].join("."), &wanted[literal..].join("."))
-        || (wanted.len() == 1 && matches(leaf, value))
+    *literal == parts.len()
+        || rest.matches(&flat.join("."), budget)
+        || (parts.len() == 1 && whole.matches(leaf, budget))
 }
 
 /// `source`, `source.table` or `package.source.table`.
-fn by_source(node: &Candidate, value: &str) -> bool {
-    let parts: Vec<&str> = value.split('.').collect();
-    let (package, source, table) = match parts.as_slice() {
-        [source] => ("*", *source, "*"),
-        [source, table] => ("*", *source, *table),
-        [package, source, table] => (*package, *source, *table),
+fn by_source(node: &Candidate, wanted: &[Pattern], budget: &Budget) -> bool {
+    let (package, source, table) = match wanted {
+        [source] => (None, source, None),
+        [source, table] => (None, source, Some(table)),
+        [package, source, table] => (Some(package), source, Some(table)),
         _ => return false,
     };
-    matches(&node.package_name, package)
-        && node.source_name.as_ref().is_some_and(|name| matches(name, source))
-        && matches(&node.name, table)
+    package.is_none_or(|package| package.matches(&node.package_name, budget))
+        && node.source_name.as_ref().is_some_and(|name| source.matches(name, budget))
+        && table.is_none_or(|table| table.matches(&node.name, budget))
 }
 
 /// `name` or `package.name`.
-fn by_name(node: &Candidate, value: &str) -> bool {
-    match value.split_once('.') {
-        Some((package, name)) => matches(&node.package_name, package) && matches(&node.name, name),
-        None => matches(&node.name, value),
+fn by_name(node: &Candidate, wanted: &[Pattern], budget: &Budget) -> bool {
+    match wanted {
+        [package, name] => package.matches(&node.package_name, budget) && name.matches(&node.name, budget),
+        [name] => name.matches(&node.name, budget),
+        _ => false,
     }
 }
 
 /// By the node's file, the file of its properties, or a folder that the former is in; with a slash at the end only by a folder.
-fn by_path(node: &Candidate, value: &str) -> bool {
+fn by_path(node: &Candidate, wanted: &Wanted, budget: &Budget) -> bool {
     let file = node.file_path.trim_end_matches('/');
     if file.is_empty() {
         return false;
     }
-    // As it is written on Windows.
-    let value = value.replace('\\', "/");
-    let folders = file.match_indices('/').map(|(end, _)| &file[..end]).chain([""]);
-    let files = [Some(file), node.patch_path.as_deref()].into_iter().flatten().filter(|_| !value.ends_with('/'));
-    folders.chain(files).any(|path| matches_path(path, &value))
+    if wanted.text.ends_with(['/', '\\']) {
+        return wanted.path.matches_or_holds(file.rsplit_once('/').map_or("", |(folder, _)| folder), budget);
+    }
+    wanted.path.matches_or_holds(file, budget)
+        || node.patch_path.as_ref().is_some_and(|path| wanted.path.matches(path, budget))
 }
 
 /// By the name of its file, with or without the ending.
-fn by_file(node: &Candidate, value: &str) -> bool {
+fn by_file(node: &Candidate, wanted: &Pattern, budget: &Budget) -> bool {
     let name = node.file_path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
-    !name.is_empty() && (matches(name, value) || matches(stem, value))
+    !name.is_empty() && (wanted.matches(name, budget) || wanted.matches(stem, budget))
 }
 
 fn by_config(config: &Value, keys: &[String], value: &str) -> bool {

@@ -6,6 +6,7 @@
 //!
 //! What dbt-core's `dbt ls` answers is the definition; the tests compare with its recorded answers.
 
+mod budget;
 mod evaluate;
 mod methods;
 mod parse;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use crate::inventory::ResourceType;
 
+pub use budget::{Budget, Over};
 pub use evaluate::{Selected, select};
 pub use parse::{Selector, parse};
 
@@ -58,6 +60,9 @@ pub struct Project {
     pub children: Vec<Vec<usize>>,
 }
 
+/// So many characters of a selector are shown in an error.
+const SHOWN: usize = 200;
+
 /// What is wrong with a selector, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct SelectorError {
@@ -71,8 +76,10 @@ pub struct SelectorError {
 
 impl fmt::Display for SelectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What was typed goes into one line, so that the mark stands below its place.
-        let selector: String = self.selector.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        write!(f, "{}\n  {selector}\n  {:>width$}", self.text, "^", width = self.at + 1)
+        // What was typed goes into one line, so that the mark stands below its place; of a long one only what is around it.
+        let first = self.at.saturating_sub(SHOWN / 2);
+        let shown = self.selector.chars().skip(first).take(SHOWN);
+        let shown: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
+        write!(f, "{}\n  {shown}\n  {:>width$}", self.text, "^", width = self.at - first + 1)
     }
 }

@@ -1,7 +1,13 @@
 //! A selector's text as criteria.
 
 use super::SelectorError;
-use super::methods::{METHODS, Method};
+use super::methods::{METHODS, Method, Wanted};
+
+/// A criterion may have so many characters …
+const MOST_CHARACTERS: usize = 1_000;
+
+/// … and a selector so many criteria.
+const MOST_CRITERIA: usize = 2_000;
 
 /// A union of intersections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +32,7 @@ pub(super) struct Intersection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Criterion {
     pub(super) method: Method,
-    pub(super) value: String,
+    pub(super) value: Wanted,
     /// How far upstream.
     pub(super) parents: Reach,
     /// How far downstream.
@@ -48,12 +54,18 @@ pub(super) enum Reach {
 /// # Errors
 /// If one can't be understood; the error points at the place.
 pub fn parse(selectors: &[String]) -> Result<Selector, SelectorError> {
-    let mut union = Vec::new();
+    let (mut union, mut count) = (Vec::new(), 0);
     for selector in selectors {
         let mut at = 0;
         for text in selector.split(' ') {
             if !text.is_empty() {
-                union.push(intersection(selector, text, at)?);
+                let part = intersection(selector, text, at)?;
+                count += part.criteria.len();
+                if count > MOST_CRITERIA {
+                    let text = format!("there are more than {MOST_CRITERIA} criteria to select by: use fewer");
+                    return Err(Place { selector, at }.error(0, text));
+                }
+                union.push(part);
             }
             at += text.chars().count() + 1;
         }
@@ -85,6 +97,11 @@ impl Place<'_> {
 }
 
 fn criterion(place: &Place<'_>, text: &str) -> Result<Criterion, SelectorError> {
+    if text.chars().nth(MOST_CHARACTERS).is_some() {
+        let text =
+            format!("this has more than the {MOST_CHARACTERS} characters that one criterion may have: use fewer");
+        return Err(place.error(0, text));
+    }
     let offset = |rest: &str| text.chars().count() - rest.chars().count();
     let (childrens_parents, rest) = text.strip_prefix('@').map_or((false, text), |rest| (true, rest));
     let (parents, rest) = leading(rest);
@@ -105,7 +122,7 @@ fn criterion(place: &Place<'_>, text: &str) -> Result<Criterion, SelectorError> 
         Some(name) => Method::named(name).map_err(|text| place.error(offset(rest), text))?,
     };
     method.check(value).map_err(|text| place.error(value_at, text))?;
-    Ok(Criterion { method, value: value.to_owned(), parents, children, childrens_parents })
+    Ok(Criterion { method, value: Wanted::new(value), parents, children, childrens_parents })
 }
 
 /// What stands before the first `+`, if it is a number or nothing; and the rest.
@@ -183,10 +200,10 @@ mod tests {
     #[test]
     fn operators_methods_and_values_are_told_apart() {
         let whole = one("2+tag:a+b+13");
-        assert_eq!((whole.method, whole.value.as_str()), (Method::Tag, "a+b"));
+        assert_eq!((whole.method, whole.value.text.as_str()), (Method::Tag, "a+b"));
         assert_eq!((whole.parents, whole.children), (Reach::Steps(2), Reach::Steps(13)));
         let at = one("@source:raw.orders");
-        assert!(at.childrens_parents && at.method == Method::Source && at.value == "raw.orders");
+        assert!(at.childrens_parents && at.method == Method::Source && at.value.text == "raw.orders");
         assert_eq!(one("+orders").parents, Reach::All);
         assert_eq!(one("orders+").children, Reach::All);
         assert_eq!(one("models/marts").method, Method::Path);
@@ -195,6 +212,25 @@ mod tests {
         assert_eq!(one("config.meta.owner:ops").method, Method::Config(vec!["meta".to_owned(), "owner".to_owned()]));
         let union = parse(&["a b,c".to_owned(), " d ".to_owned()]).expect("fine");
         assert_eq!(union.0.iter().map(|part| part.criteria.len()).collect::<Vec<_>>(), [1, 2, 1]);
+    }
+
+    #[test]
+    fn a_selector_is_bounded_and_the_error_says_how() {
+        let parse = |text: String| parse(&[text]);
+        let long = "x".repeat(MOST_CHARACTERS);
+        assert!(parse(long.clone()).is_ok());
+        for text in [format!("{long}x"), format!("a,tag:{long}"), format!("config.{long}:x"), "[".repeat(10_000)] {
+            let error = parse(text.clone()).expect_err("too long");
+            assert!(error.text.contains("1000 characters"), "{error}");
+            assert!(error.to_string().len() < 500, "{error}");
+        }
+        assert!(parse("x ".repeat(MOST_CRITERIA)).is_ok());
+        for text in ["x ".repeat(MOST_CRITERIA + 1), vec!["x"; MOST_CRITERIA + 1].join(",")] {
+            let error = parse(text).expect_err("too many");
+            assert!(error.text.contains("2000 criteria"), "{error}");
+        }
+        let many = vec!["x".to_owned(); MOST_CRITERIA + 1];
+        assert!(super::parse(&many).is_err(), "over several selectors, too");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod page;
 mod search;
 mod select;
 mod status;
+mod watched;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ToSql};
@@ -25,6 +26,7 @@ pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
 pub use search::Search;
 pub use select::Chosen;
 pub use status::{Environment, environments, failures, last_seq, last_sync_at, only_demos, summary};
+pub use watched::{Ended, Watched, ended_since, watched};
 
 /// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
 pub const VIEWS: [&str; 19] = [
@@ -95,6 +97,9 @@ pub enum Error {
     /// The question can't be understood: a selector, or words to search for. The text says what is wrong.
     #[error("{0}")]
     Malformed(String),
+    /// The time for reading was over before something that SQLite does not do was done. The text says what.
+    #[error("{0}")]
+    TookTooLong(String),
     /// SQLite refused.
     #[error("the catalog could not be read")]
     Sqlite(#[from] rusqlite::Error),

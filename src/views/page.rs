@@ -35,6 +35,22 @@ const fn shaped(view: &'static str, key: &'static [&'static str], filters: &'sta
     Shape { view, key, may_be_null: &[], filters }
 }
 
+/// The views that only a sync that was applied changes.
+const PARTS_OF_NODES: [&str; 12] = [
+    "nodes",
+    "code",
+    "edges",
+    "lineage",
+    "columns",
+    "tests",
+    "coverage",
+    "coverage_history",
+    "changes",
+    "run_results",
+    "runs",
+    "freshness_results",
+];
+
 const NODE: &[&str] = &["environment_id", "unique_id"];
 
 /// How each view is paged. Edges and lineage start with the end whose environment the view shows, so that an index gives the order.
@@ -160,6 +176,8 @@ pub enum Located {
 #[derive(Debug)]
 pub struct Snapshot {
     connection: Connection,
+    /// When reading is given up.
+    pub deadline: Instant,
     /// The `seq` of the last change.
     pub last_seq: i64,
     /// The `seq` of the first change that is still there.
@@ -170,25 +188,36 @@ pub struct Snapshot {
 impl Snapshot {
     /// Begins to read. Whatever is not read when `patience` has passed is given up ([`Error::is_interrupted`]).
     pub fn of(mut connection: Connection, patience: Duration) -> Result<Self, Error> {
-        let end = Instant::now() + patience;
-        connection.progress_handler(STEPS, Some(move || Instant::now() >= end))?;
+        let deadline = Instant::now() + patience;
+        connection.progress_handler(STEPS, Some(move || Instant::now() >= deadline))?;
         connection.execute_batch("BEGIN")?;
         let sql = "SELECT last_seq, oldest_seq, catalog_id || '/' || lineaged_version FROM catalog_info";
         let (last_seq, oldest_seq, identity) =
             connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        Ok(Self { connection, last_seq, oldest_seq, identity })
+        Ok(Self { connection, deadline, last_seq, oldest_seq, identity })
     }
 
     /// A text that differs whenever what `view` says may differ (but for the time of day).
     pub fn stamp(&self, view: &str) -> Result<String, Error> {
-        // Each sync shows in these two; in the others only one that was applied.
-        let of = if matches!(view, "environments" | "syncs") { "TRUE" } else { "outcome = 'applied'" };
+        // What tells of syncs differs with each of them, and when one is approved; the others only with one that was applied.
+        let of = if PARTS_OF_NODES.contains(&view) { "outcome = 'applied'" } else { "TRUE" };
         let sql = format!(
-            "SELECT coalesce((SELECT max(sync_id) || ' ' || count(outcome) FROM sync WHERE {of}), '') || '/' ||
+            "SELECT coalesce((SELECT max(sync_id) || ' ' || count(outcome) || ' ' || count(approved_at)
+                              FROM sync WHERE {of}), '') || '/' ||
              coalesce((SELECT group_concat(name || value) FROM (SELECT name, value FROM setting ORDER BY name)), '')"
         );
         let syncs: String = self.connection.query_row(&sql, [], |row| row.get(0))?;
         Ok(format!("{}/{}/{}/{syncs}", self.identity, self.last_seq, self.oldest_seq))
+    }
+
+    /// The nodes that selectors mean; as [`Chosen::load`], within the time for reading.
+    pub fn chosen(
+        &self,
+        environment_id: Option<i64>,
+        select: &[String],
+        exclude: &[String],
+    ) -> Result<Option<Chosen>, Error> {
+        Chosen::load_until(&self.connection, environment_id, select, exclude, Some(self.deadline))
     }
 
     /// The id of the environment that is called `name`.
@@ -252,11 +281,20 @@ impl Snapshot {
         let ids = statement.query_map([environment_id], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
         // Comparing costs the product of the lengths: nobody's slip of the pen is this long.
         let wanted: String = wanted.chars().take(300).collect();
-        let mut near: Vec<(usize, String)> =
-            ids.into_iter().map(|id| (strsim::levenshtein(&wanted, &id), id)).collect();
+        let length = wanted.chars().count();
+        let limit = (length / 2).max(2);
+        let mut near: Vec<(usize, String)> = Vec::new();
+        for id in ids.into_iter().filter(|id| id.chars().count().abs_diff(length) <= limit) {
+            if Instant::now() >= self.deadline {
+                return Err(Error::TookTooLong("looking for ids that come near took too long".to_owned()));
+            }
+            let distance = strsim::levenshtein(&wanted, &id);
+            if distance <= limit {
+                near.push((distance, id));
+            }
+        }
         near.sort();
-        let limit = (wanted.chars().count() / 2).max(2);
-        Ok(near.into_iter().filter(|(distance, _)| *distance <= limit).take(OFFERS).map(|(_, id)| id).collect())
+        Ok(near.into_iter().take(OFFERS).map(|(_, id)| id).collect())
     }
 
     /// The node's row of `nodes`, and its rows of `columns` by position.
@@ -306,6 +344,7 @@ impl Error {
     pub fn is_interrupted(&self) -> bool {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted),
+            Self::TookTooLong(_) => true,
             Self::Question(_) | Self::Malformed(_) => false,
         }
     }
@@ -372,6 +411,31 @@ mod tests {
                 assert!(columns.iter().any(|column| column == name), "{view} has no column `{name}`");
             }
             assert_eq!(columns.iter().any(|column| column == "environment_id"), shape.has_environment(), "{view}");
+        }
+    }
+
+    #[test]
+    fn what_reads_the_clock_is_never_kept() {
+        let schema = include_str!("../../schema.sql");
+        let views: Vec<(&str, &str)> = schema
+            .split("CREATE VIEW ")
+            .skip(1)
+            .filter_map(|text| text.split_once(" AS\n"))
+            .map(|(name, text)| (name, text.split(";\n").next().unwrap_or_default()))
+            .collect();
+        let names = |text: &str| -> Vec<String> {
+            text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect()
+        };
+        let mut moving: Vec<&str> = Vec::new();
+        while let Some((name, _)) = views.iter().find(|(name, text)| {
+            let reads = |word: &String| moving.contains(&word.as_str());
+            !moving.contains(name) && (text.contains("'now'") || names(text).iter().any(reads))
+        }) {
+            moving.push(name);
+        }
+        assert!(moving.contains(&"health") && moving.contains(&"freshness"), "{moving:?}");
+        for shape in SHAPES {
+            assert_eq!(shape.moves_with_the_clock(), moving.contains(&shape.view), "{}", shape.view);
         }
     }
 

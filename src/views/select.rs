@@ -1,12 +1,13 @@
 //! Which nodes selectors mean: what selection needs, read from the views.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Instant;
 
 use rusqlite::{Connection, Row};
 use serde_json::Value;
 
 use super::{Environment, Error, Table};
-use crate::selection::{self, Candidate, Project, Selector};
+use crate::selection::{self, Budget, Candidate, Over, Project, Selector};
 
 /// The nodes that `--select` and `--exclude` leave.
 #[derive(Debug, Default)]
@@ -28,6 +29,20 @@ impl Chosen {
         select: &[String],
         exclude: &[String],
     ) -> Result<Option<Self>, Error> {
+        Self::load_until(connection, environment_id, select, exclude, None)
+    }
+
+    /// The same, given up at `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::TookTooLong`] then, else as [`Chosen::load`].
+    pub fn load_until(
+        connection: &Connection,
+        environment_id: Option<i64>,
+        select: &[String],
+        exclude: &[String],
+        deadline: Option<Instant>,
+    ) -> Result<Option<Self>, Error> {
         if select.is_empty() && exclude.is_empty() {
             return Ok(None);
         }
@@ -35,12 +50,16 @@ impl Chosen {
         let selected = if select.is_empty() { None } else { Some(parse(select)?) };
         let excluded = parse(exclude)?;
         let with_config = selected.as_ref().is_some_and(Selector::needs_config) || excluded.needs_config();
-        let mut chosen = Self::default();
+        let (mut chosen, budget) = (Self::default(), Budget::until(deadline));
         let mut unmatched: Option<BTreeSet<String>> = None;
         let environments = Environment::all(connection)?.into_iter().map(|environment| environment.id);
         for id in environments.filter(|id| environment_id.is_none_or(|only| only == *id)) {
             let (project, ids) = load(connection, id, with_config)?;
-            let found = selection::select(&project, selected.as_ref(), &excluded);
+            let found =
+                selection::select(&project, selected.as_ref(), &excluded, &budget).map_err(|over| match over {
+                    Over::Steps => Error::Malformed(over.to_string()),
+                    Over::Time => Error::TookTooLong(over.to_string()),
+                })?;
             chosen.nodes.extend(found.nodes.iter().map(|place| (id, ids[*place].clone())));
             let here: BTreeSet<String> = found.unmatched.into_iter().collect();
             unmatched = Some(unmatched.map_or_else(|| here.clone(), |before| &before & &here));

@@ -4,6 +4,8 @@
 mod context;
 mod words;
 
+use std::time::Instant;
+
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -30,8 +32,13 @@ impl Search {
     /// The nodes that match, of one environment or all: environment_id, unique_id, resource_type, name, matched_fields, context,
     /// description. First those whose name it is (what the warehouse holds before metrics and the like), then those whose name
     /// begins so (the shortest first), then by how much the words count where they stand; tests come last. `matched_fields` and
-    /// `context` are NULL until [`Search::explain`] fills them.
-    pub fn hits(&self, connection: &Connection, environment_id: Option<i64>) -> Result<Table, Error> {
+    /// `context` are NULL until [`Search::explain`] fills them. Given up at `deadline`.
+    pub fn hits(
+        &self,
+        connection: &Connection,
+        environment_id: Option<i64>,
+        deadline: Option<Instant>,
+    ) -> Result<Table, Error> {
         let Words { expression, free, meta, plain: _ } = &self.0;
         // An expression that is empty would be an error; a search for nothing finds nothing.
         let sql = format!(
@@ -55,6 +62,9 @@ impl Search {
         if !meta.is_empty() {
             let mut kept = Vec::new();
             for row in found.rows {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Err(Error::TookTooLong("looking into `meta` took too long: add words".to_owned()));
+                }
                 if has_meta(connection, &row, meta)? {
                     kept.push(row);
                 }

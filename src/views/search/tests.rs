@@ -39,7 +39,7 @@ fn catalog() -> Connection {
 
 fn explained(connection: &Connection, environment_id: Option<i64>, text: &str) -> Table {
     let search = Search::of(text).expect("few words");
-    let mut hits = search.hits(connection, environment_id).expect("an answer");
+    let mut hits = search.hits(connection, environment_id, None).expect("an answer");
     search.explain(connection, &mut hits).expect("explained");
     hits
 }
