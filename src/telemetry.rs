@@ -1,8 +1,12 @@
-//! What the daemon tells Prometheus. Labels are bounded: names of configured environments, dbt's resource types, and words of ours.
+//! What the daemon tells Prometheus. Labels are bounded: names of configured environments, resource types, and words of ours.
+//!
+//! Gauges, and what syncs came to, are read from the catalog when somebody asks: so they are right after a restart, and a sync that
+//! another process made counts, too. Counters begin at 0 with the process.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -13,8 +17,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::discovery::Cost;
 use crate::inventory::Timestamp;
+use crate::views::{self, Ended, Snapshot, Watched};
 
 const OUTCOMES: [&str; 5] = ["applied", "unchanged", "failed", "held", "interrupted"];
 
@@ -48,6 +52,10 @@ pub enum Delivery {
     Duplicate,
     /// Its event is too long ago.
     Old,
+    /// Its event is too far ahead.
+    Ahead,
+    /// Its event has no time.
+    Undated,
     /// Its event is of a kind that starts nothing.
     Ignored,
     /// Its environment is not one of ours.
@@ -61,10 +69,12 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Accepted,
         Self::Duplicate,
         Self::Old,
+        Self::Ahead,
+        Self::Undated,
         Self::Ignored,
         Self::UnknownEnvironment,
         Self::Unreadable,
@@ -78,6 +88,8 @@ impl Delivery {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
             Self::Old => "old",
+            Self::Ahead => "ahead",
+            Self::Undated => "undated",
             Self::Ignored => "ignored",
             Self::UnknownEnvironment => "unknown_environment",
             Self::Unreadable => "unreadable",
@@ -120,6 +132,9 @@ type Moment = Gauge<f64, AtomicU64>;
 #[derive(Debug, Clone)]
 pub struct Telemetry {
     registry: Arc<Registry>,
+    environments: Arc<Vec<(i64, String)>>,
+    began: Timestamp,
+    seen: Arc<Mutex<Seen>>,
     syncs: Family<SyncLabels, Counter>,
     duration: Family<Of, Histogram, fn() -> Histogram>,
     requests: Family<Of, Counter>,
@@ -127,19 +142,35 @@ pub struct Telemetry {
     bytes: Family<Of, Counter>,
     cooldown: Family<Of, Moment>,
     last_complete: Family<Of, Moment>,
+    last_attempt: Family<Of, Moment>,
     held: Family<Of, Gauge>,
     nodes: Family<NodeLabels, Gauge>,
+    catalog_bytes: Gauge,
+    wal_bytes: Gauge,
+    readable: Gauge,
     deliveries: Family<ResultLabels, Counter>,
     answers: Family<CodeLabels, Counter>,
 }
 
+/// What of the catalog is shown and counted already.
+#[derive(Debug, Default)]
+struct Seen {
+    /// What [`Snapshot::stamp`] said when the gauges were read.
+    stamp: Option<String>,
+    /// By environment, the last sync that was counted.
+    counted: BTreeMap<i64, i64>,
+}
+
 impl Telemetry {
-    /// Metrics at 0, with a series for each of these environments (id and name).
+    /// Counters at 0, with a series for each of these environments (id and name).
     pub fn new(environments: &[(i64, String)]) -> Self {
         let mut registry = Registry::default();
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("lineaged_build", "The program that runs", Info::new(version));
         let mut telemetry = Self {
+            environments: Arc::new(environments.to_vec()),
+            began: Timestamp::now(),
+            seen: Arc::default(),
             syncs: listed(&mut registry, "lineaged_syncs", "Syncs that ended, by outcome"),
             duration: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             requests: listed(&mut registry, "lineaged_requests", "Requests sent to the Discovery API"),
@@ -155,8 +186,24 @@ impl Telemetry {
                 "lineaged_last_complete_sync_timestamp_seconds",
                 "When the last sync ended that was applied or found nothing changed, 0 if none did",
             ),
+            last_attempt: listed(
+                &mut registry,
+                "lineaged_last_sync_attempt_timestamp_seconds",
+                "When the last sync began, however it ended, 0 if none did",
+            ),
             held: listed(&mut registry, "lineaged_held", "1 while a sync waits for approval"),
             nodes: listed(&mut registry, "lineaged_nodes", "Nodes in the catalog"),
+            catalog_bytes: listed(&mut registry, "lineaged_catalog_bytes", "Size of the catalog's file"),
+            wal_bytes: listed(
+                &mut registry,
+                "lineaged_catalog_wal_bytes",
+                "Size of the catalog's write-ahead log, which grows while a reader keeps a transaction open",
+            ),
+            readable: listed(
+                &mut registry,
+                "lineaged_catalog_readable",
+                "1 if the catalog could be read for this answer",
+            ),
             deliveries: listed(&mut registry, "lineaged_webhook_deliveries", "Calls of the webhook, by result"),
             answers: listed(
                 &mut registry,
@@ -167,26 +214,21 @@ impl Telemetry {
         };
         registry.register("lineaged_sync_duration_seconds", "How long syncs took", telemetry.duration.clone());
         telemetry.registry = Arc::new(registry);
-        telemetry.initialise(environments);
+        telemetry.initialise();
         telemetry
     }
 
-    fn initialise(&self, environments: &[(i64, String)]) {
-        for (_, environment) in environments {
+    /// The gauges have no series before the catalog was read: a 0 would be a lie.
+    fn initialise(&self) {
+        for (_, environment) in self.environments.iter() {
             let of = Of { environment: environment.clone() };
             drop(self.duration.get_or_create(&of));
             for family in [&self.requests, &self.retries, &self.bytes] {
                 drop(family.get_or_create(&of));
             }
-            for family in [&self.cooldown, &self.last_complete] {
-                drop(family.get_or_create(&of));
-            }
-            drop(self.held.get_or_create(&of));
+            drop(self.cooldown.get_or_create(&of));
             for outcome in OUTCOMES {
                 drop(self.syncs.get_or_create(&labels(environment, outcome)));
-            }
-            for resource_type in RESOURCE_TYPES {
-                self.nodes(environment, resource_type, 0);
             }
         }
         for delivery in Delivery::ALL {
@@ -197,39 +239,79 @@ impl Telemetry {
         }
     }
 
-    /// A sync of the environment ended at `now`, after `took`.
-    pub fn synced(&self, environment: &str, outcome: &str, took: Duration, cost: Cost, now: Timestamp) {
+    /// Takes over what the catalog says; nothing more than that nothing has happened, if it has not.
+    pub fn observe(&self, snapshot: &Snapshot) -> Result<(), views::Error> {
+        let mut seen = self.seen();
+        let stamp = snapshot.stamp("syncs")?;
+        if seen.stamp.as_ref() == Some(&stamp) {
+            return Ok(());
+        }
+        let watched = views::watched(snapshot.connection())?;
+        for (id, environment) in self.environments.iter() {
+            let last = seen.counted.get(id).copied();
+            for ended in views::ended_since(snapshot.connection(), *id, last, self.began)? {
+                self.count(environment, &ended);
+                seen.counted.insert(*id, ended.sync_id);
+            }
+        }
+        self.show_all(&watched);
+        seen.stamp = Some(stamp);
+        Ok(())
+    }
+
+    fn count(&self, environment: &str, ended: &Ended) {
         let of = Of { environment: environment.to_owned() };
-        self.syncs.get_or_create(&labels(environment, outcome)).inc();
-        self.duration.get_or_create(&of).observe(took.as_secs_f64());
-        self.requests.get_or_create(&of).inc_by(cost.requests);
-        self.retries.get_or_create(&of).inc_by(cost.retries);
-        self.bytes.get_or_create(&of).inc_by(cost.bytes);
-        if matches!(outcome, "applied" | "unchanged") {
-            self.last_complete(environment, now);
+        self.syncs.get_or_create(&labels(environment, &ended.outcome)).inc();
+        self.duration.get_or_create(&of).observe(ended.seconds);
+        self.requests.get_or_create(&of).inc_by(ended.requests);
+        self.bytes.get_or_create(&of).inc_by(ended.bytes);
+    }
+
+    fn show_all(&self, watched: &BTreeMap<i64, Watched>) {
+        let nothing = Watched::default();
+        // A type that is gone has no series any more.
+        self.nodes.clear();
+        for (id, environment) in self.environments.iter() {
+            self.show(environment, watched.get(id).unwrap_or(&nothing));
         }
     }
 
-    /// When the environment's last complete sync ended; said once at start, from the catalog.
-    pub fn last_complete(&self, environment: &str, at: Timestamp) {
-        self.last_complete.get_or_create(&Of { environment: environment.to_owned() }).set(seconds(at));
+    fn show(&self, environment: &str, watched: &Watched) {
+        let of = Of { environment: environment.to_owned() };
+        self.last_complete.get_or_create(&of).set(watched.last_complete.map_or(0.0, seconds));
+        self.last_attempt.get_or_create(&of).set(watched.last_attempt.map_or(0.0, seconds));
+        self.held.get_or_create(&of).set(watched.is_held.into());
+        let none = RESOURCE_TYPES.iter().map(|resource_type| (*resource_type, 0));
+        for (resource_type, count) in none.chain(watched.nodes.iter().map(|(name, count)| (name.as_str(), *count))) {
+            let labels = NodeLabels { environment: environment.to_owned(), resource_type: resource_type.to_owned() };
+            self.nodes.get_or_create(&labels).set(count);
+        }
+    }
+
+    /// How large the catalog's files are, and whether it could be read.
+    pub fn catalog(&self, path: &Path, is_readable: bool) {
+        let size =
+            |path: &Path| std::fs::metadata(path).map_or(0, |file| i64::try_from(file.len()).unwrap_or(i64::MAX));
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        self.catalog_bytes.set(size(path));
+        self.wal_bytes.set(size(Path::new(&wal)));
+        self.readable.set(is_readable.into());
+    }
+
+    /// A question of the environment was asked again.
+    pub fn retried(&self, environment: &str, times: u64) {
+        self.retries.get_or_create(&Of { environment: environment.to_owned() }).inc_by(times);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The environment is not read before `until`; `None`: it is read again.
     pub fn cooldown(&self, environment: &str, until: Option<Timestamp>) {
         let of = Of { environment: environment.to_owned() };
         self.cooldown.get_or_create(&of).set(until.map_or(0.0, seconds));
-    }
-
-    /// How many nodes of a type the environment has.
-    pub fn nodes(&self, environment: &str, resource_type: &str, count: i64) {
-        let labels = NodeLabels { environment: environment.to_owned(), resource_type: resource_type.to_owned() };
-        self.nodes.get_or_create(&labels).set(count);
-    }
-
-    /// Whether a sync of the environment waits for approval.
-    pub fn held(&self, environment: &str, held: bool) {
-        self.held.get_or_create(&Of { environment: environment.to_owned() }).set(held.into());
     }
 
     /// The webhook was called.
@@ -244,6 +326,8 @@ impl Telemetry {
 
     /// All of it, in the text format of OpenMetrics.
     pub fn render(&self) -> String {
+        // Not while gauges are being replaced.
+        let _seen = self.seen();
         let mut text = String::new();
         // Writing to a `String` does not fail.
         let _ = encode(&mut text, &self.registry);
@@ -270,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_series_are_there_from_the_start() {
+    fn all_counters_are_there_from_the_start_and_no_gauge() {
         let text = Telemetry::new(&[(1, "prod".to_owned()), (2, "stage".to_owned())]).render();
         for environment in ["prod", "stage"] {
             for series in [
@@ -280,33 +364,91 @@ mod tests {
                 format!("lineaged_retries_total{{environment=\"{environment}\"}} 0"),
                 format!("lineaged_bytes_total{{environment=\"{environment}\"}} 0"),
                 format!("lineaged_cooldown_until_timestamp_seconds{{environment=\"{environment}\"}} 0"),
-                format!("lineaged_last_complete_sync_timestamp_seconds{{environment=\"{environment}\"}} 0"),
-                format!("lineaged_held{{environment=\"{environment}\"}} 0"),
-                format!("lineaged_nodes{{environment=\"{environment}\",resource_type=\"semantic_model\"}} 0"),
             ] {
                 assert!(text.contains(&series), "{series}: {text}");
             }
         }
-        assert!(text.contains("lineaged_webhook_deliveries_total{result=\"forged\"} 0"), "{text}");
+        for gauge in ["lineaged_last_complete_sync_timestamp_seconds{", "lineaged_held{", "lineaged_nodes{"] {
+            assert!(!text.contains(gauge), "{text}");
+        }
+        for result in ["forged", "ahead", "undated"] {
+            assert!(text.contains(&format!("lineaged_webhook_deliveries_total{{result=\"{result}\"}} 0")), "{text}");
+        }
         assert!(text.contains("lineaged_http_requests_total{code=\"421\"} 0"), "{text}");
         assert!(text.contains("lineaged_build_info{version="), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 
     #[test]
-    fn a_sync_is_counted_and_only_a_complete_one_moves_the_time() {
+    fn what_the_catalog_says_is_shown_and_what_it_no_longer_says_is_not() {
         let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
-        let cost = Cost { requests: 7, bytes: 900, retries: 1 };
-        let now = Timestamp::from_millis(1_700_000_000_500).expect("a time");
-        telemetry.synced("prod", "failed", Duration::from_secs(3), cost, now);
-        assert!(telemetry.render().contains("lineaged_last_complete_sync_timestamp_seconds{environment=\"prod\"} 0"));
-        telemetry.synced("prod", "applied", Duration::from_secs(3), cost, now);
+        let at = Timestamp::from_millis(1_700_000_000_500);
+        let nodes = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 7)).collect();
+        let watched = Watched { last_complete: at, last_attempt: at, is_held: true, nodes: nodes(&["model", "odd"]) };
+        telemetry.show_all(&BTreeMap::from([(1, watched)]));
         let text = telemetry.render();
-        assert!(
-            text.contains("lineaged_last_complete_sync_timestamp_seconds{environment=\"prod\"} 1700000000.5"),
-            "{text}"
-        );
-        assert!(text.contains("lineaged_requests_total{environment=\"prod\"} 14"), "{text}");
-        assert!(text.contains("lineaged_sync_duration_seconds_bucket{le=\"5.0\",environment=\"prod\"} 2"), "{text}");
+        for series in [
+            "lineaged_last_complete_sync_timestamp_seconds{environment=\"prod\"} 1700000000.5",
+            "lineaged_last_sync_attempt_timestamp_seconds{environment=\"prod\"} 1700000000.5",
+            "lineaged_held{environment=\"prod\"} 1",
+            "lineaged_nodes{environment=\"prod\",resource_type=\"model\"} 7",
+            "lineaged_nodes{environment=\"prod\",resource_type=\"odd\"} 7",
+            "lineaged_nodes{environment=\"prod\",resource_type=\"seed\"} 0",
+        ] {
+            assert!(text.contains(&format!("{series}\n")), "{series}: {text}");
+        }
+        telemetry.show_all(&BTreeMap::new());
+        let text = telemetry.render();
+        assert!(text.contains("lineaged_nodes{environment=\"prod\",resource_type=\"model\"} 0\n"), "{text}");
+        assert!(!text.contains("odd"), "{text}");
+        assert!(text.contains("lineaged_last_complete_sync_timestamp_seconds{environment=\"prod\"} 0.0\n"), "{text}");
+    }
+
+    #[test]
+    fn a_failed_sync_counts_like_any_other() {
+        let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
+        let ended = Ended { sync_id: 1, outcome: "failed".to_owned(), requests: 7, bytes: 900, seconds: 3.0 };
+        telemetry.count("prod", &ended);
+        telemetry.count("prod", &Ended { outcome: "applied".to_owned(), ..ended });
+        let text = telemetry.render();
+        for series in [
+            "lineaged_syncs_total{environment=\"prod\",outcome=\"failed\"} 1",
+            "lineaged_requests_total{environment=\"prod\"} 14",
+            "lineaged_bytes_total{environment=\"prod\"} 1800",
+            "lineaged_sync_duration_seconds_bucket{le=\"5.0\",environment=\"prod\"} 2",
+            "lineaged_sync_duration_seconds_bucket{le=\"2.0\",environment=\"prod\"} 0",
+        ] {
+            assert!(text.contains(&format!("{series}\n")), "{series}: {text}");
+        }
+    }
+
+    #[test]
+    fn alerts_watch_what_is_told() {
+        let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
+        telemetry.show("prod", &Watched::default());
+        telemetry.catalog(Path::new("nowhere"), false);
+        let text = telemetry.render();
+        let alerts = include_str!("../deploy/alerts.yml");
+        let words =
+            alerts.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with("lineaged_"));
+        let words: std::collections::BTreeSet<&str> = words.collect();
+        assert!(words.len() >= 6, "{words:?}");
+        for word in words {
+            assert!(text.contains(&format!("{word}{{")) || text.contains(&format!("{word} ")), "{word}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_the_write_ahead_log_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        std::fs::write(&path, [0; 30]).expect("written");
+        std::fs::write(folder.path().join("a.db-wal"), [0; 40]).expect("written");
+        let telemetry = Telemetry::new(&[]);
+        telemetry.catalog(&path, true);
+        let text = telemetry.render();
+        for series in ["lineaged_catalog_bytes 30", "lineaged_catalog_wal_bytes 40", "lineaged_catalog_readable 1"] {
+            assert!(text.contains(&format!("{series}\n")), "{text}");
+        }
     }
 }

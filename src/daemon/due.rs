@@ -60,6 +60,11 @@ impl Due {
         self.lock().keys().copied().collect()
     }
 
+    /// True if there is such an environment.
+    pub fn knows(&self, environment_id: i64) -> bool {
+        self.lock().contains_key(&environment_id)
+    }
+
     /// True while the environment is being synced.
     pub fn is_running(&self, environment_id: i64) -> bool {
         self.lock().get(&environment_id).is_some_and(|state| state.running)

@@ -212,14 +212,16 @@ async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
             watch: Watch::nobody(),
         };
         let result = sync::run(&request, &shared.limits).await;
-        note(&shared, &environment, &result).await;
         look_again = match &result {
             // A firing that only probed does not put the next look off.
             Ok(Report { outcome: Outcome::Held(..), seen: None, .. }) => look_again,
             Ok(Report { outcome: Outcome::Held(..), .. }) => Some(Instant::now() + LOOK_AGAIN),
             _ => None,
         };
+        let (telemetry, name) = (&shared.telemetry, environment.name.as_str());
+        telemetry.retried(name, shared.limits.take_retries(environment.id));
         let Err(error) = result else {
+            telemetry.cooldown(name, None);
             shared.due.done(environment.id);
             (failures, full) = (0, false);
             continue;
@@ -229,12 +231,9 @@ async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
         }
         let rest = rest_after(&error, failures);
         failures += 1;
-        tracing::error!(
-            environment = environment.name,
-            error = format!("{error:#}"),
-            rest = rest.as_secs(),
-            "sync failed"
-        );
+        telemetry
+            .cooldown(name, Some(Timestamp::now().plus_millis(i64::try_from(rest.as_millis()).unwrap_or(i64::MAX))));
+        tracing::error!(environment = name, error = format!("{error:#}"), rest = rest.as_secs(), "sync failed");
         shared.due.failed(environment.id, rest);
     }
 }
@@ -246,38 +245,6 @@ fn rest_after(error: &anyhow::Error, failures: u32) -> Duration {
         Some(Kind::RateLimited { wait }) => (*wait).max(FIRST_REST),
         Some(Kind::Unauthorized { .. } | Kind::Forbidden { .. }) if failures > 0 => LONGEST_REST,
         _ => grown.mul_f64(0.75 + fastrand::f64() / 2.0),
-    }
-}
-
-/// Tells the metrics how a sync ended.
-async fn note(shared: &Shared, environment: &EnvironmentConfig, result: &anyhow::Result<Report>) {
-    let (telemetry, name) = (&shared.telemetry, environment.name.as_str());
-    match result {
-        Ok(Report { outcome, cost, took, .. }) => {
-            telemetry.synced(name, &outcome.to_string(), *took, *cost, Timestamp::now());
-            telemetry.held(name, matches!(outcome, Outcome::Held(..)));
-            telemetry.cooldown(name, None);
-        }
-        Err(error) => {
-            let outcome = if error.is::<Interrupted>() { "interrupted" } else { "failed" };
-            telemetry.synced(name, outcome, Duration::ZERO, discovery::Cost::default(), Timestamp::now());
-            if let Some(Kind::RateLimited { wait }) = error.downcast_ref().map(discovery::Error::kind) {
-                let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-                telemetry.cooldown(name, Some(Timestamp::now().plus_millis(millis)));
-            }
-        }
-    }
-    let (path, id) = (shared.config.catalog.path.clone(), environment.id);
-    let counts = spawn_blocking(move || {
-        let connection = catalog::open_to_read(&path).ok()?;
-        views::summary(&connection, id).ok()
-    });
-    if let Ok(Some(counts)) = counts.await {
-        for row in &counts.rows {
-            if let (Some(resource_type), Some(count)) = (row[0].as_str(), row[1].as_i64()) {
-                telemetry.nodes(name, resource_type, count);
-            }
-        }
     }
 }
 

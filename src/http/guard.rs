@@ -9,14 +9,15 @@ use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::App;
+use super::peers::Peer;
 use super::problem::Problem;
 
 /// The address at which a connection arrived.
@@ -31,13 +32,21 @@ const ALWAYS: [(HeaderName, &str); 4] = [
     (CACHE_CONTROL, "no-store"),
 ];
 
-/// Around everything: time, host, headers, and a line in the log (without the query and without headers: they may hold secrets).
+/// Around everything: time, host, token, other web sites, headers, and a line in the log (without the query and without headers: they may hold secrets).
 pub(super) async fn everywhere(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (begun, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
     let answered = async {
-        match host_is_ours(&app, &request) {
-            true => next.run(request).await,
-            false => Problem::Misdirected.into_response(),
+        match admit(&app, &request) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => {
+                if matches!(problem, Problem::Unauthorized) && request.headers().contains_key(AUTHORIZATION) {
+                    // Whoever guesses waits, and whoever waits goes first where there is no room.
+                    let _waiting = request.extensions().get::<Arc<Peer>>().map(Peer::waiting);
+                    drop(request);
+                    sleep(app.state.limits.wrong_token).await;
+                }
+                problem.into_response()
+            }
         }
     };
     let too_long = || Problem::Unavailable("the answer took too long".to_owned()).into_response();
@@ -51,15 +60,21 @@ pub(super) async fn everywhere(State(app): State<Arc<App>>, request: Request, ne
     response
 }
 
-/// Around the routes under `/api`: the token, and that no other web site asks through somebody's browser.
-pub(super) async fn api(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
-    if !has_token(&app, request.headers()) {
-        return Err(Problem::Unauthorized);
+/// Whatever the method, and whether there is such a route or not: what tells of the catalog needs the token, and no other web site
+/// asks for it through somebody's browser. The page's own files, and what says that we run, are open.
+fn admit(app: &App, request: &Request) -> Result<(), Problem> {
+    if !host_is_ours(app, request) {
+        return Err(Problem::Misdirected);
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    let path = request.uri().path();
+    let tells = path == "/metrics" || path == "/api" || path.starts_with("/api/");
+    if tells {
         same_site(request.headers())?;
     }
-    Ok(next.run(request).await)
+    if !(tells || path == "/openapi.json") || has_token(app, request.headers()) {
+        return Ok(());
+    }
+    Err(Problem::Unauthorized)
 }
 
 /// A token is needed at any address but loopback, and wherever one is configured.

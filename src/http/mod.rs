@@ -7,6 +7,7 @@
 
 mod guard;
 mod nodes;
+mod peers;
 mod problem;
 mod query;
 mod reading;
@@ -53,8 +54,12 @@ pub struct State {
 /// How much one client, and all together, may take. Whoever is slower or greedier is cut off.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once; more wait to be accepted.
+    /// Connections at once. One more takes the place of the one whose header or body we wait for longest; else it waits.
     pub connections: usize,
+    /// Connections of one address at once (of one network of IPv6). One more likewise; else it is refused.
+    pub per_address: usize,
+    /// How long a wrong token waits for its answer.
+    pub wrong_token: Duration,
     /// From the begin of a connection, or the end of an answer, to the end of the next request's header.
     pub header: Duration,
     /// For the body of a request.
@@ -81,6 +86,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 256,
+            per_address: 64,
+            wrong_token: Duration::from_secs(1),
             header: Duration::from_secs(10),
             body: Duration::from_secs(30),
             body_bytes: 1 << 20,
@@ -101,7 +108,11 @@ struct App {
     state: State,
     /// One permit for each read that may run.
     readers: Arc<Semaphore>,
+    /// Whoever watches us never waits behind those who read.
+    readiness: Arc<Semaphore>,
+    scrapes: Arc<Semaphore>,
     deliveries: webhook::Deliveries,
+    forgeries: webhook::Forgeries,
     /// The description of the routes, once they are made.
     openapi: OnceLock<String>,
 }
@@ -109,6 +120,14 @@ struct App {
 impl App {
     fn new(state: State) -> Arc<Self> {
         let readers = Arc::new(Semaphore::new(state.limits.readers));
-        Arc::new(Self { state, readers, deliveries: webhook::Deliveries::default(), openapi: OnceLock::new() })
+        Arc::new(Self {
+            state,
+            readers,
+            readiness: Arc::new(Semaphore::new(1)),
+            scrapes: Arc::new(Semaphore::new(1)),
+            deliveries: webhook::Deliveries::default(),
+            forgeries: webhook::Forgeries::default(),
+            openapi: OnceLock::new(),
+        })
     }
 }

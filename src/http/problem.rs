@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::output::json as json_text;
+use crate::redact::redact;
 use crate::{catalog, views};
 
 /// Why a request is not answered as it wished. Texts are for people.
@@ -14,6 +16,8 @@ pub(super) enum Problem {
     Bad(String),
     /// The token is missing or wrong.
     Unauthorized,
+    /// A delivery is not signed with our secret.
+    Forged,
     /// Another web site asks through somebody's browser.
     Forbidden(&'static str),
     /// It is not there; the ids that come nearest.
@@ -40,7 +44,7 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::Bad(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::Forged => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(..) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -58,6 +62,7 @@ impl Problem {
         match self {
             Self::Bad(text) | Self::NotFound(text, _) | Self::Conflict(text) | Self::Unavailable(text) => text.clone(),
             Self::Unauthorized => "the header `Authorization` must be `Bearer` and the `api_token`".to_owned(),
+            Self::Forged => "the signature does not match `webhook.secret`".to_owned(),
             Self::Forbidden(text) => (*text).to_owned(),
             Self::Method => "this method is not allowed here: see `/openapi.json`".to_owned(),
             Self::BodyTooSlow => "the body did not come in time".to_owned(),
@@ -80,14 +85,14 @@ impl IntoResponse for Problem {
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or_default(),
             "status": status.as_u16(),
-            "detail": self.detail(),
+            "detail": redact(&self.detail()),
         });
         match &self {
             Self::Gone(oldest) => body["oldest_seq"] = Value::from(*oldest),
             Self::NotFound(_, nearest) if !nearest.is_empty() => body["nearest"] = Value::from(nearest.clone()),
             _ => {}
         }
-        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], json_text(&body)).into_response();
         let extra = match &self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer")),
             Self::Unavailable(_) => Some((RETRY_AFTER, "2")),

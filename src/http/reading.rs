@@ -6,6 +6,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK}
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::App;
@@ -41,14 +42,15 @@ pub(super) struct Json {
     pub(super) next: Option<String>,
 }
 
-/// Reads the catalog, as it is or as it was, when it is this request's turn.
+/// Reads the catalog, as it is or as it was, when it is this request's turn among those that share `turns`.
 pub(super) async fn read<T: Send + 'static>(
     app: &App,
+    turns: &Arc<Semaphore>,
     as_of: Option<Timestamp>,
     read: impl FnOnce(&Snapshot) -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let limits = &app.state.limits;
-    let turn = timeout(limits.reader_wait, Arc::clone(&app.readers).acquire_owned()).await;
+    let turn = timeout(limits.reader_wait, Arc::clone(turns).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Err(Problem::Unavailable("too many are reading: try again".to_owned())) };
     let (path, patience) = (app.state.catalog.clone(), limits.reading);
     let task = tokio::task::spawn_blocking(move || -> Result<T, Problem> {
@@ -79,7 +81,7 @@ pub(super) async fn answer(
     let as_of = query.get("as_of").map(|text| Timestamp::of_people(text, Timestamp::now(), true));
     let as_of = as_of.transpose().map_err(Problem::Bad)?;
     let kept = if as_of.is_some() { Kept::No } else { kept };
-    read(app, as_of, move |snapshot| {
+    read(app, &app.readers, as_of, move |snapshot| {
         let mut response = response(snapshot, kept, make).unwrap_or_else(Problem::into_response);
         response.headers_mut().insert(SEQ, HeaderValue::from(snapshot.last_seq));
         response

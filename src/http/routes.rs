@@ -37,8 +37,7 @@ fn listed(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(nodes::node)) // GET /api/v1/nodes/{unique_id}
         .routes(routes!(nodes::lineage)) // GET /api/v1/nodes/{unique_id}/lineage
         .routes(routes!(search::search)) // GET /api/v1/search
-        .routes(routes!(trigger::sync)) // POST /api/v1/sync
-        .route_layer(from_fn_with_state(Arc::clone(app), guard::api));
+        .routes(routes!(trigger::sync)); // POST /api/v1/sync
     let open = OpenApiRouter::new()
         .routes(routes!(status::page)) // GET /
         .routes(routes!(status::metrics)) // GET /metrics

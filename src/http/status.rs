@@ -31,7 +31,7 @@ pub(super) async fn healthy() -> Json<Value> {
     )
 )]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let complete = read(&app, None, |snapshot| snapshot.has_complete_sync()).await;
+    let complete = read(&app, &app.readiness, None, |snapshot| snapshot.has_complete_sync()).await;
     let reason = match complete {
         Ok(Ok(true)) => None,
         Ok(Ok(false)) => Some("no sync was complete yet"),
@@ -46,9 +46,25 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Valu
     get,
     path = "/metrics",
     tag = "daemon",
-    responses((status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"))
+    responses(
+        (status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"),
+        (status = 401, description = "the token is missing or wrong"),
+        (status = 403, description = "asked by another web site")
+    )
 )]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let (telemetry, catalog) = (app.state.telemetry.clone(), app.state.catalog.clone());
+    let observed = read(&app, &app.scrapes, None, move |snapshot| telemetry.observe(snapshot)).await;
+    let is_readable = match observed {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the catalog could not be read for `/metrics`");
+            false
+        }
+        // It is told already.
+        Err(_) => false,
+    };
+    app.state.telemetry.catalog(&catalog, is_readable);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, kind)], app.state.telemetry.render())
 }
@@ -58,7 +74,10 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     get,
     path = "/openapi.json",
     tag = "daemon",
-    responses((status = 200, description = "OpenAPI 3.1", body = Value))
+    responses(
+        (status = 200, description = "OpenAPI 3.1", body = Value),
+        (status = 401, description = "the token is missing or wrong")
+    )
 )]
 pub(super) async fn openapi(State(app): State<Arc<App>>) -> impl IntoResponse {
     let text = app.openapi.get().cloned().unwrap_or_default();

@@ -375,6 +375,39 @@ fn an_etag_holds_until_a_sync_is_applied() {
 }
 
 #[test]
+fn what_the_clock_moves_has_no_etag() {
+    let world = synced();
+    let site = Site::of(&world);
+    for (path, kept) in [
+        ("changes", true),
+        ("changes?since=2026-01-01", true),
+        ("changes?since=2026-01-01T00:00:00Z&until=2999-01-01", true),
+        ("changes?since=5m", false),
+        ("changes?until=1h", false),
+        ("changes?since=2026-01-01&until=0m", false),
+        ("changes?since=%205m", false),
+        ("freshness", false),
+        ("health", false),
+        ("nodes?as_of=0m", false),
+    ] {
+        let answer = site.get(&format!("/api/v1/{path}"));
+        assert_eq!((answer.code, answer.header("etag").is_some()), (200, kept), "{path}");
+        let again = site.get_with(&format!("/api/v1/{path}"), "If-None-Match: *");
+        assert_eq!(again.code, if kept { 304 } else { 200 }, "{path}");
+    }
+}
+
+#[test]
+fn an_approval_is_not_hidden_by_an_etag() {
+    let world = synced();
+    let site = Site::of(&world);
+    let tag = site.get("/api/v1/syncs").header("etag").expect("a tag").to_owned();
+    let writer = rusqlite::Connection::open(world.catalog()).expect("open");
+    writer.execute("UPDATE sync SET approved_at = '2026-11-24T12:00:00.000Z'", []).expect("approved");
+    assert_eq!(site.get_with("/api/v1/syncs", &format!("If-None-Match: {tag}")).code, 200);
+}
+
+#[test]
 fn the_feed_says_where_history_begins() {
     let world = synced();
     let site = Site::of(&world);
@@ -478,23 +511,136 @@ fn beyond_loopback_every_route_of_the_api_needs_the_token() {
         Site::with(&world, move |state| {
             state.http.listen = "0.0.0.0:8585".parse().expect("an address");
             state.http.api_token = token.map(Into::into);
+            state.limits.wrong_token = Duration::ZERO;
         })
     };
     let site = beyond(Some(TOKEN));
-    for path in ["nodes", "catalog_info", "nodes/model.mini_shop.orders", "changes?after=0"] {
-        let path = format!("/api/v1/{path}");
-        assert_eq!(site.get_with(&path, &format!("Authorization: Bearer {TOKEN}")).code, 200, "{path}");
-        for wrong in ["Bearer", "Bearer ", "Bearer a token of the apj", "Basic a token of the api", TOKEN] {
-            assert_eq!(site.get_with(&path, &format!("Authorization: {wrong}")).code, 401, "{path} {wrong}");
+    for path in [
+        "/api/v1/nodes",
+        "/api/v1/catalog_info",
+        "/api/v1/nodes/model.mini_shop.orders",
+        "/api/v1/changes?after=0",
+        "/metrics",
+        "/openapi.json",
+    ] {
+        assert_eq!(site.get_with(path, &format!("Authorization: Bearer {TOKEN}")).code, 200, "{path}");
+        for wrong in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a token of the apj",
+            "Basic a token of the api",
+            "bearer a token of the api",
+            TOKEN,
+        ] {
+            assert_eq!(site.get_with(path, &format!("Authorization: {wrong}")).code, 401, "{path} {wrong}");
         }
-        let refused = site.get(&path);
+        let refused = site.get(path);
         assert_eq!((refused.code, refused.header("www-authenticate")), (401, Some("Bearer")), "{path}");
+        for method in ["HEAD", "OPTIONS", "POST", "PUT", "X"] {
+            let answer = site.send(&format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0"), b"");
+            assert_eq!(answer.code, 401, "{method} {path}");
+        }
+    }
+    assert_eq!(site.get("/api/v1/nowhere").code, 401, "not even which routes there are");
+    for open in ["/", "/-/healthy", "/-/ready"] {
+        assert_eq!(site.get(open).code, 200, "{open}");
     }
     assert_eq!(site.get("/api/v1/nodes?api_token=a%20token%20of%20the%20api").code, 401);
     assert_eq!(site.post("/api/v1/sync", "").code, 401);
     assert_eq!(site.post("/api/v1/sync", &format!("\r\nAuthorization: Bearer {TOKEN}")).code, 202);
-    assert_eq!(site.get("/-/healthy").code, 200);
     assert_eq!(beyond(None).get("/api/v1/nodes").code, 401, "without a token nobody is let in");
+}
+
+#[test]
+fn a_wrong_token_waits_for_its_answer_and_makes_room_for_others() {
+    let world = synced();
+    let site = Site::with(&world, |state| {
+        state.http.api_token = Some(TOKEN.into());
+        state.limits.connections = 3;
+        state.limits.wrong_token = Duration::from_secs(600);
+    });
+    let guess = || {
+        let mut stream = site.connect();
+        let head = format!("GET /api/v1/nodes HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer x\r\n\r\n", site.address);
+        stream.write_all(head.as_bytes()).expect("sent");
+        stream
+    };
+    let mut guesses: Vec<TcpStream> = (0..5).map(|_| guess()).collect();
+    // Each of the first ones made room for a later one, without an answer.
+    assert!(answer(&mut guesses[0]).is_none());
+    assert_eq!(site.get_with("/api/v1/catalog_info", &format!("Authorization: Bearer {TOKEN}")).code, 200);
+    assert_eq!(site.get("/api/v1/nodes").code, 401, "who has none is told at once");
+}
+
+#[test]
+fn no_other_web_site_reads_through_a_browser() {
+    let world = synced();
+    let site = Site::of(&world);
+    let own = format!("Origin: http://{}", site.address);
+    for (header, code) in [
+        ("Accept: */*", 200),
+        ("Sec-Fetch-Site: same-origin", 200),
+        ("Sec-Fetch-Site: none", 200),
+        (own.as_str(), 200),
+        ("Sec-Fetch-Site: same-site", 403),
+        ("Sec-Fetch-Site: cross-site", 403),
+        ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document", 403),
+        ("Sec-Fetch-Site: Cross-Site", 403),
+        ("Sec-Fetch-Site: ", 403),
+        ("Sec-Fetch-Site: none\r\nSec-Fetch-Site: none", 403),
+        ("Origin: http://evil.example", 403),
+        ("Origin: null", 403),
+    ] {
+        for path in ["/api/v1/catalog_info", "/api/v1/nodes/model.mini_shop.orders", "/api/v1/search?q=a", "/metrics"] {
+            assert_eq!(site.get_with(path, header).code, code, "{path} {header}");
+            let head = site.send(
+                &format!(
+                    "HEAD {path} HTTP/1.1\r\nHost: localhost:{}\r\n{}",
+                    site.address.port(),
+                    header.replace("127.0.0.1", "localhost")
+                ),
+                b"",
+            );
+            assert_eq!(head.code, code, "HEAD {path} {header}");
+        }
+        for path in ["/", "/-/healthy", "/-/ready"] {
+            assert_eq!(site.get_with(path, header).code, 200, "{path} {header}");
+        }
+    }
+    for method in ["OPTIONS", "POST", "X"] {
+        let line = format!("{method} /api/v1/nodes HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site");
+        assert_eq!(site.send(&line, b"").code, 403, "{method}");
+    }
+}
+
+#[test]
+fn a_selector_of_a_stranger_is_bounded_and_says_how() {
+    let world = synced();
+    let site = Site::of(&world);
+    let begun = Instant::now();
+    for (selector, bound) in [
+        (format!("*[{}", "a-z".repeat(3_000)), "1000 characters"),
+        (format!("path:{}", "**/".repeat(3_000)), "1000 characters"),
+        (format!("config.{}x:y", "a.".repeat(3_000)), "1000 characters"),
+        (vec!["a"; 2_001].join("%20"), "2000 criteria"),
+        ("a,".repeat(2_001) + "a", "2000 criteria"),
+    ] {
+        for path in ["nodes?select=", "nodes?exclude=", "search?q=a&select=", "changes?exclude="] {
+            let answer = site.get(&format!("/api/v1/{path}{selector}"));
+            let problem = answer.text();
+            assert_eq!(answer.code, 400, "{path}: {problem}");
+            assert!(problem.contains(bound) && problem.len() < 1_000, "{path}: {problem}");
+        }
+    }
+    for selector in
+        ["*a".repeat(490), "*[a-z]".repeat(150), format!("path:{}", "**/*a*/".repeat(140)), vec!["@*"; 300].join("%20")]
+    {
+        assert_eq!(site.get(&format!("/api/v1/nodes?select={selector}&limit=1")).code, 200, "{selector}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    let ran = world.run(&["ls", "--select", &"x".repeat(1_001)]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("1000 characters"), "{ran:?}");
 }
 
 fn signed(body: &[u8]) -> String {
@@ -534,7 +680,9 @@ fn a_signed_delivery_makes_an_environment_due_and_nothing_else_does() {
         authorization(&signature[..62]),
         format!("{0}{0}", authorization(&signature)),
     ] {
-        assert_eq!(site.deliver(body.as_bytes(), &wrong).code, 401, "{wrong}");
+        let refused = site.deliver(body.as_bytes(), &wrong);
+        assert_eq!((refused.code, refused.header("www-authenticate")), (401, None), "{wrong}");
+        assert_eq!(refused.json()["detail"], "the signature does not match `webhook.secret`");
     }
     let first = site.deliver(body.as_bytes(), &authorization(&signature));
     assert_eq!((first.code, first.json()["result"].as_str()), (200, Some("accepted")));
@@ -544,6 +692,15 @@ fn a_signed_delivery_makes_an_environment_due_and_nothing_else_does() {
     assert!(metrics.contains("lineaged_webhook_deliveries_total{result=\"accepted\"} 1\n"), "{metrics}");
     let broken = site.deliver(b"{", &authorization(&signed(b"{")));
     assert_eq!((broken.code, broken.json()["result"].as_str()), (200, Some("unreadable")));
+    let forged = metrics.lines().find(|line| line.starts_with("lineaged_webhook_deliveries_total{result=\"forged\"}"));
+    assert!(forged.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
+    for (time, result) in [("2099-01-01T00:00:00Z", "ahead"), ("2020-01-01T00:00:00Z", "old"), ("", "undated")] {
+        let body = event(2);
+        let at = body.find("20").expect("a time");
+        let body = format!("{}{time}{}", &body[..at], &body[at + 24..]);
+        let answer = site.deliver(body.as_bytes(), &authorization(&signed(body.as_bytes())));
+        assert_eq!((answer.code, answer.json()["result"].as_str()), (200, Some(result)), "{body}");
+    }
 }
 
 #[test]
@@ -608,14 +765,37 @@ fn slow_and_silent_clients_are_cut_off() {
 }
 
 #[test]
-fn connections_beyond_the_limit_wait_for_their_turn() {
+fn whoever_is_silent_longest_makes_room_for_the_next() {
     let world = synced();
     let site = Site::with(&world, |state| {
-        state.limits.connections = 2;
-        state.limits.header = Duration::from_millis(300);
+        state.limits.connections = 8;
+        state.limits.per_address = 8;
+        state.limits.header = Duration::from_secs(600);
+        state.limits.body = Duration::from_secs(600);
     });
-    let _silent = [site.connect(), site.connect()];
-    assert_eq!(site.get("/-/healthy").code, 200, "after the silent ones were cut off");
+    let mut idle = site.connect();
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    let begins: [&str; 4] = [
+        "",
+        "GET / HT",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: y",
+        "POST /webhooks/dbt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
+    ];
+    let slow = |number: usize| {
+        let mut stream = site.connect();
+        // It may be sent away before it has said anything.
+        let _ = stream.write_all(begins[number % begins.len()].as_bytes());
+        stream
+    };
+    let mut silent: Vec<TcpStream> = (0..500).map(slow).collect();
+    for _ in 0..5 {
+        assert_eq!(site.get("/-/healthy").code, 200);
+        assert_eq!(site.get("/api/v1/catalog_info").code, 200);
+    }
+    assert!(answer(&mut silent[0]).is_none(), "it was sent away");
+    drop(silent);
+    let begun = Instant::now();
+    assert!(site.stop() < Duration::from_secs(10) && begun.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
@@ -642,6 +822,9 @@ fn a_read_waits_for_its_turn_and_gives_up() {
     });
     let busy = site.get("/api/v1/nodes");
     assert_eq!((busy.code, busy.header("retry-after")), (503, Some("2")));
+    assert_eq!(site.get("/-/ready").code, 200, "who watches us does not wait behind them");
+    assert_eq!(site.get("/-/healthy").code, 200);
+    assert!(site.get("/metrics").text().contains("lineaged_catalog_readable 1\n"));
     let late = Site::with(&world, |state| state.limits.request = Duration::ZERO);
     assert_eq!(late.get("/api/v1/nodes").code, 503);
 }

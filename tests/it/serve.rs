@@ -123,6 +123,66 @@ fn a_thousand_webhooks_lead_to_at_most_two_syncs() {
 }
 
 #[test]
+fn metrics_tell_of_the_catalog_whoever_synced_and_of_what_failures_cost() {
+    let world = World::served(SELDOM);
+    world.ok(&["sync"]);
+    let mut daemon = world.serve();
+    let metrics = |daemon: &Daemon| String::from_utf8(daemon.connect().get("/metrics").body).expect("text");
+    let value = |text: &str, series: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{series}: {text}")).parse().expect("a number")
+    };
+    let models = "lineaged_nodes{environment=\"prod\",resource_type=\"model\"}";
+    let complete = "lineaged_last_complete_sync_timestamp_seconds{environment=\"prod\"}";
+    let attempt = "lineaged_last_sync_attempt_timestamp_seconds{environment=\"prod\"}";
+    let of = |name: &str| format!("lineaged_{name}_total{{environment=\"prod\"}}");
+    let ended = |outcome: &str| format!("lineaged_syncs_total{{environment=\"prod\",outcome=\"{outcome}\"}}");
+    let first = metrics(&daemon);
+    assert!(value(&first, models) > 0.0 && value(&first, complete) > 1e9 && value(&first, attempt) > 1e9, "{first}");
+    assert_eq!(
+        (value(&first, &ended("applied")), value(&first, &of("requests"))),
+        (0.0, 0.0),
+        "it was another process"
+    );
+    world.change(|project| drop(project.add_model("late", &[ORDERS])));
+    world.ok(&["sync"]);
+    let beside = metrics(&daemon);
+    assert_eq!(value(&beside, models), value(&first, models) + 1.0);
+    assert!(value(&beside, complete) > value(&first, complete));
+    assert_eq!(value(&beside, &ended("applied")), 1.0);
+    assert!(value(&beside, &of("requests")) > 1.0 && value(&beside, &of("bytes")) > 1000.0, "{beside}");
+    world.server.add_fault(Fault::new(Action::Status(503, Vec::new(), String::new())).on("AppliedTests"));
+    world.server.add_fault(Fault::new(Action::HtmlPage).on("AppliedTests").always());
+    world.change(|project| project.touch());
+    asked_for(&world, &daemon);
+    daemon.until("a failure", || world.ended_where("outcome = 'failed'") == 1);
+    daemon.line("sync failed");
+    let failed = metrics(&daemon);
+    assert_eq!(value(&failed, &ended("failed")), 1.0);
+    for name in ["requests", "bytes", "retries"] {
+        assert!(value(&failed, &of(name)) > value(&beside, &of(name)), "{name}: {failed}");
+    }
+    assert_eq!(value(&failed, complete), value(&beside, complete));
+    assert!(value(&failed, attempt) > value(&beside, attempt));
+    assert!(value(&failed, "lineaged_catalog_bytes") > 1000.0, "{failed}");
+    assert!(failed.contains("lineaged_catalog_wal_bytes "), "{failed}");
+}
+
+#[test]
+fn a_forged_webhook_is_told_to_the_log() {
+    let world = World::served(SELDOM);
+    let mut daemon = world.serve_synced();
+    for _ in 0..3 {
+        let reply = daemon.connect().ask("POST", "/webhooks/dbt", &[("Authorization", &signature("other"))], "{}");
+        assert_eq!(reply.status, 401);
+    }
+    let line = daemon.line("a webhook's signature does not match `webhook.secret`: it is refused");
+    assert_eq!(line["level"], "WARN");
+    let (status, _) = daemon.end();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
 fn a_sync_that_is_asked_for_over_http_says_so() {
     let world = World::served(SELDOM);
     let mut daemon = world.serve_synced();
