@@ -8,7 +8,11 @@ CREATE TABLE identity (
     schema_version INTEGER NOT NULL,
     lineaged_version TEXT NOT NULL,
     -- 1 in a backup, until a writer opens it: then it gets another `catalog_id`.
-    is_copy INTEGER NOT NULL DEFAULT 0
+    is_copy INTEGER NOT NULL DEFAULT 0,
+    contract_version INTEGER NOT NULL DEFAULT 1,
+    -- Of the change feed: kept, so that readers get numbers.
+    last_seq INTEGER NOT NULL DEFAULT 0,
+    oldest_seq INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
 -- What views need of the configuration, as JSON.
@@ -17,7 +21,7 @@ CREATE TABLE setting (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- `platform_id` is the id that dbt gives it.
+-- `platform_id` is the id that dbt gives it; the counts are of what is there now.
 CREATE TABLE environment (
     environment_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -26,7 +30,9 @@ CREATE TABLE environment (
     platform_id INTEGER,
     account_id INTEGER,
     project_name TEXT,
-    adapter_type TEXT
+    adapter_type TEXT,
+    node_count INTEGER NOT NULL DEFAULT 0,
+    edge_count INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- One row for each sync that began; `outcome` is NULL while it runs. The last four are what a good read saw.
@@ -150,6 +156,8 @@ CREATE TABLE node_column (
     comment TEXT,
     tags TEXT,
     meta TEXT,
+    in_warehouse INTEGER,
+    is_declared INTEGER,
     PRIMARY KEY (node_key, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -209,6 +217,30 @@ CREATE INDEX reach_by_ancestor ON reach (ancestor_key, descendant_key, depth);
 CREATE INDEX test_by_tested ON node (environment_id, tested_id)
 WHERE resource_type IN ('test', 'unit_test');
 
+-- What `coverage` shows of each node, and `owners` of each owner: kept by the writer, which folds letters, and with their types.
+CREATE TABLE node_coverage (
+    node_key INTEGER PRIMARY KEY REFERENCES node,
+    is_own_package INTEGER,
+    is_excluded INTEGER NOT NULL,
+    is_documented INTEGER NOT NULL,
+    is_placeholder INTEGER NOT NULL,
+    column_count INTEGER,
+    documented_columns INTEGER,
+    tested_columns INTEGER,
+    test_count INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE owner (
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    owner_name TEXT,
+    owner_email TEXT,
+    contact TEXT,
+    node_count INTEGER NOT NULL,
+    undocumented INTEGER NOT NULL,
+    untested INTEGER NOT NULL
+) STRICT;
+CREATE INDEX owner_by_environment ON owner (environment_id);
+
 -- How much was documented and tested, by group, whenever a group's figures changed.
 CREATE TABLE coverage_count (
     sync_id INTEGER NOT NULL REFERENCES sync,
@@ -237,10 +269,10 @@ CREATE TABLE horizon (
     pruned_at TEXT NOT NULL
 ) STRICT;
 
--- The words of all nodes that are there, for `lineaged search`. It keeps no text: that is read from the view `search_text`.
+-- The words of all nodes that are there, for `lineaged search`. It keeps no text: that is read from the view `_search_text`.
 CREATE VIRTUAL TABLE search USING fts5 (
     name, columns, description, column_descriptions, tags, meta, owner, path,
-    content = 'search_text', content_rowid = 'node_key', tokenize = 'unicode61'
+    content = '_search_text', content_rowid = 'node_key', tokenize = 'unicode61'
 );
 
 -- What a foreign key is looked up by when a sync or a code is forgotten.
@@ -270,10 +302,8 @@ SELECT
     last.sync_id AS last_sync_id,
     good.finished_at AS last_synced_at,
     last.outcome AS last_outcome,
-    (SELECT count(*) FROM node n
-     WHERE n.environment_id = e.environment_id AND n.removed_at IS NULL AND n.resource_type <> 'external') AS node_count,
-    (SELECT count(*) FROM edge JOIN node n ON n.node_key = edge.child_key
-     WHERE n.environment_id = e.environment_id) AS edge_count
+    e.node_count,
+    e.edge_count
 FROM environment e
 LEFT JOIN sync last ON last.sync_id = (
     SELECT max(s.sync_id) FROM sync s WHERE s.environment_id = e.environment_id AND s.outcome IS NOT NULL)
@@ -341,7 +371,18 @@ JOIN node d ON d.node_key = r.descendant_key
 JOIN node a ON a.node_key = r.ancestor_key;
 
 CREATE VIEW columns AS
-SELECT n.environment_id, n.unique_id, c.name, c.position, c.data_type, c.description, c.comment, c.tags, c.meta
+SELECT
+    n.environment_id,
+    n.unique_id,
+    c.name,
+    c.position,
+    c.data_type,
+    c.description,
+    c.comment,
+    c.tags,
+    c.meta,
+    c.in_warehouse,
+    c.is_declared
 FROM node_column c
 JOIN node n ON n.node_key = c.node_key;
 
@@ -492,7 +533,11 @@ complaint AS MATERIALIZED (
         CASE WHEN verdict = 'error' THEN 3 WHEN days > allowed_days THEN NULL ELSE 2 END AS for_model,
         iif(verdict = 'error', 3, 2) AS for_exposure,
         'the last freshness check%s returned ' || iif(verdict = 'error', 'an error', 'a warning') || iif(
-            hours > allowed_hours, printf(': its data was %g hours old, the limit is %g', hours, allowed_hours), '')
+            hours > allowed_hours,
+            printf(': its data was %s old, the limit is %s',
+                iif(hours > 72, printf('%g days', round(hours / 24.0, 1)), printf('%g hours', hours)),
+                iif(allowed_hours > 72, printf('%g days', round(allowed_hours / 24.0, 1)), printf('%g hours', allowed_hours))),
+            '')
             AS sentence
     FROM checked
     WHERE status <> 'no_criteria' AND verdict IN ('warn', 'error')
@@ -723,57 +768,25 @@ CROSS JOIN json_each(json_array(j.found)) f;
 CREATE VIEW health AS
 SELECT environment_id, unique_id, resource_type, status, reasons FROM health_now;
 
-CREATE VIEW coverage_now AS
+CREATE VIEW coverage AS
 SELECT
     n.environment_id,
     n.unique_id,
     n.resource_type,
     n.package_name,
-    n.package_name = e.project_name AS is_own_package,
+    c.is_own_package,
+    c.is_excluded,
     n.owner_name,
     n.group_name,
     n.layer,
-    n.description IS NOT NULL AS is_documented,
-    n.description IS NOT NULL AND (
-        coalesce(lower(trim(n.description)) = lower(trim(n.name)), FALSE)
-        OR lower(trim(n.description)) IN (
-            SELECT lower(trim(p.value)) FROM setting s, json_each(s.value) p WHERE s.name = 'placeholders')
-    ) AS is_placeholder,
-    nullif((SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key), 0) AS column_count,
-    CASE WHEN EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = n.node_key) THEN
-        (SELECT count(*) FROM node_column c WHERE c.node_key = n.node_key AND c.description IS NOT NULL)
-    END AS documented_columns,
-    CASE WHEN EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = n.node_key) THEN
-        (SELECT count(DISTINCT c.name) FROM node t CROSS JOIN node_column c
-         WHERE c.node_key = n.node_key AND lower(c.name) = lower(json_extract(t.properties, '$.column_name'))
-         AND t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
-         AND t.tested_id = n.unique_id AND t.removed_at IS NULL)
-    END AS tested_columns,
-    (SELECT count(*) FROM node t
-     WHERE t.environment_id = n.environment_id AND t.resource_type IN ('test', 'unit_test')
-     AND t.tested_id = n.unique_id AND t.removed_at IS NULL) AS test_count
-FROM node n
-JOIN environment e ON e.environment_id = n.environment_id
-WHERE n.removed_at IS NULL AND n.resource_type IN (
-    'model', 'seed', 'snapshot', 'source', 'exposure', 'metric', 'semantic_model', 'saved_query');
-
-CREATE VIEW coverage AS
-SELECT
-    environment_id,
-    unique_id,
-    resource_type,
-    package_name,
-    is_own_package,
-    owner_name,
-    group_name,
-    layer,
-    is_documented,
-    is_placeholder,
-    column_count,
-    documented_columns,
-    tested_columns,
-    test_count
-FROM coverage_now;
+    c.is_documented,
+    c.is_placeholder,
+    c.column_count,
+    c.documented_columns,
+    c.tested_columns,
+    c.test_count
+FROM node_coverage c
+JOIN node n ON n.node_key = c.node_key;
 
 CREATE VIEW coverage_history AS
 SELECT
@@ -792,6 +805,31 @@ SELECT
     c.tested_columns
 FROM coverage_count c
 JOIN sync s ON s.sync_id = c.sync_id;
+
+-- Apart, like the rules of health: it groups.
+CREATE VIEW _owners_now AS
+SELECT
+    o.environment_id,
+    o.owner_name,
+    o.owner_email,
+    o.contact,
+    o.node_count,
+    o.undocumented,
+    o.untested,
+    coalesce(bad.nodes, 0) AS degraded
+FROM owner o
+LEFT JOIN (
+    SELECT n.environment_id, n.owner_name, iif(n.owner_name IS NULL, n.owner_email, NULL) AS owner_email, count(*) AS nodes
+    FROM health h
+    JOIN node n ON n.environment_id = h.environment_id AND n.unique_id = h.unique_id
+    WHERE h.status = 'degraded'
+    GROUP BY 1, 2, 3
+) bad ON bad.environment_id = o.environment_id AND bad.owner_name IS o.owner_name
+    AND bad.owner_email IS iif(o.owner_name IS NULL, o.owner_email, NULL);
+
+CREATE VIEW owners AS
+SELECT environment_id, owner_name, owner_email, contact, node_count, undocumented, untested, degraded
+FROM _owners_now;
 
 CREATE VIEW changes AS
 SELECT
@@ -877,21 +915,11 @@ FROM node
 WHERE removed_at IS NOT NULL;
 
 CREATE VIEW catalog_info AS
-WITH feed AS (
-    SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0) AS last_seq
-)
-SELECT
-    i.catalog_id,
-    1 AS contract_version,
-    i.schema_version,
-    i.lineaged_version,
-    i.created_at,
-    feed.last_seq,
-    coalesce((SELECT min(seq) FROM change), feed.last_seq + 1) AS oldest_seq
-FROM identity i, feed;
+SELECT catalog_id, contract_version, schema_version, lineaged_version, created_at, last_seq, oldest_seq
+FROM identity;
 
 -- What `search` indexes: private. Each thing has a line of its own; lists and maps stay JSON, since FTS5 allows no json_each here.
-CREATE VIEW search_text AS
+CREATE VIEW _search_text AS
 SELECT
     n.node_key,
     coalesce(n.name || line.feed, '') || coalesce(nullif(n.identifier, n.name), '') AS name,

@@ -24,7 +24,8 @@ fn inventory(description: &str) -> Inventory {
         description: Some("What it means.".into()),
         comment: None,
         tags: Some(Json::new(&serde_json::json!([]))),
-        meta: None,
+        in_warehouse: Some(true),
+        ..Column::default()
     };
     for number in 0..MODELS {
         let parents = [1, 7, 100].into_iter().filter_map(|back| number.checked_sub(back));

@@ -253,7 +253,7 @@ mod tests {
 
     fn column(name: &str, data_type: &str) -> Column {
         let (name, data_type) = (name.into(), Some(data_type.into()));
-        Column { name, position: Some(1), data_type, description: None, comment: None, tags: None, meta: None }
+        Column { name, position: Some(1), data_type, ..Column::default() }
     }
 
     fn inventory(nodes: Vec<Node>) -> Inventory {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use rusqlite::types::{ToSqlOutput, Value};
-use rusqlite::{ToSql, Transaction};
+use rusqlite::{Connection, ToSql, Transaction};
 
-use super::coverage::note_coverage;
+use super::coverage::{note_coverage, renew_coverage};
 use super::lineage::write_lineage;
 use super::search::{forget_words, index_words};
 use super::syncs::{Ending, SyncId, finish, note_environment};
@@ -40,7 +40,7 @@ impl Catalog {
         let moved = diff.changes.iter().any(moves_lineage);
         self.check_daily(now)?;
         self.write(|transaction| {
-            name_environment(transaction, *sync, environment)?;
+            let is_renamed = name_environment(transaction, *sync, environment)?;
             let mut writer = Writer {
                 transaction,
                 environment_id: *environment_id,
@@ -66,7 +66,12 @@ impl Catalog {
             }
             finish(transaction, *sync, "applied", ending, None, now)?;
             note_environment(transaction, *sync, environment)?;
-            if diff.changes.is_empty() { Ok(()) } else { note_coverage(transaction, *environment_id, *sync) }
+            if diff.changes.is_empty() && !is_renamed {
+                return Ok(());
+            }
+            note_feed(transaction)?;
+            renew_coverage(transaction, *environment_id)?;
+            note_coverage(transaction, *environment_id, *sync)
         })?;
         if moved {
             // Without statistics SQLite looks up an ancestor by reading all pairs. What is applied stays so if this fails.
@@ -89,20 +94,28 @@ fn moves_lineage(change: &Change<'_>) -> bool {
     }
 }
 
-/// Notes the project's name and adapter, where they are other than what is noted.
+/// Notes from where to where the change feed goes; without a change it begins after its end.
+pub(super) fn note_feed(connection: &Connection) -> rusqlite::Result<()> {
+    let sql =
+        "UPDATE identity SET last_seq = feed.last, oldest_seq = coalesce((SELECT min(seq) FROM change), feed.last + 1)
+               FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0) AS last) feed";
+    connection.execute(sql, []).map(drop)
+}
+
+/// Notes the project's name and adapter, where they are other than what is noted, and tells whether they are.
 pub(super) fn name_environment(
     transaction: &Transaction<'_>,
     sync: SyncId,
     environment: &EnvironmentFacts,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let EnvironmentFacts { project_name, adapter_type, applied_at: _, definition_at: _, git_sha: _ } = environment;
-    transaction.execute(
+    let renamed = transaction.execute(
         "UPDATE environment SET project_name = coalesce(?2, project_name), adapter_type = coalesce(?3, adapter_type)
          WHERE environment_id = (SELECT environment_id FROM sync WHERE sync_id = ?1)
          AND (project_name IS NOT coalesce(?2, project_name) OR adapter_type IS NOT coalesce(?3, adapter_type))",
         (sync.0, project_name, adapter_type),
     )?;
-    Ok(())
+    Ok(renamed > 0)
 }
 
 pub(super) fn keys(transaction: &Transaction<'_>, environment_id: i64) -> rusqlite::Result<HashMap<UniqueId, i64>> {
@@ -201,9 +214,11 @@ impl Writer<'_> {
     fn write_column(&self, key: i64, column: &Column) -> rusqlite::Result<()> {
         let facts = column.facts();
         let names: Vec<&str> = facts.iter().map(|(name, _)| *name).collect();
+        let marks: Vec<String> = (3..).take(names.len()).map(|number| format!("?{number}")).collect();
         let sql = format!(
-            "INSERT INTO node_column (node_key, name, {}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            names.join(", ")
+            "INSERT INTO node_column (node_key, name, {}) VALUES (?1, ?2, {})",
+            names.join(", "),
+            marks.join(", ")
         );
         let mut values: Vec<&dyn ToSql> = vec![&key, &column.name];
         values.extend(facts.iter().map(|(_, fact)| fact as &dyn ToSql));

@@ -10,7 +10,8 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use serde_json::Value;
 
-use super::apply::keys;
+use super::apply::{keys, note_feed};
+use super::coverage::renew_coverage;
 use super::lineage::write_lineage;
 use super::load::Stored;
 use super::tested::write_tests;
@@ -100,6 +101,7 @@ fn undo_environment(transaction: &Transaction<'_>, environment_id: i64) -> rusql
         let keys = keys(transaction, environment_id)?;
         let stored = Stored::read(transaction, environment_id, &mut Pool::default())?;
         write_tests(transaction, &stored.inventory, &keys)?;
+        renew_coverage(transaction, environment_id)?;
         if undo.moved {
             write_lineage(transaction, environment_id, &stored.inventory, &keys)?;
         }
@@ -118,9 +120,11 @@ fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
          DELETE FROM held_loss WHERE sync_id IN (SELECT sync_id FROM temp.later);
          DELETE FROM probe WHERE sync_id IN (SELECT sync_id FROM temp.later);
          DELETE FROM sync WHERE sync_id IN (SELECT sync_id FROM temp.later);
+         DELETE FROM owner WHERE environment_id NOT IN (SELECT environment_id FROM sync);
          DELETE FROM environment WHERE environment_id NOT IN (SELECT environment_id FROM sync);
          DROP TABLE temp.later;",
-    )
+    )?;
+    note_feed(transaction)
 }
 
 /// A row of the history.
@@ -197,7 +201,7 @@ impl Undo<'_> {
     /// It did not exist.
     fn delete(&self, key: i64) -> rusqlite::Result<()> {
         self.part(key)?;
-        for table in ["compiled_code", "run_result", "freshness_result", "node"] {
+        for table in ["compiled_code", "run_result", "freshness_result", "node_coverage", "node"] {
             let sql = format!("DELETE FROM {table} WHERE node_key = ?1");
             self.transaction.prepare_cached(&sql)?.execute([key])?;
         }

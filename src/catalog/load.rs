@@ -104,6 +104,8 @@ fn add_columns(
                 comment: text(row, "comment", pool)?,
                 tags: json(row, "tags", pool)?,
                 meta: json(row, "meta", pool)?,
+                in_warehouse: row.get("in_warehouse")?,
+                is_declared: row.get("is_declared")?,
             });
         }
     }

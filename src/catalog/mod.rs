@@ -12,6 +12,7 @@ mod lineage;
 mod load;
 mod lock;
 mod migrations;
+mod owners;
 mod prune;
 mod schema;
 mod search;

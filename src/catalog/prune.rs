@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Transaction;
 
+use super::apply::note_feed;
 use super::{Catalog, Error};
 use crate::inventory::Timestamp;
 
@@ -61,6 +62,7 @@ fn forget(transaction: &Transaction<'_>, before: &str, now: &str) -> rusqlite::R
         [before, now],
     )?;
     if forgotten > 0 {
+        note_feed(transaction)?;
         transaction.execute(UNUSED_CODE, [])?;
     }
     for sql in [

@@ -1,5 +1,5 @@
 //! Keeps the full-text index `search` true: in the transaction that changes a node, its old words are taken out and its new ones put
-//! in. The index keeps no text, so what a node's words were must be read (from the view `search_text`) before anything is written.
+//! in. The index keeps no text, so what a node's words were must be read (from the view `_search_text`) before anything is written.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ pub(super) fn index_words(
     let mut index = transaction.prepare(
         "INSERT INTO search (rowid, name, columns, description, column_descriptions, tags, meta, owner, path)
          SELECT node_key, name, columns, description, column_descriptions, tags, meta, owner, path
-         FROM search_text WHERE node_key = ?1",
+         FROM _search_text WHERE node_key = ?1",
     )?;
     for change in reworded(diff).filter(|change| !matches!(change.kind, ChangeKind::Removed)) {
         index.execute([keys.get(&change.node.unique_id)])?;
@@ -59,7 +59,7 @@ fn is_new(change: &Change<'_>) -> bool {
     matches!(change.kind, ChangeKind::Added | ChangeKind::Restored)
 }
 
-/// Whether a change touches what the view `search_text` reads.
+/// Whether a change touches what the view `_search_text` reads.
 fn has_other_words(kind: &ChangeKind<'_>) -> bool {
     match kind {
         ChangeKind::Added | ChangeKind::Restored | ChangeKind::Removed => true,

@@ -3,6 +3,7 @@
 use rusqlite::Transaction;
 use serde_json::Value;
 
+use super::coverage::renew_coverage;
 use super::{Catalog, Error};
 
 impl Catalog {
@@ -10,18 +11,35 @@ impl Catalog {
     /// of them, since only commands that sync demand them. What is the same as before is not written.
     pub fn configure(&mut self, settings: &[(&'static str, Value)], environments: &[i64]) -> Result<(), Error> {
         self.write(|transaction| {
+            let mut changed = Vec::new();
             for (name, value) in settings {
-                set(transaction, name, value)?;
+                if set(transaction, name, value)? {
+                    changed.push(*name);
+                }
+            }
+            if changed.contains(&"placeholders") || changed.contains(&"exclude") {
+                renew_all(transaction)?;
+            }
+            if changed.contains(&"owner_meta_keys") {
+                // Owners are told by a read: so the next sync reads, whatever the probe says.
+                transaction.execute("DELETE FROM probe", [])?;
             }
             if environments.is_empty() { Ok(()) } else { mark_configured(transaction, environments) }
         })
     }
 }
 
-fn set(transaction: &Transaction<'_>, name: &str, value: &Value) -> rusqlite::Result<()> {
+/// Whether the setting is another one than before.
+fn set(transaction: &Transaction<'_>, name: &str, value: &Value) -> rusqlite::Result<bool> {
     let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value";
-    transaction.execute(sql, (name, value.to_string())).map(drop)
+    Ok(transaction.execute(sql, (name, value.to_string()))? > 0)
+}
+
+fn renew_all(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare("SELECT environment_id FROM environment")?;
+    let ids = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    ids.into_iter().try_for_each(|id| renew_coverage(transaction, id))
 }
 
 fn mark_configured(transaction: &Transaction<'_>, environments: &[i64]) -> rusqlite::Result<()> {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::coverage::renew_coverage;
 use super::file::FileId;
 use super::holds::write_doubts;
 use super::{Catalog, Error};
@@ -132,7 +133,10 @@ impl Catalog {
         self.write(|transaction| {
             finish(transaction, sync, "unchanged", ending, None, now)?;
             note_environment(transaction, sync, environment)?;
-            super::apply::name_environment(transaction, sync, environment)
+            if super::apply::name_environment(transaction, sync, environment)? {
+                renew_coverage(transaction, environment_of(transaction, sync)?)?;
+            }
+            Ok(())
         })
     }
 
@@ -154,6 +158,10 @@ impl Catalog {
         })?;
         if same() { Ok(result) } else { Err(Error::Replaced(self.path.clone())) }
     }
+}
+
+fn environment_of(transaction: &Transaction<'_>, sync: SyncId) -> rusqlite::Result<i64> {
+    transaction.query_row("SELECT environment_id FROM sync WHERE sync_id = ?1", [sync.0], |row| row.get(0))
 }
 
 /// Writes the end of a sync into its row. A row that somebody else has closed, or after which another sync of the environment was

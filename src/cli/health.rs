@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
+use rusqlite::Connection;
 use serde_json::Value;
 
+use super::packages::Packages;
 use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::output::sanitize;
 use crate::views::{self, HEALTH, Table};
@@ -32,6 +34,8 @@ pub(super) struct Health {
     #[arg(long, value_name = "STATUS", value_parser = ["caution", "degraded"])]
     fail_on: Option<String>,
     #[command(flatten)]
+    packages: Packages,
+    #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
     reading: Reading,
@@ -45,6 +49,7 @@ impl Health {
         let environment_id = self.reading.environment_id(&connection)?;
         let mut table = views::health(&connection, environment_id, &self.status)?;
         self.choosing.keep(&connection, environment_id, &mut table)?;
+        self.keep_packages(&connection, environment_id, &mut table)?;
         let nodes = table.clone().only(&["status", "unique_id"]).rows;
         if self.printing.is_table() {
             let is_shown: Vec<bool> = nodes.iter().map(|row| !self.status.is_empty() || row[0] != "healthy").collect();
@@ -68,6 +73,26 @@ impl Health {
         names.extend((more > 0).then(|| format!("and {more} more")));
         note(&format!("{} nodes fail the check: {}", failed.len(), names.join(", ")));
         Ok(Exit::No)
+    }
+}
+
+impl Health {
+    /// Leaves the nodes of the packages that are wanted, and says what was left out.
+    fn keep_packages(
+        &self,
+        connection: &Connection,
+        environment_id: Option<i64>,
+        table: &mut Table,
+    ) -> anyhow::Result<()> {
+        let packages = views::packages(connection, environment_id)?;
+        let of = |row: &Vec<Value>| packages.get(&(row[0].as_i64()?, row[1].as_str()?.to_owned()));
+        let nodes = table.rows.iter().filter_map(|row| Some((row[0].as_i64()?, of(row)?)));
+        let nodes = nodes.map(|(id, (is_own, package))| (id, *is_own, package));
+        self.packages.warn(connection, &views::Environment::all(connection)?, nodes)?;
+        let all = table.rows.len();
+        table.rows.retain(|row| self.packages.want(of(row).and_then(|(is_own, _)| *is_own)));
+        self.packages.tell(all - table.rows.len());
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ mod coverage;
 mod demo;
 mod health;
 mod lineage;
+mod packages;
 mod progress;
 mod read;
 mod search;

@@ -30,6 +30,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("webhook.secret_file", ""),
     ("coverage.placeholders", "todo, tbd, n/a, -, none, description"),
     ("coverage.owner_meta_keys", "owner"),
+    ("coverage.exclude", ""),
+    ("coverage.targets.nodes", ""),
+    ("coverage.targets.columns", ""),
+    ("coverage.targets.tests", ""),
     ("health.stale_after_days", "30"),
 ];
 

@@ -10,8 +10,8 @@ use figment::value::Dict;
 
 use super::reader::{Found, Reader, variable};
 use super::{
-    CatalogConfig, Config, CoverageConfig, DEFAULT_FILE, DiscoveryConfig, EnvironmentConfig, HttpConfig, Problems,
-    SyncConfig, keys,
+    CatalogConfig, Config, CoverageConfig, CoverageTargets, DEFAULT_FILE, DiscoveryConfig, EnvironmentConfig,
+    HttpConfig, Problems, SyncConfig, keys,
 };
 use crate::guard::Policy;
 use crate::redact;
@@ -203,11 +203,22 @@ fn read_sections(reader: &mut Reader) -> Config {
         coverage: CoverageConfig {
             placeholders: reader.list("coverage.placeholders"),
             owner_meta_keys: reader.list("coverage.owner_meta_keys"),
+            exclude: reader.selectors("coverage.exclude"),
+            targets: CoverageTargets {
+                nodes: read_percent(reader, "coverage.targets.nodes"),
+                columns: read_percent(reader, "coverage.targets.columns"),
+                tests: read_percent(reader, "coverage.targets.tests"),
+            },
         },
         stale_after_days: reader.number("health.stale_after_days", 1, 36_500, "a whole number of days from 1 on"),
         environments: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+fn read_percent(reader: &mut Reader, key: &str) -> Option<f64> {
+    let within = |text: &str| text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+    reader.parse(key, "a percentage, 0 to 100", within)
 }
 
 fn read_discovery(reader: &mut Reader) -> DiscoveryConfig {

@@ -85,6 +85,21 @@ pub struct CoverageConfig {
     pub placeholders: Vec<String>,
     /// The keys of `meta` in which an owner stands, where a node has no group's.
     pub owner_meta_keys: Vec<String>,
+    /// What no figure counts, in dbt's selection grammar.
+    pub exclude: Vec<String>,
+    /// What is to be reached.
+    pub targets: CoverageTargets,
+}
+
+/// Percentages that are to be reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CoverageTargets {
+    /// Of nodes, with a description.
+    pub nodes: Option<f64>,
+    /// Of columns, with a description.
+    pub columns: Option<f64>,
+    /// Of models, seeds, snapshots and sources, with a test.
+    pub tests: Option<f64>,
 }
 
 /// One environment to read.
@@ -159,10 +174,11 @@ impl Config {
     }
 
     /// What views need of the configuration: it is stored in the catalog by the next command that writes.
-    pub fn settings(&self) -> [(&'static str, serde_json::Value); 3] {
+    pub fn settings(&self) -> [(&'static str, serde_json::Value); 4] {
         [
             ("placeholders", self.coverage.placeholders.clone().into()),
             ("owner_meta_keys", self.coverage.owner_meta_keys.clone().into()),
+            ("exclude", self.coverage.exclude.clone().into()),
             ("stale_after_days", self.stale_after_days.into()),
         ]
     }

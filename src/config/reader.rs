@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::{Problems, keys, parse_duration};
 use crate::redact;
+use crate::selection;
 
 /// Where a secret was found.
 #[derive(Debug)]
@@ -124,6 +125,15 @@ impl Reader {
         })
     }
 
+    /// A list of selectors in dbt's grammar.
+    pub(super) fn selectors(&mut self, key: &str) -> Vec<String> {
+        let selectors = self.list(key);
+        if let (Err(error), Ok(value)) = (selection::parse(&selectors), self.figment.find_value(key)) {
+            self.complain(key, &value, error.to_string());
+        }
+        selectors
+    }
+
     /// The maps of `[[environments]]`.
     pub(super) fn environments(&mut self) -> Vec<Dict> {
         let Ok(value) = self.figment.find_value("environments") else { return Vec::new() };
@@ -231,22 +241,33 @@ impl Reader {
                     }
                 }
                 Value::Dict(_, keys_of) => {
-                    for (name, value) in keys_of {
-                        let key = format!("{section}.{name}");
-                        let is_known = keys::KEYS.iter().any(|(known, _)| *known == key);
-                        // No key has keys of its own.
-                        let inner = value.as_dict().and_then(|dict| dict.keys().next());
-                        let key = inner.map_or(key.clone(), |inner| format!("{key}.{inner}"));
-                        if !is_known || inner.is_some() {
-                            self.unknown(&key, value, keys::nearest(&key, keys::KEYS.iter().map(|(known, _)| *known)));
-                        }
-                    }
+                    self.complain_of_unknown_keys_in(section, keys_of);
                 }
                 value if section != "environments" => {
                     let near = keys::nearest(section, keys::KEYS.iter().map(|(known, _)| *known));
                     self.unknown(section, value, near);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Of a section, or of a map in it whose keys are known one by one.
+    fn complain_of_unknown_keys_in(&mut self, section: &str, keys_of: &Dict) {
+        for (name, value) in keys_of {
+            let key = format!("{section}.{name}");
+            let is_map =
+                keys::KEYS.iter().any(|(known, _)| known.strip_prefix(&key).is_some_and(|it| it.starts_with('.')));
+            if let (true, Value::Dict(_, inner)) = (is_map, value) {
+                self.complain_of_unknown_keys_in(&key, inner);
+                continue;
+            }
+            let is_known = keys::KEYS.iter().any(|(known, _)| *known == key);
+            // No other key has keys of its own.
+            let inner = value.as_dict().and_then(|dict| dict.keys().next());
+            let key = inner.map_or(key.clone(), |inner| format!("{key}.{inner}"));
+            if !is_known || inner.is_some() {
+                self.unknown(&key, value, keys::nearest(&key, keys::KEYS.iter().map(|(known, _)| *known)));
             }
         }
     }

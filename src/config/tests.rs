@@ -53,7 +53,8 @@ fn the_example_holds_every_key_with_its_default() {
             })
             .collect();
         for (key, _) in keys::KEYS {
-            assert!(said.iter().any(|name| name == key), "{key} is not in the example");
+            let is_said = |name: &String| name == key || key.starts_with(&format!("{name}."));
+            assert!(said.iter().any(is_said), "{key} is not in the example");
         }
         Ok(())
     });
@@ -253,4 +254,37 @@ fn a_variable_that_means_nothing_is_a_problem_and_reserved_ones_are_none() {
             Ok(())
         });
     }
+}
+
+#[test]
+fn what_coverage_leaves_out_and_is_to_reach_is_checked() {
+    in_jail(|jail| {
+        let coverage = |text: &str| format!("[coverage]\n{text}\n{ENVIRONMENTS}");
+        jail.create_file(DEFAULT_FILE, &coverage("targets = 90"))?;
+        let problems = load_here(Need::Reading).expect_err("wrong").to_string();
+        assert!(problems.contains("coverage.targets"), "{problems}");
+        jail.create_file(
+            DEFAULT_FILE,
+            &coverage("exclude = [\"path:models/scratch\", \"tag:wip+\"]\ntargets = { nodes = 90, tests = 12.5 }"),
+        )?;
+        let found = load_here(Need::Reading).expect("valid").coverage;
+        assert_eq!(found.exclude, ["path:models/scratch", "tag:wip+"]);
+        assert_eq!(found.targets, CoverageTargets { nodes: Some(90.0), columns: None, tests: Some(12.5) });
+        jail.set_env("LINEAGED_COVERAGE__TARGETS__COLUMNS", "70");
+        assert_eq!(load_here(Need::Reading).expect("valid").coverage.targets.columns, Some(70.0));
+        let wrong = "exclude = [\"@orders+\"]\ntargets = { nodes = 101, test = 5 }";
+        jail.create_file(DEFAULT_FILE, &coverage(wrong))?;
+        let problems = load_here(Need::Reading).expect_err("wrong").to_string();
+        for part in [
+            "coverage.exclude",
+            "@orders+",
+            "coverage.targets.nodes",
+            "0 to 100",
+            "coverage.targets.test",
+            "`coverage.targets.tests`",
+        ] {
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
+        Ok(())
+    });
 }

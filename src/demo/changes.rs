@@ -53,6 +53,12 @@ impl Project {
         id
     }
 
+    /// Calls the dbt project otherwise; its packages keep their names.
+    pub fn rename(&mut self, name: &str) {
+        self.run(BOTH);
+        self.name = Some(name.to_owned());
+    }
+
     /// Takes a node away from both states, and out of the parents of its children.
     pub fn remove(&mut self, id: &str) {
         self.expect_node(id);

@@ -177,6 +177,8 @@ impl Draft {
                 comment: prose(column.comment),
                 tags: Some(list(column.tags)),
                 meta: json(column.meta),
+                in_warehouse: Some(true),
+                is_declared: None,
             });
         }
     }

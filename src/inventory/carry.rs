@@ -107,15 +107,7 @@ mod tests {
     use serde_json::json;
 
     fn column(name: &str) -> Column {
-        Column {
-            name: name.into(),
-            position: Some(1),
-            data_type: None,
-            description: None,
-            comment: None,
-            tags: None,
-            meta: None,
-        }
+        Column { name: name.into(), position: Some(1), ..Column::default() }
     }
 
     fn model(id: &str) -> Node {

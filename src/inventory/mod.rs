@@ -4,6 +4,7 @@
 mod carry;
 mod node;
 mod owners;
+mod placeholder;
 mod pool;
 pub mod shape;
 mod spelling;
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 pub use carry::{Carried, carry_over};
 pub use node::{Column, FACTS, Fact, FreshnessCheck, LastRun, Node};
 pub use owners::resolve_owners;
+pub use placeholder::Placeholders;
 pub use pool::Pool;
 pub use spelling::{column_named, fold, unquoted};
 pub use time::Timestamp;

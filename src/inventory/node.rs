@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::placeholder::is_blank;
 use super::{Code, Json, ResourceType, Text, Timestamp, UniqueId};
 
 /// A column of the warehouse's relation, with what the project says of it.
@@ -23,6 +24,10 @@ pub struct Column {
     pub tags: Option<Json>,
     /// JSON map.
     pub meta: Option<Json>,
+    /// Whether the warehouse has it; `None` where what the warehouse has is unknown.
+    pub in_warehouse: Option<bool>,
+    /// Whether the project declares it; `None` where that is not told.
+    pub is_declared: Option<bool>,
 }
 
 /// The last run of a node, and what the platform pins of its last success. Not history: only a changed status is a change.
@@ -274,8 +279,13 @@ impl Node {
         Value::Object(whole)
     }
 
-    /// Sorts parents and columns into their fixed order; an id or a column name that stands twice is kept once, the first.
+    /// Sorts parents and columns into their fixed order; an id or a column name that stands twice is kept once, the first. A
+    /// description in which nothing can be seen is none.
     pub fn normalize(&mut self) {
+        let descriptions = self.columns.iter_mut().map(|column| &mut column.description);
+        for description in descriptions.chain([&mut self.description]) {
+            description.take_if(|text| is_blank(text));
+        }
         self.parents.sort_unstable();
         self.parents.dedup();
         let mut seen = BTreeSet::new();
@@ -292,8 +302,8 @@ pub const FACTS: usize = 28;
 
 impl Column {
     /// The facts of a column, by the names of the view `columns`, in a fixed order; the name itself is its identity.
-    pub fn facts(&self) -> [(&'static str, Fact<'_>); 6] {
-        let Self { name: _, position, data_type, description, comment, tags, meta } = self;
+    pub fn facts(&self) -> [(&'static str, Fact<'_>); 8] {
+        let Self { name: _, position, data_type, description, comment, tags, meta, in_warehouse, is_declared } = self;
         [
             ("position", position.map_or(Fact::Null, Fact::Integer)),
             ("data_type", text(data_type)),
@@ -301,6 +311,8 @@ impl Column {
             ("comment", text(comment)),
             ("tags", json(tags)),
             ("meta", json(meta)),
+            ("in_warehouse", flag(*in_warehouse)),
+            ("is_declared", flag(*is_declared)),
         ]
     }
 

@@ -128,7 +128,8 @@ impl Pool {
     }
 
     fn column(&mut self, column: &mut Column) {
-        let Column { name, position: _, data_type, description, comment, tags, meta } = column;
+        let Column { name, position: _, data_type, description, comment, tags, meta, in_warehouse: _, is_declared: _ } =
+            column;
         self.one(name);
         self.maybe(data_type);
         self.maybe(description);

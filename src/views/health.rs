@@ -1,6 +1,8 @@
 //! How models, sources and exposures are, and why: the view `health`.
 
-use rusqlite::Connection;
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row};
 
 use super::{Error, Found, Table, table};
 
@@ -16,6 +18,18 @@ pub fn health(connection: &Connection, environment_id: Option<i64>, states: &[St
                AND (?2 = '[]' OR h.status IN (SELECT value FROM json_each(?2)))
                ORDER BY place.key, h.environment_id, h.unique_id";
     table(connection, sql, &[&environment_id, &states, &order])
+}
+
+/// By environment and id: whether the package is the project's own, and the package.
+pub type Packages = HashMap<(i64, String), (Option<bool>, Option<String>)>;
+
+/// Whether the package of each node that has coverage is the project's own.
+pub fn packages(connection: &Connection, environment_id: Option<i64>) -> Result<Packages, Error> {
+    let sql = "SELECT environment_id, unique_id, is_own_package, package_name FROM coverage
+               WHERE ?1 IS NULL OR environment_id = ?1";
+    let mut statement = connection.prepare(sql)?;
+    let package = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?)));
+    Ok(statement.query_map([environment_id], package)?.collect::<Result<_, _>>()?)
 }
 
 /// The row of `health` of one node; none for a type that has no health.
@@ -231,12 +245,24 @@ mod tests {
             (
                 error.clone(),
                 "s",
-                "the last freshness check returned an error: its data was 84 hours old, the limit is 48",
+                "the last freshness check returned an error: its data was 3.5 days old, the limit is 48 hours",
             ),
             (
                 error,
                 "a",
-                "the last freshness check of `raw.s` returned an error: its data was 84 hours old, the limit is 48",
+                "the last freshness check of `raw.s` returned an error: its data was 3.5 days old, the limit is 48 hours",
+            ),
+            (
+                set(
+                    "s",
+                    &format!(
+                        "checked_status = 'error', max_loaded_at = {}, checked_at = {}",
+                        days_ago(4.0),
+                        days_ago(1.0)
+                    ),
+                ) + &set("s", "properties = replace(properties, '\"count\":2', '\"count\":2.5')"),
+                "s",
+                "the last freshness check returned an error: its data was 72 hours old, the limit is 60 hours",
             ),
             (
                 set("s", "checked_status = 'error', max_loaded_at = NULL"),

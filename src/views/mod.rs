@@ -17,7 +17,7 @@ use rusqlite::{Connection, ToSql};
 use serde_json::Value;
 
 pub use changes::{ChangesFilter, Consumers, changes, consumers, raw_code};
-pub use health::{HEALTH, health, health_of};
+pub use health::{HEALTH, Packages, health, health_of, packages};
 pub use lineage::{Lineage, LineageNode, Reach, freshness};
 pub use nodes::{
     Found, code_of, columns_of, find, freshness_of, list, members_of, neighbours, node, runs_of, tests_of,
@@ -29,7 +29,7 @@ pub use status::{Environment, environments, failures, last_seq, last_sync_at, on
 pub use watched::{Ended, Watched, ended_since, watched};
 
 /// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
-pub const VIEWS: [&str; 19] = [
+pub const VIEWS: [&str; 20] = [
     "environments",
     "nodes",
     "code",
@@ -41,6 +41,7 @@ pub const VIEWS: [&str; 19] = [
     "health",
     "coverage",
     "coverage_history",
+    "owners",
     "changes",
     "run_results",
     "runs",
@@ -146,7 +147,10 @@ mod tests {
         ("code", "environment_id, unique_id, language, raw_code, compiled_code"),
         ("edges", "environment_id, parent_id, child_id"),
         ("lineage", "environment_id, ancestor_id, descendant_id, depth"),
-        ("columns", "environment_id, unique_id, name, position, data_type, description, comment, tags, meta"),
+        (
+            "columns",
+            "environment_id, unique_id, name, position, data_type, description, comment, tags, meta, in_warehouse, is_declared",
+        ),
         (
             "tests",
             "environment_id, unique_id, tested_id, column_name, test_name, test_type, status, failures, message, \
@@ -161,14 +165,15 @@ mod tests {
         ("health", "environment_id, unique_id, resource_type, status, reasons"),
         (
             "coverage",
-            "environment_id, unique_id, resource_type, package_name, is_own_package, owner_name, group_name, layer, \
-             is_documented, is_placeholder, column_count, documented_columns, tested_columns, test_count",
+            "environment_id, unique_id, resource_type, package_name, is_own_package, is_excluded, owner_name, group_name, \
+             layer, is_documented, is_placeholder, column_count, documented_columns, tested_columns, test_count",
         ),
         (
             "coverage_history",
             "environment_id, sync_id, changed_at, resource_type, package_name, owner_name, node_count, documented, \
              placeholders, tested, column_count, documented_columns, tested_columns",
         ),
+        ("owners", "environment_id, owner_name, owner_email, contact, node_count, undocumented, untested, degraded"),
         (
             "changes",
             "seq, environment_id, sync_id, changed_at, unique_id, resource_type, kind, field, related, before, after",
@@ -200,6 +205,44 @@ mod tests {
         for (view, columns) in CONTRACT {
             let table = table(&connection, &format!("SELECT * FROM {view}"), &[]).expect(view);
             assert_eq!(table.columns.join(", "), *columns, "{view}");
+        }
+    }
+
+    /// What is computed when it is read, so arrives in other programs without a type: what the clock decides, or text.
+    const COMPUTED: &[(&str, &[&str])] = &[
+        ("nodes", &["last_built_at"]),
+        (
+            "freshness",
+            &[
+                "resource_type",
+                "status",
+                "age_seconds",
+                "warn_after_seconds",
+                "error_after_seconds",
+                "worst_upstream_id",
+                "oldest_upstream_id",
+                "oldest_upstream_loaded_at",
+                "last_built_at",
+                "needs_run",
+            ],
+        ),
+        ("health", &["status", "reasons"]),
+        ("owners", &["degraded"]),
+        ("runs", &["job_id", "nodes", "failed", "completed_at"]),
+    ];
+
+    #[test]
+    fn numbers_and_flags_are_stored_and_so_have_a_type_wherever_they_are_read() {
+        let connection = Connection::open_in_memory().expect("open");
+        connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
+        for view in VIEWS {
+            let sql = format!("SELECT name, type FROM pragma_table_info('{view}')");
+            let declared = table(&connection, &sql, &[]).expect(view).rows;
+            let untyped = declared.iter().filter(|row| !["INTEGER", "REAL", "TEXT"].iter().any(|word| row[1] == *word));
+            let allowed = COMPUTED.iter().find(|(name, _)| *name == view).map_or(&[][..], |(_, columns)| *columns);
+            for column in untyped.filter_map(|row| row[0].as_str()) {
+                assert!(allowed.contains(&column), "{view}.{column} is computed when it is read");
+            }
         }
     }
 }

@@ -71,13 +71,28 @@ pub const SHAPES: &[Shape] = &[
     shaped(
         "coverage",
         NODE,
-        &["unique_id", "resource_type", "package_name", "owner_name", "group_name", "layer", "is_documented"],
+        &[
+            "unique_id",
+            "resource_type",
+            "package_name",
+            "owner_name",
+            "group_name",
+            "layer",
+            "is_documented",
+            "is_excluded",
+        ],
     ),
     Shape {
         view: "coverage_history",
         key: &["environment_id", "sync_id", "resource_type", "package_name", "owner_name"],
         may_be_null: &["package_name", "owner_name"],
         filters: &["sync_id", "resource_type", "package_name", "owner_name"],
+    },
+    Shape {
+        view: "owners",
+        key: &["environment_id", "owner_name", "owner_email"],
+        may_be_null: &["owner_name", "owner_email"],
+        filters: &["owner_name", "owner_email"],
     },
     shaped("changes", &["seq"], &["unique_id", "resource_type", "kind", "field", "sync_id"]),
     shaped("runs", &["environment_id", "run_id"], &["run_id", "job_id"]),
@@ -107,12 +122,12 @@ impl Shape {
 
     /// True if what the view says depends on the time of day.
     pub fn moves_with_the_clock(&self) -> bool {
-        matches!(self.view, "freshness" | "health")
+        matches!(self.view, "freshness" | "health" | "owners")
     }
 
     /// True if this filter's column holds whole numbers.
     pub fn is_number(filter: &str) -> bool {
-        matches!(filter, "sync_id" | "run_id" | "job_id" | "depth" | "needs_run" | "is_documented")
+        matches!(filter, "sync_id" | "run_id" | "job_id" | "depth" | "needs_run" | "is_documented" | "is_excluded")
     }
 
     /// The columns of the view, as the schema has them.

@@ -8,7 +8,7 @@ use lineaged::inventory::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{World, binary, json, run, sample};
+use crate::support::{ENVIRONMENT, World, binary, json, run, sample};
 
 const ORDERS: &str = "model.mini_shop.orders";
 
@@ -128,7 +128,7 @@ fn each_grouping_says_what_the_view_says() {
     ] {
         let rows = rows(&world, &["--by", by]);
         let view = world.rows(&format!(
-            "SELECT {column}, sum(is_documented AND NOT is_placeholder), count(*), sum(is_placeholder),
+            "SELECT {column}, sum(is_documented), count(*), sum(is_placeholder),
                  sum(documented_columns), sum(column_count), sum(tested_columns)
              FROM coverage c JOIN nodes n USING (environment_id, unique_id) GROUP BY 1"
         ));
@@ -197,6 +197,118 @@ fn installed_packages_are_left_out_unless_they_are_wanted() {
     let all = world.run(&["coverage", "--by", "package", "--packages", "all"]);
     assert!(all.stdout.contains("installed") && all.stdout.contains("21/28"), "{all:?}");
     assert_eq!(all.stderr, "");
+    let judged = world.run(&["health", "--format", "json"]);
+    assert!(!judged.stdout.contains("\"model.mini_shop.orders\"\n") && !lists(&judged.stdout, ORDERS), "{judged:?}");
+    assert!(judged.stderr.contains("1 nodes of installed packages are left out"), "{judged:?}");
+    let all = world.ok(&["health", "--format", "json", "--packages", "all"]);
+    assert!(lists(&all, ORDERS), "{all}");
+}
+
+/// Whether a JSON answer has a row of this node.
+fn lists(answer: &str, id: &str) -> bool {
+    json(answer).iter().any(|row| row["unique_id"] == id)
+}
+
+#[test]
+fn a_project_called_like_no_package_counts_all_and_each_environment_has_a_row() {
+    let project = || Project::bundled(Timestamp::now());
+    let world = World::with(vec![(1, project()), (2, project()), (3, project())], "");
+    world.server.change(2, |project| project.rename("renamed"));
+    world.server.change(3, Project::empty);
+    world.ok(&["sync"]);
+    let ran = world.run(&["coverage", "--by", "environment", "--format", "json"]);
+    let told = json(&ran.stdout);
+    let told: Vec<_> =
+        told.iter().map(|row| (row["group"].clone(), row["node_count"].clone(), row["documented"].clone())).collect();
+    let row = |name: &str, nodes: u8, documented: u8| (json!(name), json!(nodes), json!(documented));
+    assert_eq!(
+        told,
+        [row("env2", 28, 21), row("env3", 0, 0), row("prod", 28, 21), (Value::Null, json!(56), json!(42))]
+    );
+    let warning = "warning: the project of `env2` is called `renamed`, but no package is";
+    assert!(ran.stderr.contains(warning) && !ran.stderr.contains("left out"), "{ran:?}");
+    let screen = world.run(&["coverage"]).stdout;
+    assert!(screen.lines().any(|line| line.trim().starts_with("env3")), "{screen}");
+    assert!(world.run(&["coverage", "--packages", "all"]).stderr.is_empty());
+    let health = world.run(&["health", "--environment", "env2", "--format", "json"]);
+    assert!(lists(&health.stdout, ORDERS) && health.stderr.contains(warning), "{health:?}");
+    world.server.change(2, |project| project.describe(ORDERS, ""));
+    world.ok(&["sync"]);
+    assert_eq!(
+        world.run(&["coverage", "--environment", "env2", "--fail-on-drop"]).code,
+        Some(3),
+        "its history counts, too"
+    );
+}
+
+#[test]
+fn what_is_excluded_is_shown_and_not_counted() {
+    let world = World::with(
+        vec![(ENVIRONMENT, Project::bundled(Timestamp::now()))],
+        "[coverage]\nexclude = [\"path:models/staging\", \"source:*\"]\n",
+    );
+    world.ok(&["sync"]);
+    let left = world.rows("SELECT count(*), sum(is_documented), sum(column_count) FROM coverage WHERE NOT is_excluded")
+        [0]
+    .clone();
+    let excluded = "SELECT count(*) FROM coverage c JOIN nodes n USING (environment_id, unique_id)
+                    WHERE is_excluded <> (c.resource_type = 'source' OR n.file_path LIKE 'models/staging/%' AND c.resource_type = 'model')";
+    assert_eq!(world.cells(excluded), ["0"]);
+    let ran = world.run(&["coverage", "--format", "json"]);
+    let total = json(&ran.stdout).pop().expect("a total");
+    let counted: Vec<String> = ["node_count", "documented", "column_count"].map(|name| total[name].to_string()).into();
+    assert_eq!(counted, left);
+    let number = 28 - left[0].parse::<u32>().expect("a number");
+    assert!(
+        number > 5 && ran.stderr.contains(&format!("{number} nodes are left out: `coverage.exclude` selects them")),
+        "{ran:?}"
+    );
+    assert_eq!(world.cells("SELECT sum(node_count) FROM coverage_history"), [left[0].as_str()]);
+    for arguments in [&["--missing"][..], &["--format", "dbt-coverage"][..]] {
+        let text = world.ok(&[&["coverage"], arguments].concat());
+        assert!(!text.contains("stg_") && !text.contains("raw_shop"), "{text}");
+    }
+    let config = world.folder.path().join("lineaged.toml");
+    let text = std::fs::read_to_string(&config).expect("read");
+    std::fs::write(&config, text.replace("exclude = [", "exclude = [\"@orders+\", ")).expect("written");
+    let ran = world.run(&["coverage"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("coverage.exclude") && ran.stderr.contains("@orders+"), "{ran:?}");
+    std::fs::write(&config, text.replace("exclude", "# exclude")).expect("written");
+    world.ok(&["sync"]);
+    assert_eq!(
+        world.cells("SELECT sum(is_excluded) FROM coverage"),
+        ["0"],
+        "the next command that writes, though nothing has moved"
+    );
+}
+
+#[test]
+fn targets_are_shown_and_each_that_is_missed_is_told() {
+    let world = World::with(
+        vec![(ENVIRONMENT, Project::bundled(Timestamp::now()))],
+        "[coverage]\ntargets = { nodes = 75, tests = 90.5 }\n",
+    );
+    world.ok(&["sync"]);
+    let ran = world.run(&["coverage", "--fail-under-targets"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let target: Vec<&str> =
+        ran.stdout.lines().find(|line| line.contains("TARGET")).expect("a line").split_whitespace().collect();
+    assert_eq!(target, ["TARGET", "75%", "90.5%"]);
+    assert!(
+        ran.stderr.contains("tested: ") && ran.stderr.contains("is below 90.5 %") && !ran.stderr.contains("documented"),
+        "{ran:?}"
+    );
+    let row = rows(&world, &[]).pop().expect("a total");
+    assert_eq!(
+        [&row["documented_target"], &row["documented_columns_target"], &row["tested_target"]],
+        [&json!(75.0), &Value::Null, &json!(90.5)]
+    );
+    let none = World::bundled();
+    none.ok(&["sync"]);
+    let ran = none.run(&["coverage", "--fail-under-targets"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("coverage.targets") && !none.ok(&["coverage"]).contains("TARGET"), "{ran:?}");
 }
 
 #[test]
@@ -210,7 +322,7 @@ fn what_is_missing_is_all_that_the_views_lack() {
         .map(|row| [&row["unique_id"], &row["gap"], &row["column_name"]].map(|it| it.as_str().unwrap_or("-")).join(" "))
         .collect();
     let lacking = world.cells(
-        "SELECT unique_id || ' no_description -' FROM coverage WHERE NOT is_documented
+        "SELECT unique_id || ' no_description -' FROM coverage WHERE NOT is_documented AND NOT is_placeholder
          UNION SELECT unique_id || ' placeholder -' FROM coverage WHERE is_placeholder
          UNION SELECT unique_id || ' no_test -' FROM coverage
                WHERE test_count = 0 AND resource_type IN ('model', 'seed', 'snapshot', 'source')

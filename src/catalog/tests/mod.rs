@@ -1,6 +1,7 @@
 //! The catalog against random histories: what was applied is what is stored, and the changes alone rebuild it.
 
 mod clocks;
+mod coverage;
 mod files;
 mod history;
 mod holds;
@@ -133,9 +134,9 @@ fn column(name: u8, data_type: Option<u8>) -> Column {
         position: Some(i64::from(name)),
         data_type: data_type.map(|n| format!("type{n}").into()),
         description: data_type.map(|n| format!("words {n}\nand more").into()),
-        comment: None,
         tags: Some(Json::new(&json!([]))),
-        meta: None,
+        in_warehouse: data_type.map(|n| n == 0),
+        ..Column::default()
     }
 }
 

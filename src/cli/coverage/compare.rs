@@ -5,8 +5,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use super::State;
 use super::print::{View, cell, table, words};
-use super::{Packages, State};
 use crate::output::{self, Format};
 use crate::views::Table;
 use crate::views::coverage::{self, Figures, Share};
@@ -49,7 +49,7 @@ impl View<'_> {
 
     fn pairs(&self, now: &State, before: &State) -> Vec<Pair> {
         let figures = |state: &State| -> BTreeMap<Key, Figures> {
-            let groups = coverage::grouped(&state.nodes, self.by).into_iter();
+            let groups = coverage::grouped(&state.nodes, self.by, self.environments).into_iter();
             groups.map(|(name, figures)| ((name.is_none(), name), figures)).collect()
         };
         let (was, is) = (figures(before), figures(now));
@@ -120,7 +120,7 @@ impl View<'_> {
         let shown = if several { POINTS.1 } else { POINTS.0 };
         let mut rows = Vec::new();
         for environment in self.environments {
-            let points = coverage::trend(&now.connection, environment.id, self.asked.packages == Packages::All)?;
+            let points = coverage::trend(&now.connection, environment.id, self.asked.packages.are_all())?;
             if points.len() < 2 {
                 continue;
             }
@@ -129,7 +129,8 @@ impl View<'_> {
                 let mut row: Vec<Value> = vec![environment.name.clone().into(), minute(&point.changed_at).into()];
                 row.push(cell(total.documented).into());
                 row.push(total.placeholders.into());
-                row.extend([total.documented_columns, total.tested_columns].map(|share| Value::from(cell(share))));
+                let shares = [total.documented_columns, total.tested_columns, total.tested];
+                row.extend(shares.map(|share| Value::from(cell(share))));
                 rows.push(row);
             }
         }
@@ -137,7 +138,7 @@ impl View<'_> {
             return Ok(());
         }
         writeln!(out, "\nThe last changes of the total, from `coverage_history`:\n")?;
-        let columns = ["environment", "since", "documented", "placeholders", "column docs", "column tests"];
+        let columns = ["environment", "since", "documented", "placeholders", "column docs", "column tests", "tested"];
         let trend = self.aligned(table(&columns, rows), 2);
         let trend = if several { trend } else { trend.only(&columns[1..]) };
         Ok(output::write(&trend, self.format, out)?)

@@ -1,11 +1,12 @@
 //! What fails a build: too little, or less than before. Each is told with its figures on standard error.
 
 use super::print::{part_of, words};
-use super::{Coverage, Packages, State};
+use super::{Coverage, State};
 use crate::cli::{Misuse, note};
+use crate::config::CoverageTargets;
 use crate::output::sanitize;
 use crate::views::Environment;
-use crate::views::coverage::{self, Fall, Moment, Share};
+use crate::views::coverage::{self, Fall, Figures, Moment, Share};
 
 /// So many groups of a fall are told.
 const GROUPS_TOLD: usize = 10;
@@ -21,6 +22,21 @@ pub(super) fn is_reached((name, share): (&str, Share), percent: f64) -> bool {
         note(&format!("{name}: {} is below {percent} %", part_of(share)));
     }
     is_reached
+}
+
+/// True if every percentage that has a target reaches it.
+pub(super) fn targets_are_reached(total: &Figures, targets: CoverageTargets) -> bool {
+    let CoverageTargets { nodes, columns, tests } = targets;
+    let pairs = [
+        (words("documented"), total.documented, nodes),
+        (words("documented_columns"), total.documented_columns, columns),
+        (words("tested"), total.tested, tests),
+    ];
+    // Each is told, so all are judged.
+    let missed = pairs
+        .into_iter()
+        .filter(|(name, share, target)| target.is_some_and(|percent| !is_reached((name, *share), percent)));
+    missed.count() == 0
 }
 
 /// True if no percentage of an environment is lower than `before`; without that, than before its figures last changed.
@@ -64,7 +80,7 @@ fn last_step(
     now: &State,
     environment: &Environment,
 ) -> anyhow::Result<Option<(String, Moment, Moment)>> {
-    let points = coverage::trend(&now.connection, environment.id, asked.packages == Packages::All)?;
+    let points = coverage::trend(&now.connection, environment.id, asked.packages.are_all())?;
     Ok(match points.as_slice() {
         [.., was, is] => Some((was.changed_at.clone(), was.moment.clone(), is.moment.clone())),
         _ => None,

@@ -1,5 +1,6 @@
 //! What is to be written: node by node for people, gap by gap for programs.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use serde_json::Value;
@@ -55,6 +56,7 @@ impl View<'_> {
             (count(|gap| matches!(gap, Gap::Description)), "descriptions"),
             (count(|gap| matches!(gap, Gap::Placeholder)), "descriptions instead of placeholders"),
             (count(|gap| matches!(gap, Gap::Column(_))), "descriptions of columns"),
+            (count(|gap| matches!(gap, Gap::ColumnPlaceholder(_))), "descriptions of columns instead of placeholders"),
             (count(|gap| matches!(gap, Gap::Test)), "tests"),
         ];
         let counts: Vec<String> =
@@ -103,13 +105,14 @@ impl View<'_> {
 
     fn to_write(&self, gaps: &[Gap]) -> String {
         let mut texts: Vec<String> = Vec::new();
-        let mut columns: Vec<&str> = Vec::new();
+        let mut columns: Vec<Cow<'_, str>> = Vec::new();
         for gap in gaps {
             match gap {
                 Gap::Description => texts.push("description".to_owned()),
                 Gap::Placeholder => texts.push("description (a placeholder)".to_owned()),
                 Gap::Test => texts.push("test".to_owned()),
-                Gap::Column(name) => columns.push(name),
+                Gap::Column(name) => columns.push(name.into()),
+                Gap::ColumnPlaceholder(name) => columns.push(format!("{name} (a placeholder)").into()),
             }
         }
         let named = if self.format == Format::Table { COLUMNS_NAMED } else { columns.len() };
@@ -124,7 +127,7 @@ impl View<'_> {
 
     fn gap(&self, node: &NodeCoverage, gap: &Gap) -> Vec<Value> {
         let column = match gap {
-            Gap::Column(name) => Value::from(name.as_str()),
+            Gap::Column(name) | Gap::ColumnPlaceholder(name) => Value::from(name.as_str()),
             _ => Value::Null,
         };
         vec![

@@ -10,24 +10,27 @@ use std::io::Write;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rusqlite::Connection;
 
+use super::packages::Packages;
 use super::{Choosing, Exit, Files, Misuse, Reading, note, since};
 use crate::catalog;
-use crate::config::Need;
+use crate::config::{CoverageTargets, Need};
 use crate::inventory::Timestamp;
-use crate::output::{self, Format, sanitize};
+use crate::output::{self, Format};
 use crate::views::coverage::{self, By, Measure, NodeCoverage, Share};
 use crate::views::{self, Environment};
 
 const LEGEND: &str = "\
 Figures are part/whole and percent (cut, never rounded up):
-  documented       nodes with a description, of all nodes
+  documented       nodes with a description that is no placeholder, of all nodes
   placeholders     nodes whose description says nothing (`coverage.placeholders`, or the own
-                   name): `is_documented` in the view, but not documented here
-  column docs      columns with a description, of the warehouse's columns
+                   name)
+  column docs      columns with a description that is no placeholder, of the warehouse's
+                   columns
   column tests     columns with a test, of the warehouse's columns
   unknown          models, seeds, snapshots and sources whose columns are not known; they are in no
                    figure of columns
-  tested           models, seeds, snapshots and sources with a test, of all of them";
+  tested           models, seeds, snapshots and sources with a test, of all of them
+What `coverage.exclude` selects is in no figure. TARGET is `coverage.targets`.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = LEGEND)]
@@ -36,8 +39,7 @@ pub(super) struct Coverage {
     /// [default: environment if there are several and none is named, else resource_type]
     #[arg(long, value_parser = PossibleValuesParser::new(By::ALL.map(By::as_str)).map(by))]
     by: Option<By>,
-    /// The root project's own packages, or also those that are installed
-    #[arg(long, value_enum, default_value_t = Packages::Own)]
+    #[command(flatten)]
     packages: Packages,
     /// List what is to be written, node by node
     #[arg(long)]
@@ -45,6 +47,9 @@ pub(super) struct Coverage {
     /// End with exit code 3 if less of the nodes are documented, in percent; with the dbt-coverage formats, of the columns
     #[arg(long, value_name = "P", value_parser = percent)]
     fail_under: Option<f64>,
+    /// End with exit code 3 if a percentage is below its target (`coverage.targets`)
+    #[arg(long)]
+    fail_under_targets: bool,
     /// Compare with the catalog as it was then; with `--missing`, list only what was not missing then.
     /// 2026-03-31 (the beginning of that day), 2026-03-31T06:00, 7d (ago)
     #[arg(long, value_name = "TIME", value_parser = since)]
@@ -62,12 +67,6 @@ pub(super) struct Coverage {
     choosing: Choosing,
     #[command(flatten)]
     reading: Reading,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Packages {
-    Own,
-    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -121,8 +120,11 @@ impl Coverage {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
+        let targets = self.targets(files)?;
+        let mut environments = Environment::all(&connection)?;
+        environments.retain(|environment| environment_id.is_none_or(|id| id == environment.id));
         let mut now = self.state(connection, environment_id)?;
-        self.leave_out_packages(&mut now);
+        self.leave_out(&mut now, &environments)?;
         let mut before = None;
         if let Some(time) = self.since {
             let path = files.load(Need::Reading)?.catalog.path;
@@ -130,18 +132,19 @@ impl Coverage {
             then.nodes.retain(|node| self.is_wanted(node));
             before = Some(then);
         }
-        let mut environments = Environment::all(&now.connection)?;
-        environments.retain(|environment| environment_id.is_none_or(|id| id == environment.id));
         let judged = match self.format.kind() {
             Ok(format) => {
-                let view =
-                    print::View { by: self.by(&environments), format, asked: &self, environments: &environments };
+                let by = self.by(&environments);
+                let view = print::View { by, format, asked: &self, environments: &environments, targets };
                 view.print(&now, before.as_ref(), out)?;
                 ("documented", coverage::total(&now.nodes).documented)
             }
             Err(measure) => (self.format.words(), self.print_report(&now, measure, &environments, out)?),
         };
         let mut passes = self.fail_under.is_none_or(|percent| gate::is_reached(judged, percent));
+        if self.fail_under_targets {
+            passes &= gate::targets_are_reached(&coverage::total(&now.nodes), targets);
+        }
         if self.fail_on_drop {
             passes &= gate::nothing_fell(&self, &now, before.as_ref(), &environments)?;
         }
@@ -160,23 +163,32 @@ impl Coverage {
         Ok(State { connection, nodes })
     }
 
-    /// Where the project's name is unknown, every package may be its own.
-    fn is_wanted(&self, node: &NodeCoverage) -> bool {
-        self.packages == Packages::All || node.is_own_package.unwrap_or(true)
+    /// What is to be reached.
+    fn targets(&self, files: &Files) -> anyhow::Result<CoverageTargets> {
+        let targets = files.load(Need::Reading)?.coverage.targets;
+        if self.fail_under_targets && targets == CoverageTargets::default() {
+            let text = "`--fail-under-targets` needs `coverage.targets` in the configuration, e.g. { nodes = 90 }";
+            return Err(Misuse(text.to_owned()).into());
+        }
+        Ok(targets)
     }
 
-    fn leave_out_packages(&self, state: &mut State) {
-        let all = state.nodes.len();
+    fn is_wanted(&self, node: &NodeCoverage) -> bool {
+        !node.is_excluded && self.packages.want(node.is_own_package)
+    }
+
+    /// Leaves those nodes that count, and says which do not.
+    fn leave_out(&self, state: &mut State, environments: &[Environment]) -> anyhow::Result<()> {
+        let excluded = state.nodes.iter().filter(|node| node.is_excluded).count();
+        if excluded > 0 {
+            note(&format!("{excluded} nodes are left out: `coverage.exclude` selects them"));
+        }
+        let (all, connection) = (state.nodes.len() - excluded, &state.connection);
+        let nodes = state.nodes.iter().map(|node| (node.environment_id, node.is_own_package, &node.package_name));
+        self.packages.warn(connection, environments, nodes)?;
         state.nodes.retain(|node| self.is_wanted(node));
-        if state.nodes.len() < all {
-            let left_out = all - state.nodes.len();
-            note(&format!("{left_out} nodes of installed packages are left out: `--packages all` counts them, too"));
-        }
-        let nameless = |node: &&NodeCoverage| node.is_own_package.is_none() && node.package_name.is_some();
-        if let (Packages::Own, Some(node)) = (self.packages, state.nodes.iter().find(nameless)) {
-            let name = sanitize(&node.environment);
-            note(&format!("the name of the project in `{name}` is unknown, so each of its packages counts as its own"));
-        }
+        self.packages.tell(all - state.nodes.len());
+        Ok(())
     }
 
     /// Prints the JSON of dbt-coverage, and says what of it is judged.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Coverage, State};
 use crate::cli::note;
+use crate::config::CoverageTargets;
 use crate::output::{self, Format};
 use crate::views::coverage::{self, By, Figures, Share};
 use crate::views::{Environment, Table};
@@ -16,6 +17,7 @@ pub(super) struct View<'a> {
     pub(super) format: Format,
     pub(super) asked: &'a Coverage,
     pub(super) environments: &'a [Environment],
+    pub(super) targets: CoverageTargets,
 }
 
 /// A figure's name for people.
@@ -51,7 +53,7 @@ impl View<'_> {
             _ if self.asked.missing => self.print_missing(now, before, out),
             Some(before) => self.print_comparison(now, before, out),
             None => {
-                let groups = self.limited(coverage::grouped(&now.nodes, self.by));
+                let groups = self.limited(coverage::grouped(&now.nodes, self.by, self.environments));
                 let total = coverage::total(&now.nodes);
                 let table =
                     if self.is_for_people() { self.people(groups, total) } else { self.programs(groups, total) };
@@ -94,9 +96,20 @@ impl View<'_> {
         let mut rows: Vec<Vec<Value>> =
             groups.into_iter().map(|(name, figures)| row(self.by.label(name.as_deref()), figures)).collect();
         rows.push(row("TOTAL".to_owned(), total));
+        rows.extend(self.target_row());
         let columns =
             [self.by.as_str(), "documented", "placeholders", "column docs", "column tests", "unknown", "tested"];
         self.aligned(table(&columns, rows), 1)
+    }
+
+    /// What is to be reached, below what is.
+    fn target_row(&self) -> Option<Vec<Value>> {
+        let CoverageTargets { nodes, columns, tests } = self.targets;
+        [nodes, columns, tests].iter().any(Option::is_some).then(|| {
+            let cell = |percent: Option<f64>| Value::from(percent.map_or_else(String::new, |it| format!("{it}%")));
+            let nothing = || Value::from("");
+            vec!["TARGET".into(), cell(nodes), nothing(), cell(columns), nothing(), nothing(), cell(tests)]
+        })
     }
 
     /// Lets the texts of all columns but the first ones end in one line on a terminal.
@@ -124,16 +137,19 @@ impl View<'_> {
             "node_count",
             "documented",
             "documented_percent",
+            "documented_target",
             "placeholders",
             "column_count",
             "documented_columns",
             "documented_columns_percent",
+            "documented_columns_target",
             "tested_columns",
             "tested_columns_percent",
             "unknown_columns",
             "testable",
             "tested",
             "tested_percent",
+            "tested_target",
         ];
         let row = |name: Option<String>, is_total: u8, figures: Figures| {
             let (docs, tests) = (figures.documented_columns, figures.tested_columns);
@@ -145,16 +161,19 @@ impl View<'_> {
                 figures.documented.whole.into(),
                 figures.documented.part.into(),
                 figures.documented.percent().into(),
+                self.targets.nodes.into(),
                 figures.placeholders.into(),
                 known(docs, docs.whole),
                 known(docs, docs.part),
                 docs.percent().into(),
+                self.targets.columns.into(),
                 known(tests, tests.part),
                 tests.percent().into(),
                 figures.unknown_columns.into(),
                 figures.tested.whole.into(),
                 figures.tested.part.into(),
                 figures.tested.percent().into(),
+                self.targets.tests.into(),
             ]
         };
         let mut rows: Vec<Vec<Value>> = groups.into_iter().map(|(name, figures)| row(name, 0, figures)).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
-use super::NodeCoverage;
+use super::{NodeCoverage, placeholders};
 use crate::views::Error;
 
 /// Something that a node lacks.
@@ -16,6 +16,8 @@ pub enum Gap {
     Placeholder,
     /// This column has no description.
     Column(String),
+    /// The description of this column is a placeholder.
+    ColumnPlaceholder(String),
     /// It has no test.
     Test,
 }
@@ -27,6 +29,7 @@ impl Gap {
             Self::Description => "no_description",
             Self::Placeholder => "placeholder",
             Self::Column(_) => "column_without_description",
+            Self::ColumnPlaceholder(_) => "column_placeholder",
             Self::Test => "no_test",
         }
     }
@@ -41,7 +44,7 @@ pub fn gaps<'a>(
     let gaps = nodes.iter().map(|node| {
         let mut gaps = own_gaps(node);
         let of_node = columns.remove(&(node.environment_id, node.unique_id.clone())).unwrap_or_default();
-        gaps.extend(of_node.into_iter().map(Gap::Column));
+        gaps.extend(of_node);
         (node, gaps)
     });
     Ok(gaps.filter(|(_, gaps)| !gaps.is_empty()).collect())
@@ -60,16 +63,23 @@ fn own_gaps(node: &NodeCoverage) -> Vec<Gap> {
     gaps
 }
 
-type Columns = BTreeMap<(i64, String), Vec<String>>;
+type Columns = BTreeMap<(i64, String), Vec<Gap>>;
 
 fn undocumented_columns(connection: &Connection) -> Result<Columns, Error> {
-    let sql = "SELECT environment_id, unique_id, name FROM columns WHERE description IS NULL
+    let placeholders = placeholders(connection)?;
+    let sql = "SELECT environment_id, unique_id, name, description FROM columns WHERE in_warehouse
                ORDER BY environment_id, unique_id, position, name";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     let mut columns = Columns::new();
     while let Some(row) = rows.next()? {
-        columns.entry((row.get(0)?, row.get(1)?)).or_default().push(row.get(2)?);
+        let name: String = row.get(2)?;
+        let gap = match row.get::<_, Option<String>>(3)? {
+            None => Gap::Column(name),
+            Some(text) if placeholders.include(&text, Some(&name)) => Gap::ColumnPlaceholder(name),
+            Some(_) => continue,
+        };
+        columns.entry((row.get(0)?, row.get(1)?)).or_default().push(gap);
     }
     Ok(columns)
 }
@@ -118,7 +128,7 @@ mod tests {
     fn an_exposure_lacks_no_test_and_a_placeholder_is_to_be_written() {
         let exposure = NodeCoverage { resource_type: "exposure".into(), ..model("e") };
         assert_eq!(own_gaps(&exposure), [Gap::Description]);
-        let todo = NodeCoverage { is_documented: true, is_placeholder: true, test_count: 1, ..model("a") };
+        let todo = NodeCoverage { is_placeholder: true, test_count: 1, ..model("a") };
         assert_eq!(own_gaps(&todo), [Gap::Placeholder]);
     }
 }

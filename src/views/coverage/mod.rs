@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row};
 
 use super::{Environment, Error};
+use crate::inventory::Placeholders;
 
 pub use by::By;
 pub use falls::{Fall, Moment, falls};
@@ -51,7 +52,7 @@ pub struct Figures {
     pub documented: Share,
     /// Nodes whose description is a placeholder.
     pub placeholders: u64,
-    /// Columns with a description, of those that are known.
+    /// Columns with a description that is no placeholder, of those that are known.
     pub documented_columns: Share,
     /// Columns with a test, of those that are known.
     pub tested_columns: Share,
@@ -63,7 +64,7 @@ pub struct Figures {
 
 impl Figures {
     fn add(&mut self, node: &NodeCoverage) {
-        self.documented.add(u64::from(node.is_documented && !node.is_placeholder), 1);
+        self.documented.add(u64::from(node.is_documented), 1);
         self.placeholders += u64::from(node.is_placeholder);
         if node.is_relation() {
             self.tested.add(u64::from(node.test_count > 0), 1);
@@ -86,6 +87,10 @@ impl Figures {
     }
 }
 
+fn is_relation(resource_type: &str) -> bool {
+    matches!(resource_type, "model" | "seed" | "snapshot" | "source")
+}
+
 /// A row of the view `coverage`, with what it can be grouped by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeCoverage {
@@ -99,8 +104,10 @@ pub struct NodeCoverage {
     pub resource_type: String,
     /// Its package.
     pub package_name: Option<String>,
-    /// Whether that is the root project; `None` if the project's name is unknown.
+    /// Whether that is the root project; `None` if the project's name is unknown, or no package's.
     pub is_own_package: Option<bool>,
+    /// Whether the configuration leaves it out of all figures.
+    pub is_excluded: bool,
     /// Its owner.
     pub owner_name: Option<String>,
     /// Its dbt group.
@@ -117,13 +124,13 @@ pub struct NodeCoverage {
     pub tags: Vec<String>,
     /// Its name.
     pub name: Option<String>,
-    /// Whether it has a description, be it a placeholder.
+    /// Whether it has a description that is no placeholder.
     pub is_documented: bool,
     /// Whether its description is a placeholder.
     pub is_placeholder: bool,
     /// How many columns it has; `None` if they are unknown.
     pub column_count: Option<u64>,
-    /// How many of them have a description.
+    /// How many of them have a description that is no placeholder.
     pub documented_columns: u64,
     /// How many of them have a test.
     pub tested_columns: u64,
@@ -134,7 +141,7 @@ pub struct NodeCoverage {
 impl NodeCoverage {
     /// True for what stands in the warehouse, so can have columns and tests.
     pub fn is_relation(&self) -> bool {
-        matches!(self.resource_type.as_str(), "model" | "seed" | "snapshot" | "source")
+        is_relation(&self.resource_type)
     }
 
     /// The groups it belongs to: one, but for tags. `None` is the group of those that have none.
@@ -163,7 +170,7 @@ impl NodeCoverage {
 const NODES: &str = "
     SELECT c.environment_id, c.unique_id, c.resource_type, c.package_name, c.is_own_package, c.owner_name, c.group_name,
         c.layer, n.schema_name, n.access, n.file_path, n.tags, n.name, c.is_documented, c.is_placeholder, c.column_count,
-        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.test_count
+        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.test_count, c.is_excluded
     FROM coverage c JOIN nodes n ON n.environment_id = c.environment_id AND n.unique_id = c.unique_id
     WHERE ?1 IS NULL OR c.environment_id = ?1";
 
@@ -179,6 +186,13 @@ pub fn coverage(connection: &Connection, environment_id: Option<i64>) -> Result<
     let order = |node: &NodeCoverage| (node.environment.clone(), node.file_path.clone(), node.unique_id.clone());
     nodes.sort_by_cached_key(order);
     Ok(nodes)
+}
+
+/// The texts that the configuration calls placeholders.
+fn placeholders(connection: &Connection) -> Result<Placeholders, Error> {
+    let sql = "SELECT item.value FROM setting s, json_each(s.value) item WHERE s.name = 'placeholders'";
+    let listed: Result<Vec<String>, _> = connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect();
+    Ok(Placeholders::new(&listed?))
 }
 
 fn node(row: &Row<'_>) -> rusqlite::Result<NodeCoverage> {
@@ -205,6 +219,7 @@ fn node(row: &Row<'_>) -> rusqlite::Result<NodeCoverage> {
         documented_columns: count(16)?,
         tested_columns: count(17)?,
         test_count: count(18)?,
+        is_excluded: row.get(19)?,
     })
 }
 
@@ -216,9 +231,13 @@ pub fn total<'a>(nodes: impl IntoIterator<Item = &'a NodeCoverage>) -> Figures {
     })
 }
 
-/// The figures of each group, by its name; the group of those that have none (no owner, no tag) comes last.
-pub fn grouped(nodes: &[NodeCoverage], by: By) -> Vec<(Option<String>, Figures)> {
+/// The figures of each group, by its name; the group of those that have none (no owner, no tag) comes last. By environment each of
+/// `environments` is a group, also without a node.
+pub fn grouped(nodes: &[NodeCoverage], by: By, environments: &[Environment]) -> Vec<(Option<String>, Figures)> {
     let mut groups: BTreeMap<(bool, Option<String>), Figures> = BTreeMap::new();
+    for environment in environments.iter().filter(|_| by == By::Environment) {
+        groups.insert((false, Some(environment.name.clone())), Figures::default());
+    }
     for node in nodes {
         for group in node.groups(by) {
             groups.entry((group.is_none(), group)).or_default().add(node);
@@ -257,7 +276,7 @@ pub(super) mod tests {
     #[test]
     fn a_placeholder_is_neither_documented_nor_forgotten() {
         let written = NodeCoverage { is_documented: true, ..model("a") };
-        let todo = NodeCoverage { is_documented: true, is_placeholder: true, ..model("b") };
+        let todo = NodeCoverage { is_placeholder: true, ..model("b") };
         let figures = total(&[written, todo, model("c")]);
         assert_eq!((figures.documented, figures.placeholders), (Share { part: 1, whole: 3 }, 1));
     }
@@ -277,9 +296,19 @@ pub(super) mod tests {
     #[test]
     fn who_has_no_owner_is_a_group_and_the_last_one() {
         let of = |name: &str, owner: Option<&str>| NodeCoverage { owner_name: owner.map(str::to_owned), ..model(name) };
-        let groups = grouped(&[of("a", None), of("b", Some("Zoe")), of("c", Some("Ann")), of("d", None)], By::Owner);
+        let groups =
+            grouped(&[of("a", None), of("b", Some("Zoe")), of("c", Some("Ann")), of("d", None)], By::Owner, &[]);
         let names: Vec<_> = groups.iter().map(|(name, figures)| (name.as_deref(), figures.documented.whole)).collect();
         assert_eq!(names, [(Some("Ann"), 1), (Some("Zoe"), 1), (None, 2)]);
+    }
+
+    #[test]
+    fn an_environment_without_a_node_is_a_group_by_environment_only() {
+        let environments = [1, 2].map(|id| Environment { id, name: ["prod", "empty"][id as usize - 1].to_owned() });
+        let groups = grouped(&[model("a")], By::Environment, &environments);
+        let names: Vec<_> = groups.iter().map(|(name, figures)| (name.as_deref(), figures.documented.whole)).collect();
+        assert_eq!(names, [(Some("empty"), 0), (Some("prod"), 1)]);
+        assert_eq!(grouped(&[], By::Owner, &environments), []);
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn table(node: &NodeCoverage, columns: Vec<(String, u64)>) -> ReportTable {
 
 type Columns = BTreeMap<(i64, String), Vec<(String, u64)>>;
 
-/// The columns of each node with their hits: 1 for a description, or the number of tests.
+/// The warehouse's columns of each node with their hits: 1 for a description (the tool knows no placeholders), or the number of tests.
 fn columns(connection: &Connection, measure: Measure) -> Result<Columns, Error> {
     let hits = match measure {
         Measure::Doc => "c.description IS NOT NULL",
@@ -111,7 +111,7 @@ fn columns(connection: &Connection, measure: Measure) -> Result<Columns, Error> 
          LEFT JOIN (SELECT environment_id, tested_id, tested_column, count(*) AS hits FROM node
                     WHERE resource_type IN ('test', 'unit_test') AND removed_at IS NULL GROUP BY 1, 2, 3) t
          ON t.environment_id = c.environment_id AND t.tested_id = c.unique_id AND t.tested_column = c.name
-         ORDER BY c.environment_id, c.unique_id, c.position, c.name"
+         WHERE c.in_warehouse ORDER BY c.environment_id, c.unique_id, c.position, c.name"
     );
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;

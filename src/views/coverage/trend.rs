@@ -1,11 +1,11 @@
-//! How the figures came to be what they are: what the view `coverage_history` shows, and how many descriptions were placeholders.
+//! How the figures came to be what they are, from the view `coverage_history`.
 
 use rusqlite::{Connection, Row};
 
-use super::{By, Figures, Moment, Share};
+use super::{By, Figures, Moment, Share, is_relation};
 use crate::views::Error;
 
-/// The figures of an environment from some moment on. The history has no number of tested nodes and none of unknown columns.
+/// The figures of an environment from some moment on. The history has no number of unknown columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Point {
     /// Since when.
@@ -14,13 +14,15 @@ pub struct Point {
     pub moment: Moment,
 }
 
+/// As for nodes: where it is unknown which package is the project's own, each may be.
 const HISTORY: &str = "
-    SELECT h.sync_id, s.finished_at, h.resource_type, h.package_name, h.owner_name, h.node_count, h.documented,
-        h.placeholders, coalesce(h.column_count, 0), coalesce(h.documented_columns, 0), coalesce(h.tested_columns, 0)
-    FROM coverage_count h JOIN sync s ON s.sync_id = h.sync_id
-    JOIN environments e ON e.environment_id = s.environment_id
-    WHERE s.environment_id = ?1
-    AND (?2 OR coalesce(h.package_name = e.project_name, 1))
+    SELECT h.sync_id, h.changed_at, h.resource_type, h.package_name, h.owner_name, h.node_count, h.documented,
+        h.placeholders, h.tested, coalesce(h.column_count, 0), coalesce(h.documented_columns, 0),
+        coalesce(h.tested_columns, 0)
+    FROM coverage_history h JOIN environments e ON e.environment_id = h.environment_id
+    WHERE h.environment_id = ?1
+    AND (?2 OR coalesce(h.package_name = e.project_name, 1) OR NOT EXISTS (
+        SELECT 1 FROM coverage c WHERE c.environment_id = ?1 AND c.is_own_package IS NOT NULL))
     ORDER BY h.sync_id";
 
 /// The moments at which the total figures of an environment changed, oldest first: of the root project's own packages, or of all.
@@ -53,13 +55,15 @@ fn group(row: &Row<'_>) -> rusqlite::Result<String> {
 
 fn figures(row: &Row<'_>) -> rusqlite::Result<Figures> {
     let count = |place: usize| row.get::<_, i64>(place).map(i64::unsigned_abs);
-    let placeholders = count(7)?;
     let share = |part: u64, whole: u64| Share { part, whole };
+    let resource_type: String = row.get(2)?;
+    let tested = if is_relation(&resource_type) { share(count(8)?, count(5)?) } else { Share::default() };
     Ok(Figures {
-        documented: share(count(6)?.saturating_sub(placeholders), count(5)?),
-        placeholders,
-        documented_columns: share(count(9)?, count(8)?),
-        tested_columns: share(count(10)?, count(8)?),
+        documented: share(count(6)?, count(5)?),
+        placeholders: count(7)?,
+        documented_columns: share(count(10)?, count(9)?),
+        tested_columns: share(count(11)?, count(9)?),
+        tested,
         ..Figures::default()
     })
 }
@@ -74,6 +78,7 @@ fn add_up(moment: &mut Moment) {
             (&mut total.documented, figures.documented),
             (&mut total.documented_columns, figures.documented_columns),
             (&mut total.tested_columns, figures.tested_columns),
+            (&mut total.tested, figures.tested),
         ] {
             sum.add(share.part, share.whole);
         }
