@@ -123,12 +123,12 @@ CREATE TABLE node (
     attempt_status TEXT,
     last_run_at TEXT,
     last_run_error TEXT,
-    last_run_id INTEGER,
+    last_run_id TEXT,
     last_job_id INTEGER,
     last_run_failures INTEGER,
     executed_at TEXT,
     execution_seconds REAL,
-    success_run_id INTEGER,
+    success_run_id TEXT,
     checked_status TEXT,
     checked_at TEXT,
     max_loaded_at TEXT,
@@ -177,33 +177,61 @@ CREATE TABLE change (
     resource_type TEXT NOT NULL,
     kind TEXT NOT NULL,
     field TEXT,
-    related TEXT,
+    parent_id TEXT,
+    column_name TEXT,
     before TEXT,
     after TEXT
 ) STRICT;
 CREATE INDEX change_by_node ON change (node_key, seq);
 CREATE INDEX change_by_sync ON change (sync_id, seq);
 
+-- What syncs saw of runs: a row when the last attempt of a node is another one than before, and one (`is_attempt` 0) when the success
+-- that the platform pins is none that a row tells of. So the last rows until a sync are what the node's row said after it, also
+-- where the platform told the same run otherwise later. The sync may have been pruned.
 CREATE TABLE run_result (
     node_key INTEGER NOT NULL REFERENCES node,
-    run_id INTEGER NOT NULL,
+    sync_id INTEGER NOT NULL,
+    is_attempt INTEGER NOT NULL,
+    is_success INTEGER NOT NULL,
+    run_id TEXT,
     job_id INTEGER,
     status TEXT,
+    generated_at TEXT,
     completed_at TEXT,
     execution_seconds REAL,
     error TEXT,
     failures INTEGER,
-    PRIMARY KEY (node_key, run_id)
+    PRIMARY KEY (node_key, sync_id, is_attempt)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX run_result_by_run ON run_result (run_id);
+CREATE INDEX run_result_by_run ON run_result (run_id, node_key, is_attempt, sync_id);
 
+-- What syncs saw of freshness checks, in the same way.
 CREATE TABLE freshness_result (
     node_key INTEGER NOT NULL REFERENCES node,
-    checked_at TEXT NOT NULL,
+    sync_id INTEGER NOT NULL,
+    checked_at TEXT,
     max_loaded_at TEXT,
     status TEXT,
-    PRIMARY KEY (node_key, checked_at)
+    PRIMARY KEY (node_key, sync_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX freshness_result_by_check ON freshness_result (node_key, checked_at, sync_id);
+
+-- The health of a node whenever a sync found another status; NULL since it has none. The sync may have been pruned.
+CREATE TABLE health_note (
+    node_key INTEGER NOT NULL REFERENCES node,
+    sync_id INTEGER NOT NULL,
+    changed_at TEXT NOT NULL,
+    status TEXT,
+    root_ids TEXT NOT NULL,
+    PRIMARY KEY (node_key, sync_id)
+) STRICT, WITHOUT ROWID;
+
+-- The moment that the views take for now. Empty, and so the present, but where a sync notes health as of its end, and in the copy
+-- that `--as-of` reads.
+CREATE TABLE fixed_clock (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    moment TEXT NOT NULL
+) STRICT;
 
 -- Every connected pair, tests and groups left out: kept by the sync, so that lineage is a look-up.
 CREATE TABLE reach (
@@ -285,6 +313,10 @@ WHERE last_run_status IN ('error', 'fail', 'warn', 'skipped') AND removed_at IS 
 CREATE INDEX node_is_source ON node (environment_id, unique_id) WHERE resource_type = 'source' AND removed_at IS NULL;
 
 -- Views: the contract. They need no extension and no function that SQLite 3.40 lacks.
+
+-- Now, as a Julian day: private.
+CREATE VIEW _clock AS
+SELECT julianday(coalesce((SELECT moment FROM fixed_clock), 'now')) AS day;
 
 CREATE VIEW environments AS
 SELECT
@@ -402,7 +434,7 @@ FROM node
 WHERE removed_at IS NULL AND resource_type IN ('test', 'unit_test');
 
 -- What the last check said of each source, and what the clock says since. The worse, the higher the rank.
-CREATE VIEW source_now AS
+CREATE VIEW _source_now AS
 WITH criteria AS (
     SELECT
         node_key,
@@ -418,7 +450,7 @@ WITH criteria AS (
         json_extract(properties, '$.freshness.error_after.count')
             * CASE json_extract(properties, '$.freshness.error_after.period')
                 WHEN 'minute' THEN 60.0 WHEN 'hour' THEN 3600.0 WHEN 'day' THEN 86400.0 END AS error_after_seconds,
-        (julianday('now') - julianday(max_loaded_at)) * 86400.0 AS age_seconds
+        ((SELECT day FROM _clock) - julianday(max_loaded_at)) * 86400.0 AS age_seconds
     FROM node
     WHERE resource_type = 'source' AND removed_at IS NULL
 ),
@@ -461,7 +493,7 @@ SELECT
     NULL AS oldest_upstream_loaded_at,
     NULL AS last_built_at,
     NULL AS needs_run
-FROM source_now
+FROM _source_now
 UNION ALL
 SELECT
     n.environment_id,
@@ -484,8 +516,8 @@ SELECT
         AND (p.resource_type = 'source' AND p.max_loaded_at > n.executed_at
             OR p.resource_type IN ('model', 'seed', 'snapshot') AND p.executed_at > n.executed_at)) END
 FROM node n
-JOIN source_now worst ON worst.node_key = (
-    SELECT s.node_key FROM reach r JOIN source_now s ON s.node_key = r.ancestor_key
+JOIN _source_now worst ON worst.node_key = (
+    SELECT s.node_key FROM reach r JOIN _source_now s ON s.node_key = r.ancestor_key
     WHERE r.descendant_key = n.node_key ORDER BY s.rank DESC, s.unique_id LIMIT 1)
 LEFT JOIN node oldest ON oldest.node_key = (
     SELECT s.node_key FROM reach r JOIN node s ON s.node_key = r.ancestor_key
@@ -503,7 +535,7 @@ WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
 --   processed makes it unknown, if nothing worse is known.
 -- The lists before the rules are short and made once for a query; CROSS JOIN keeps SQLite from beginning with them. The reasons
 -- pass through json_each, since they would be made twice otherwise: for the status, and for themselves.
-CREATE VIEW health_now AS
+CREATE VIEW _health_now AS
 WITH allowed AS (
     SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'stale_after_days'), 30) AS days
 ),
@@ -514,11 +546,11 @@ checked AS (
         s.status,
         printf(' of `%s`', coalesce(json_extract(n.properties, '$.source_name') || '.' || n.name, n.unique_id)) AS of_source,
         CASE WHEN s.checked_status IN ('pass', 'warn', 'error') THEN s.checked_status END AS verdict,
-        julianday('now') - julianday(s.checked_at) AS days,
+        (SELECT day FROM _clock) - julianday(s.checked_at) AS days,
         allowed.days AS allowed_days,
         round((julianday(s.checked_at) - julianday(s.max_loaded_at)) * 24.0, 1) AS hours,
         round(iif(s.checked_status = 'error', s.error_after_seconds, s.warn_after_seconds) / 3600.0, 1) AS allowed_hours
-    FROM source_now s
+    FROM _source_now s
     JOIN node n ON n.node_key = s.node_key
     CROSS JOIN allowed
 ),
@@ -599,7 +631,7 @@ skipped AS MATERIALIZED (
     AND s.last_run_status = 'skipped' AND s.resource_type IN ('model', 'seed', 'snapshot')
 ),
 judged AS (
-    SELECT n.environment_id, n.unique_id, n.resource_type, (
+    SELECT n.node_key, n.environment_id, n.unique_id, n.resource_type, (
         SELECT coalesce(max(rank), 0)
             || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
         FROM (
@@ -659,7 +691,7 @@ judged AS (
     FROM (
         SELECT
             *,
-            julianday('now') - julianday(executed_at) AS days,
+            (SELECT day FROM _clock) - julianday(executed_at) AS days,
             coalesce(materialization, '') <> 'ephemeral' AND last_run_status IS NULL AND executed_at IS NULL
                 AND NOT EXISTS (
                     SELECT 1 FROM node t
@@ -670,7 +702,7 @@ judged AS (
     ) n
     WHERE n.removed_at IS NULL AND n.resource_type = 'model'
     UNION ALL
-    SELECT n.environment_id, n.unique_id, n.resource_type, (
+    SELECT n.node_key, n.environment_id, n.unique_id, n.resource_type, (
         SELECT coalesce(max(rank), 0)
             || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
         FROM (
@@ -686,7 +718,7 @@ judged AS (
     FROM node n
     WHERE n.removed_at IS NULL AND n.resource_type = 'source'
     UNION ALL
-    SELECT n.environment_id, n.unique_id, n.resource_type, (
+    SELECT n.node_key, n.environment_id, n.unique_id, n.resource_type, (
         SELECT coalesce(max(rank), 0)
             || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
         FROM (
@@ -754,6 +786,7 @@ judged AS (
     WHERE n.removed_at IS NULL AND n.resource_type = 'exposure'
 )
 SELECT
+    j.node_key,
     j.environment_id,
     j.unique_id,
     j.resource_type,
@@ -763,10 +796,28 @@ SELECT
 FROM judged j
 CROSS JOIN json_each(json_array(j.found)) f;
 
+-- When a status began: as noted, unless the clock (or a setting) alone has moved it since, which the next sync notes.
+CREATE VIEW _health_since AS
+SELECT
+    h.environment_id,
+    h.unique_id,
+    h.resource_type,
+    h.status,
+    CASE WHEN last.status = h.status THEN last.changed_at END AS since,
+    h.reasons
+FROM _health_now h
+LEFT JOIN health_note last ON last.node_key = h.node_key AND last.sync_id = (
+    SELECT max(sync_id) FROM health_note WHERE node_key = h.node_key);
+
 -- DuckDB sends the views that it reads to SQLite in its own words, and these have no word for all that the rules need: so the rules are
 -- in a view of their own, which it takes as it is.
 CREATE VIEW health AS
-SELECT environment_id, unique_id, resource_type, status, reasons FROM health_now;
+SELECT environment_id, unique_id, resource_type, status, since, reasons FROM _health_since;
+
+CREATE VIEW health_history AS
+SELECT n.environment_id, n.unique_id, h.sync_id, h.changed_at, h.status, h.root_ids
+FROM health_note h
+JOIN node n ON n.node_key = h.node_key;
 
 CREATE VIEW coverage AS
 SELECT
@@ -841,7 +892,8 @@ SELECT
     c.resource_type,
     c.kind,
     c.field,
-    c.related,
+    c.parent_id,
+    c.column_name,
     c.before,
     c.after
 FROM change c
@@ -860,24 +912,37 @@ SELECT
     r.error,
     r.failures
 FROM run_result r
-JOIN node n ON n.node_key = r.node_key;
+JOIN node n ON n.node_key = r.node_key
+WHERE r.run_id IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM run_result b
+    WHERE b.run_id = r.run_id AND b.node_key = r.node_key
+    AND (b.is_attempt > r.is_attempt OR b.is_attempt = r.is_attempt AND b.sync_id > r.sync_id));
 
+-- What the platform's other interfaces would tell of a run is NULL as long as nothing asks them.
 CREATE VIEW runs AS
 SELECT
-    n.environment_id,
-    r.run_id,
-    max(r.job_id) AS job_id,
-    count(*) AS nodes,
-    count(*) FILTER (WHERE r.status IN ('error', 'fail')) AS failed,
-    max(r.completed_at) AS completed_at
-FROM run_result r
-JOIN node n ON n.node_key = r.node_key
-GROUP BY n.environment_id, r.run_id;
+    environment_id,
+    run_id,
+    max(job_id) AS job_id,
+    count(*) AS node_count,
+    count(*) FILTER (WHERE status IN ('error', 'fail')) AS failed_count,
+    max(completed_at) AS completed_at,
+    CAST(NULL AS TEXT) AS job_name,
+    CAST(NULL AS TEXT) AS status,
+    CAST(NULL AS TEXT) AS started_at,
+    CAST(NULL AS TEXT) AS finished_at,
+    CAST(NULL AS REAL) AS duration_seconds,
+    CAST(NULL AS TEXT) AS git_sha,
+    CAST(NULL AS TEXT) AS cause
+FROM run_results
+GROUP BY environment_id, run_id;
 
 CREATE VIEW freshness_results AS
 SELECT n.environment_id, n.unique_id, f.checked_at, f.max_loaded_at, f.status
 FROM freshness_result f
-JOIN node n ON n.node_key = f.node_key;
+JOIN node n ON n.node_key = f.node_key
+WHERE f.checked_at IS NOT NULL AND f.sync_id = (
+    SELECT max(sync_id) FROM freshness_result WHERE node_key = f.node_key AND checked_at = f.checked_at);
 
 CREATE VIEW syncs AS
 SELECT

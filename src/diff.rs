@@ -81,10 +81,17 @@ impl Change<'_> {
         }
     }
 
-    /// The parent of an edge, or the name of a column.
-    pub fn related(&self) -> Option<&str> {
+    /// The parent of an edge.
+    pub fn parent_id(&self) -> Option<&str> {
         match &self.kind {
             ChangeKind::EdgeAdded(parent) | ChangeKind::EdgeRemoved(parent) => Some(parent.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The name of a column.
+    pub fn column_name(&self) -> Option<&str> {
+        match &self.kind {
             ChangeKind::ColumnAdded(column) | ChangeKind::ColumnRemoved(column) => Some(&column.name),
             ChangeKind::ColumnChanged { column, .. } => Some(column),
             _ => None,
@@ -249,7 +256,7 @@ fn compare_columns<'a>(old: &'a Node, new: &'a Node, diff: &mut Diff<'a>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{Code, LastRun};
+    use crate::inventory::{Code, LastRun, Text};
 
     fn column(name: &str, data_type: &str) -> Column {
         let (name, data_type) = (name.into(), Some(data_type.into()));
@@ -311,10 +318,13 @@ mod tests {
 
     #[test]
     fn run_facts_are_refreshed_without_history_but_a_changed_status_is_history() {
-        let run =
-            |status: &str, run_id| LastRun { status: Some(status.into()), run_id: Some(run_id), ..LastRun::default() };
+        let run = |status: &str, run_id| LastRun {
+            status: Some(status.into()),
+            run_id: Some(Text::from(run_id)),
+            ..LastRun::default()
+        };
         let with = |last_run| inventory(vec![Node { last_run, ..Node::new("m", ResourceType::Model) }]);
-        let (first, second, third) = (with(run("success", 1)), with(run("success", 2)), with(run("error", 3)));
+        let (first, second, third) = (with(run("success", "1")), with(run("success", "2")), with(run("error", "3")));
         let none = BTreeSet::new();
         let rerun = diff(&first, &second, &none);
         assert!(rerun.changes.is_empty());

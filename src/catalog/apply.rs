@@ -6,6 +6,7 @@ use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, ToSql, Transaction};
 
 use super::coverage::{note_coverage, renew_coverage};
+use super::health::note_health;
 use super::lineage::write_lineage;
 use super::search::{forget_words, index_words};
 use super::syncs::{Ending, SyncId, finish, note_environment};
@@ -66,12 +67,12 @@ impl Catalog {
             }
             finish(transaction, *sync, "applied", ending, None, now)?;
             note_environment(transaction, *sync, environment)?;
-            if diff.changes.is_empty() && !is_renamed {
-                return Ok(());
+            if !diff.changes.is_empty() || is_renamed {
+                note_feed(transaction)?;
+                renew_coverage(transaction, *environment_id)?;
+                note_coverage(transaction, *environment_id, *sync)?;
             }
-            note_feed(transaction)?;
-            renew_coverage(transaction, *environment_id)?;
-            note_coverage(transaction, *environment_id, *sync)
+            note_health(transaction, *environment_id, *sync, now)
         })?;
         if moved {
             // Without statistics SQLite looks up an ancestor by reading all pairs. What is applied stays so if this fails.
@@ -248,8 +249,8 @@ impl Writer<'_> {
         let (before, after) = change.values();
         self.transaction
             .prepare_cached(
-                "INSERT INTO change (sync_id, node_key, resource_type, kind, field, related, before, after)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO change (sync_id, node_key, resource_type, kind, field, parent_id, column_name, before, after)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute((
                 self.sync.0,
@@ -257,7 +258,8 @@ impl Writer<'_> {
                 change.node.resource_type.as_str(),
                 change.kind.as_str(),
                 change.field(),
-                change.related(),
+                change.parent_id(),
+                change.column_name(),
                 before.map(|value| value.to_string()),
                 after.map(|value| value.to_string()),
             ))?;
@@ -301,15 +303,14 @@ impl Writer<'_> {
             attempt
         ])?;
         self.write_compiled_code(key, node)?;
-        self.record_run(key, &node.last_run)?;
-        if node.resource_type == ResourceType::Source && checked_at.is_some() {
-            let sql =
-                "INSERT INTO freshness_result (node_key, checked_at, max_loaded_at, status) VALUES (?1, ?2, ?3, ?4)
-                       ON CONFLICT DO UPDATE SET max_loaded_at = excluded.max_loaded_at, status = excluded.status";
-            let values = (key, checked_at, max_loaded_at, &node.freshness.status);
-            self.transaction.prepare_cached(sql)?.execute(values)?;
-        }
-        Ok(())
+        self.record_attempt(key, &node.last_run)?;
+        self.record_success(key, node)?;
+        let sql = "INSERT INTO freshness_result (node_key, sync_id, checked_at, max_loaded_at, status)
+                   SELECT ?1, ?2, ?3, ?4, ?5 WHERE (?3, ?4, ?5) IS NOT (
+                       SELECT checked_at, max_loaded_at, status FROM freshness_result
+                       WHERE node_key = ?1 ORDER BY sync_id DESC LIMIT 1)";
+        let values = (key, self.sync.0, checked_at, max_loaded_at, &node.freshness.status);
+        self.transaction.prepare_cached(sql)?.execute(values).map(drop)
     }
 
     fn write_compiled_code(&self, key: i64, node: &Node) -> rusqlite::Result<()> {
@@ -324,20 +325,46 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn record_run(&self, key: i64, run: &LastRun) -> rusqlite::Result<()> {
-        let Some(run_id) = run.run_id else { return Ok(()) };
+    /// A row for the last attempt, where it is another than the one before. One that did not succeed has no times but its own.
+    fn record_attempt(&self, key: i64, run: &LastRun) -> rusqlite::Result<()> {
+        let succeeded = run.succeeded();
         let (completed_at, seconds) =
-            if run.succeeded() { (run.executed_at.or(run.at), run.execution_seconds) } else { (run.at, None) };
-        let sql = "INSERT INTO run_result
-                       (node_key, run_id, job_id, status, completed_at, execution_seconds, error, failures)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                   ON CONFLICT DO UPDATE SET job_id = excluded.job_id, status = excluded.status,
-                       completed_at = excluded.completed_at, execution_seconds = excluded.execution_seconds,
-                       error = excluded.error, failures = excluded.failures";
-        self.transaction
-            .prepare_cached(sql)?
-            .execute((key, run_id, run.job_id, &run.attempt, text(completed_at), seconds, &run.error, run.failures))
-            .map(drop)
+            if succeeded { (run.executed_at.or(run.at), run.execution_seconds) } else { (run.at, None) };
+        let sql = "INSERT INTO run_result (node_key, sync_id, is_attempt, is_success, run_id, job_id, status, generated_at,
+                       completed_at, execution_seconds, error, failures)
+                   SELECT ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+                   WHERE (nullif(?3, 0), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) IS NOT (
+                       SELECT nullif(is_success, 0), run_id, job_id, status, generated_at, completed_at, execution_seconds, error, failures
+                       FROM run_result WHERE node_key = ?1 AND is_attempt ORDER BY sync_id DESC LIMIT 1)";
+        self.transaction.prepare_cached(sql)?.execute(rusqlite::params![
+            key,
+            self.sync.0,
+            succeeded,
+            run.run_id,
+            run.job_id,
+            run.attempt,
+            text(run.at),
+            text(completed_at),
+            seconds,
+            run.error,
+            run.failures
+        ])?;
+        Ok(())
+    }
+
+    /// A row for the success that the platform pins, where no row tells of it yet. With which word a test passed then is unknown.
+    fn record_success(&self, key: i64, node: &Node) -> rusqlite::Result<()> {
+        let run = &node.last_run;
+        let run_id = run.success_run_id.as_ref().or(run.run_id.as_ref().filter(|_| run.succeeded()));
+        let is_test = matches!(node.resource_type, ResourceType::Test | ResourceType::UnitTest);
+        let status = run_id.filter(|_| !is_test).map(|_| "success");
+        let sql = "INSERT INTO run_result (node_key, sync_id, is_attempt, is_success, run_id, status, completed_at,
+                       execution_seconds)
+                   SELECT ?1, ?2, 0, 1, ?3, ?4, ?5, ?6 WHERE (?3, ?5, ?6) IS NOT (
+                       SELECT run_id, completed_at, execution_seconds FROM run_result
+                       WHERE node_key = ?1 AND is_success ORDER BY sync_id DESC, is_attempt LIMIT 1)";
+        let values = (key, self.sync.0, run_id, status, text(run.executed_at), run.execution_seconds);
+        self.transaction.prepare_cached(sql)?.execute(values).map(drop)
     }
 
     /// The key of a node; every id in a diff has one by now, so a missing one is a broken diff.

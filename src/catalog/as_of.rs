@@ -1,52 +1,102 @@
-//! The catalog as it was: a copy in which whatever was committed later is undone, change by change, from the newest back. It has
-//! the same schema, so that no view knows about time.
+//! The catalog as it was: a copy in which whatever was committed later is undone, and whose clock stands at that moment. It has the
+//! same schema, so that no view knows about time.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
-use rusqlite::backup::Backup;
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
-use serde_json::Value;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, ffi};
 
 use super::apply::{keys, note_feed};
 use super::coverage::renew_coverage;
 use super::lineage::write_lineage;
 use super::load::Stored;
+use super::search::{forget_touched, index_touched};
 use super::tested::write_tests;
-use super::{Error, harden, open_to_read};
-use crate::inventory::{Column, Node, Pool, ResourceType, Timestamp, UniqueId};
+use super::undo::undo_changes;
+use super::{Error, begin_to_read, harden, open_to_read};
+use crate::inventory::{Pool, Timestamp};
 
-/// Pages that are copied at once.
-const PAGES: i32 = 4096;
+/// Pages that are copied before the clock is looked at.
+const PAGES: i32 = 1024;
 
-/// Opens a temporary copy of the catalog at `path`, as it was after each environment's last sync that ended at or before `time`.
-/// The copy is gone with the connection. Run facts (times and ids of runs, their results), compiled code and the configuration
-/// have no history: they are as of now.
+/// After so many steps of SQLite the clock is looked at.
+const STEPS: i32 = 10_000;
+
+/// Opens a temporary copy of the catalog at `path`, as it was after each environment's last sync that ended at or before `time`,
+/// with the clock at `time`. The copy has no name and is gone with the connection, or with the process. Compiled code is not kept,
+/// and settings are as of now. What is not done at `end` is given up ([`Error::is_interrupted`]).
 ///
 /// # Errors
 /// If there is no catalog, if `time` is before its first sync, or before what pruning has left of its history.
-pub fn open_as_of(path: &Path, time: Timestamp) -> Result<Connection, Error> {
+pub fn open_as_of(path: &Path, time: Timestamp, end: Option<Instant>) -> Result<Connection, Error> {
     let source = open_to_read(path)?;
-    // Without a name: a temporary file that SQLite keeps in memory for as long as it is small.
+    // The copy is of one moment: without a transaction it would begin anew whenever a sync commits.
+    begin_to_read(&source)?;
+    // Without a name: a temporary file that SQLite deletes when it has opened it.
     let mut copy = Connection::open("").map_err(Error::sqlite("copied"))?;
-    let take = |copy: &mut Connection| -> rusqlite::Result<()> {
-        Backup::new(&source, copy)?.run_to_completion(PAGES, Duration::ZERO, None)?;
-        copy.pragma_update(None, "foreign_keys", false)?;
-        harden(copy)
-    };
-    take(&mut copy).map_err(Error::sqlite("copied"))?;
+    copy_all(&source, &mut copy, end).map_err(Error::sqlite("copied"))?;
+    drop(source);
     within_reach(&copy, time)?;
-    let back = go_back(&mut copy, time).and_then(|()| copy.pragma_update(None, "query_only", true));
-    back.map_err(Error::sqlite("taken back in time"))?;
+    let back = |copy: &mut Connection| {
+        copy.pragma_update(None, "foreign_keys", false)?;
+        harden(copy)?;
+        copy.progress_handler(STEPS, Some(move || is_over(end)))?;
+        go_back(copy, time)?;
+        copy.progress_handler(STEPS, None::<fn() -> bool>)?;
+        copy.pragma_update(None, "query_only", true)
+    };
+    back(&mut copy).map_err(Error::sqlite("taken back in time"))?;
     Ok(copy)
 }
 
+/// Puts the clock of a copy that [`open_as_of`] made to another moment, between the same syncs.
+pub fn set_clock(copy: &Connection, time: Timestamp) -> Result<(), Error> {
+    let set = || {
+        copy.pragma_update(None, "query_only", false)?;
+        put_clock(copy, time)?;
+        copy.pragma_update(None, "query_only", true)
+    };
+    set().map_err(Error::sqlite("taken back in time"))
+}
+
+/// What tells the copies of [`open_as_of`] apart: those of two times with the same text differ by their clocks alone.
+///
+/// # Errors
+/// As [`open_as_of`].
+pub fn state_at(connection: &Connection, time: Timestamp) -> Result<String, Error> {
+    within_reach(connection, time)?;
+    let sql = "
+        SELECT json_array(
+            (SELECT catalog_id FROM identity),
+            (SELECT pruned_at FROM horizon),
+            (SELECT json_group_array(json_array(environment_id, name)) FROM environment),
+            (SELECT json_group_array(json_array(name, value)) FROM setting),
+            (SELECT count(*) FROM sync WHERE approved_at <= ?1),
+            (SELECT json_group_array(last) FROM (
+                SELECT max(sync_id) AS last FROM sync WHERE finished_at <= ?1 GROUP BY environment_id ORDER BY environment_id)))";
+    connection.query_row(sql, [time.to_string()], |row| row.get(0)).map_err(Error::sqlite("read"))
+}
+
+fn is_over(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() >= end)
+}
+
+fn copy_all(source: &Connection, copy: &mut Connection, end: Option<Instant>) -> rusqlite::Result<()> {
+    let backup = Backup::new(source, copy)?;
+    while !is_over(end) {
+        if backup.step(PAGES)? == StepResult::Done {
+            return Ok(());
+        }
+    }
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_INTERRUPT), None))
+}
+
 /// Whether the history reaches back to `time`.
-fn within_reach(copy: &Connection, time: Timestamp) -> Result<(), Error> {
+fn within_reach(connection: &Connection, time: Timestamp) -> Result<(), Error> {
     let sql = "SELECT (SELECT pruned_at FROM horizon), (SELECT min(finished_at) FROM sync WHERE outcome IN ('applied', 'unchanged'))";
-    let read = copy.query_row(sql, [], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?)));
+    let read =
+        connection.query_row(sql, [], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?)));
     let (pruned, first) = read.map_err(Error::sqlite("read"))?;
     let first = pruned.or(first);
     match first.as_deref().and_then(Timestamp::parse) {
@@ -57,258 +107,91 @@ fn within_reach(copy: &Connection, time: Timestamp) -> Result<(), Error> {
 
 fn go_back(copy: &mut Connection, time: Timestamp) -> rusqlite::Result<()> {
     let transaction = copy.transaction()?;
-    transaction.execute("CREATE TEMP TABLE later (sync_id INTEGER PRIMARY KEY)", [])?;
     // By number and not by time alone, since clocks are set back.
+    transaction.execute_batch(
+        "CREATE TEMP TABLE later (sync_id INTEGER PRIMARY KEY);
+         CREATE TEMP TABLE touched (node_key INTEGER PRIMARY KEY);",
+    )?;
     let sql = "INSERT INTO temp.later SELECT s.sync_id FROM sync s WHERE s.sync_id > coalesce(
                    (SELECT max(t.sync_id) FROM sync t
                     WHERE t.environment_id = s.environment_id AND t.finished_at <= ?1), 0)";
     transaction.execute(sql, [time.to_string()])?;
+    let sql = "INSERT INTO temp.touched SELECT DISTINCT node_key FROM change
+               WHERE sync_id IN (SELECT sync_id FROM temp.later)";
+    transaction.execute(sql, [])?;
+    forget_touched(&transaction)?;
     let mut statement = transaction.prepare("SELECT DISTINCT environment_id FROM sync")?;
     let environments = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
     drop(statement);
     for environment in environments {
-        undo_environment(&transaction, environment)?;
+        let Some(moved) = undo_changes(&transaction, environment)? else { continue };
+        let keys = keys(&transaction, environment)?;
+        let stored = Stored::read(&transaction, environment, &mut Pool::default())?;
+        write_tests(&transaction, &stored.inventory, &keys)?;
+        renew_coverage(&transaction, environment)?;
+        if moved {
+            write_lineage(&transaction, environment, &stored.inventory, &keys)?;
+        }
     }
-    forget(&transaction)?;
+    transaction.execute(LAST_CHANGES, [])?;
+    index_touched(&transaction)?;
+    transaction.execute_batch(RUN_FACTS)?;
+    let sql = "UPDATE sync SET approved_at = NULL, approved_by = NULL, approve_reason = NULL WHERE approved_at > ?1";
+    transaction.execute(sql, [time.to_string()])?;
+    transaction.execute_batch(FORGET)?;
+    note_feed(&transaction)?;
+    put_clock(&transaction, time)?;
     transaction.commit()
 }
 
-/// Undoes the later changes of one environment.
-fn undo_environment(transaction: &Transaction<'_>, environment_id: i64) -> rusqlite::Result<()> {
-    let (node_facts, column_facts) = fact_names();
-    let mut undo =
-        Undo { transaction, keys: keys(transaction, environment_id)?, node_facts, column_facts, moved: false };
-    let sql = "SELECT c.seq, c.node_key, c.kind, c.field, c.related, c.before FROM change c
-               WHERE c.sync_id IN (SELECT l.sync_id FROM temp.later l JOIN sync s ON s.sync_id = l.sync_id
-                                   WHERE s.environment_id = ?1) ORDER BY c.seq DESC";
-    let mut statement = transaction.prepare(sql)?;
-    let mut rows = statement.query([environment_id])?;
-    let mut touched = false;
-    while let Some(row) = rows.next()? {
-        touched = true;
-        undo.change(&Change::of(row)?)?;
-    }
-    if touched {
-        let sql = "UPDATE node SET last_changed_at = coalesce(
-                       (SELECT s.finished_at FROM change c JOIN sync s ON s.sync_id = c.sync_id
-                        WHERE c.node_key = node.node_key AND c.sync_id NOT IN (SELECT sync_id FROM temp.later)
-                        ORDER BY c.seq DESC LIMIT 1), (SELECT pruned_at FROM horizon), first_seen_at)
-                   WHERE environment_id = ?1 AND node_key IN (
-                       SELECT node_key FROM change WHERE sync_id IN (SELECT sync_id FROM temp.later))";
-        transaction.execute(sql, [environment_id])?;
-    }
-    if touched {
-        let keys = keys(transaction, environment_id)?;
-        let stored = Stored::read(transaction, environment_id, &mut Pool::default())?;
-        write_tests(transaction, &stored.inventory, &keys)?;
-        renew_coverage(transaction, environment_id)?;
-        if undo.moved {
-            write_lineage(transaction, environment_id, &stored.inventory, &keys)?;
-        }
-    }
-    Ok(())
+fn put_clock(connection: &Connection, time: Timestamp) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO fixed_clock (only_row, moment) VALUES (1, ?1)
+               ON CONFLICT DO UPDATE SET moment = excluded.moment";
+    connection.execute(sql, [time.to_string()]).map(drop)
 }
 
-/// Takes away what the later syncs left beside the nodes: their own rows, and environments that did not exist.
-fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    transaction.execute_batch(
-        "UPDATE sqlite_sequence SET seq = coalesce(
-             (SELECT max(seq) FROM change WHERE sync_id NOT IN (SELECT sync_id FROM temp.later)),
-             (SELECT min(seq) - 1 FROM change), seq) WHERE name = 'change';
-         DELETE FROM change WHERE sync_id IN (SELECT sync_id FROM temp.later);
-         DELETE FROM coverage_count WHERE sync_id IN (SELECT sync_id FROM temp.later);
-         DELETE FROM held_loss WHERE sync_id IN (SELECT sync_id FROM temp.later);
-         DELETE FROM probe WHERE sync_id IN (SELECT sync_id FROM temp.later);
-         DELETE FROM sync WHERE sync_id IN (SELECT sync_id FROM temp.later);
-         DELETE FROM owner WHERE environment_id NOT IN (SELECT environment_id FROM sync);
-         DELETE FROM environment WHERE environment_id NOT IN (SELECT environment_id FROM sync);
-         DROP TABLE temp.later;",
-    )?;
-    note_feed(transaction)
-}
+/// When each node that changed later had changed before.
+const LAST_CHANGES: &str = "
+    UPDATE node SET last_changed_at = coalesce(
+        (SELECT s.finished_at FROM change c JOIN sync s ON s.sync_id = c.sync_id
+         WHERE c.node_key = node.node_key AND c.sync_id NOT IN (SELECT sync_id FROM temp.later)
+         ORDER BY c.seq DESC LIMIT 1), (SELECT pruned_at FROM horizon), first_seen_at)
+    WHERE node_key IN (SELECT node_key FROM temp.touched)";
 
-/// A row of the history.
-struct Change {
-    seq: i64,
-    key: i64,
-    kind: String,
-    field: Option<String>,
-    related: Option<String>,
-    before: Value,
-}
+/// Run facts come from the rows that syncs until then had brought; what these do not hold is unknown. The two statuses are history.
+const RUN_FACTS: &str = "
+    CREATE TEMP TABLE moved AS
+    SELECT node_key FROM run_result WHERE sync_id IN (SELECT sync_id FROM temp.later)
+    UNION SELECT node_key FROM freshness_result WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM run_result WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM freshness_result WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    UPDATE node SET
+        (last_run_id, last_job_id, attempt_status, last_run_at, last_run_error, last_run_failures) = (
+            SELECT run_id, job_id, status, generated_at, error, failures FROM run_result r
+            WHERE r.node_key = node.node_key AND is_attempt ORDER BY sync_id DESC LIMIT 1),
+        (success_run_id, executed_at, execution_seconds) = (
+            SELECT run_id, completed_at, execution_seconds FROM run_result r
+            WHERE r.node_key = node.node_key AND is_success ORDER BY sync_id DESC, is_attempt LIMIT 1),
+        (checked_at, max_loaded_at) = (
+            SELECT checked_at, max_loaded_at FROM freshness_result f
+            WHERE f.node_key = node.node_key ORDER BY sync_id DESC LIMIT 1)
+    WHERE node_key IN (SELECT node_key FROM temp.moved);
+    DROP TABLE temp.moved;";
 
-impl Change {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let before: Option<String> = row.get(5)?;
-        let before = before.as_deref().map_or(Ok(Value::Null), serde_json::from_str);
-        Ok(Self {
-            seq: row.get(0)?,
-            key: row.get(1)?,
-            kind: row.get(2)?,
-            field: row.get(3)?,
-            related: row.get(4)?,
-            before: before.map_err(|error| broken(&error.to_string()))?,
-        })
-    }
-}
-
-/// A history that can't be what this program wrote.
-fn broken(what: &str) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, what.to_owned().into())
-}
-
-/// Takes changes back in one environment.
-struct Undo<'a> {
-    transaction: &'a Transaction<'a>,
-    keys: HashMap<UniqueId, i64>,
-    node_facts: Vec<&'static str>,
-    column_facts: Vec<&'static str>,
-    /// Whether nodes were connected or parted.
-    moved: bool,
-}
-
-impl Undo<'_> {
-    fn change(&mut self, change: &Change) -> rusqlite::Result<()> {
-        let key = change.key;
-        let field = || change.field.as_deref().ok_or_else(|| broken("a change without a field"));
-        let related = || change.related.as_deref().ok_or_else(|| broken("a change without what it relates to"));
-        self.moved |= !matches!(change.kind.as_str(), "changed" | "column_added" | "column_removed" | "column_changed")
-            || change.field.as_deref() == Some("resource_type");
-        match change.kind.as_str() {
-            "added" => self.delete(key),
-            "restored" => self.bury_again(change),
-            "removed" => self.revive(key, &change.before),
-            "changed" => self.set_facts(key, [(field()?, &change.before)]),
-            "edge_added" => {
-                let sql = "DELETE FROM edge WHERE child_key = ?1 AND parent_key = ?2";
-                self.transaction.prepare_cached(sql)?.execute((key, self.key(related()?)?)).map(drop)
-            }
-            "edge_removed" => self.connect(key, related()?),
-            "column_added" => {
-                let sql = "DELETE FROM node_column WHERE node_key = ?1 AND name = ?2";
-                self.transaction.prepare_cached(sql)?.execute((key, related()?)).map(drop)
-            }
-            "column_removed" => self.add_column(key, &change.before),
-            "column_changed" => {
-                let (field, name) = (known(field()?, &self.column_facts)?, related()?);
-                let sql = format!("UPDATE node_column SET {field} = ?3 WHERE node_key = ?1 AND name = ?2");
-                self.transaction.prepare_cached(&sql)?.execute((key, name, sql_value(field, &change.before))).map(drop)
-            }
-            other => Err(broken(&format!("a change of the kind `{other}`"))),
-        }
-    }
-
-    /// It did not exist.
-    fn delete(&self, key: i64) -> rusqlite::Result<()> {
-        self.part(key)?;
-        for table in ["compiled_code", "run_result", "freshness_result", "node_coverage", "node"] {
-            let sql = format!("DELETE FROM {table} WHERE node_key = ?1");
-            self.transaction.prepare_cached(&sql)?.execute([key])?;
-        }
-        let sql = "DELETE FROM reach WHERE descendant_key = ?1 OR ancestor_key = ?1";
-        self.transaction.prepare_cached(sql)?.execute([key]).map(drop)
-    }
-
-    /// Takes its columns and parents from it.
-    fn part(&self, key: i64) -> rusqlite::Result<()> {
-        self.transaction.prepare_cached("DELETE FROM node_column WHERE node_key = ?1")?.execute([key])?;
-        self.transaction.prepare_cached("DELETE FROM edge WHERE child_key = ?1")?.execute([key]).map(drop)
-    }
-
-    /// It was gone, as the removal before its return had left it; where that was pruned, since the horizon at the latest.
-    fn bury_again(&self, change: &Change) -> rusqlite::Result<()> {
-        self.part(change.key)?;
-        let sql = "SELECT c.before, s.finished_at, s.sync_id FROM change c JOIN sync s ON s.sync_id = c.sync_id
-                   WHERE c.node_key = ?1 AND c.seq < ?2 AND c.kind = 'removed' ORDER BY c.seq DESC LIMIT 1";
-        let removal = self.transaction.prepare_cached(sql)?.query_row((change.key, change.seq), |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-        });
-        let removal = removal.optional()?;
-        if let Some((before, ..)) = &removal {
-            let before: Value = serde_json::from_str(before).map_err(|error| broken(&error.to_string()))?;
-            self.set_facts(change.key, facts(&before))?;
-        }
-        let (at, sync) = removal.map(|(_, at, sync)| (at, sync)).unzip();
-        let sql =
-            "UPDATE node SET removed_by = ?3, removed_at = coalesce(?2, (SELECT pruned_at FROM horizon), first_seen_at)
-                   WHERE node_key = ?1";
-        self.transaction.prepare_cached(sql)?.execute((change.key, at, sync)).map(drop)
-    }
-
-    /// It was there, with its columns and parents.
-    fn revive(&self, key: i64, before: &Value) -> rusqlite::Result<()> {
-        let sql = "UPDATE node SET removed_at = NULL, removed_by = NULL WHERE node_key = ?1";
-        self.transaction.prepare_cached(sql)?.execute([key])?;
-        self.set_facts(key, facts(before))?;
-        for column in before["columns"].as_array().into_iter().flatten() {
-            self.add_column(key, column)?;
-        }
-        let parents = before["parents"].as_array().into_iter().flatten();
-        parents.filter_map(Value::as_str).try_for_each(|parent| self.connect(key, parent))
-    }
-
-    fn set_facts<'v>(&self, key: i64, facts: impl IntoIterator<Item = (&'v str, &'v Value)>) -> rusqlite::Result<()> {
-        for (field, value) in facts {
-            if field == "raw_code" {
-                let sql = "UPDATE node SET raw_code_sha256 = ?2, raw_code_lines = ?3 WHERE node_key = ?1";
-                let values = (key, value["sha256"].as_str(), value["lines"].as_i64());
-                self.transaction.prepare_cached(sql)?.execute(values)?;
-            } else {
-                let field = known(field, &self.node_facts)?;
-                let sql = format!("UPDATE node SET {field} = ?2 WHERE node_key = ?1");
-                self.transaction.prepare_cached(&sql)?.execute((key, sql_value(field, value)))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn add_column(&self, key: i64, column: &Value) -> rusqlite::Result<()> {
-        let name = column["name"].as_str().ok_or_else(|| broken("a column without a name"))?;
-        let sql = "INSERT INTO node_column (node_key, name) VALUES (?1, ?2)";
-        self.transaction.prepare_cached(sql)?.execute((key, name))?;
-        for field in &self.column_facts {
-            let sql = format!("UPDATE node_column SET {field} = ?3 WHERE node_key = ?1 AND name = ?2");
-            self.transaction.prepare_cached(&sql)?.execute((key, name, sql_value(field, &column[*field])))?;
-        }
-        Ok(())
-    }
-
-    fn connect(&self, child_key: i64, parent: &str) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO edge (parent_key, child_key) VALUES (?1, ?2)";
-        self.transaction.prepare_cached(sql)?.execute((self.key(parent)?, child_key)).map(drop)
-    }
-
-    fn key(&self, id: &str) -> rusqlite::Result<i64> {
-        self.keys.get(id).copied().ok_or_else(|| broken(&format!("a change names `{id}`, which is no node")))
-    }
-}
-
-/// The names of the facts that a change of a node can carry, and of a column. They are columns of the tables.
-fn fact_names() -> (Vec<&'static str>, Vec<&'static str>) {
-    let (node, column) = (Node::new("", ResourceType::Model), Column::default());
-    (node.facts().map(|(name, _)| name).to_vec(), column.facts().map(|(name, _)| name).to_vec())
-}
-
-/// The facts of a whole node, as the feed carries it.
-fn facts(whole: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let parts = ["unique_id", "columns", "parents"];
-    let facts = whole.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value));
-    facts.filter(move |(name, _)| !parts.contains(name))
-}
-
-/// The name of a column, which goes into SQL as it is.
-fn known(field: &str, fields: &[&'static str]) -> rusqlite::Result<&'static str> {
-    let found = fields.iter().find(|known| **known == field).copied();
-    found.ok_or_else(|| broken(&format!("a change of the field `{field}`")))
-}
-
-/// A value as its column holds it: lists and maps as canonical text.
-fn sql_value(field: &str, value: &Value) -> Sql {
-    let is_json = matches!(field, "fqn" | "tags" | "meta" | "properties");
-    match value {
-        Value::Null => Sql::Null,
-        Value::String(text) if !is_json => Sql::Text(text.clone()),
-        Value::Number(number) if !is_json => number.as_i64().map_or(Sql::Null, Sql::Integer),
-        other => Sql::Text(other.to_string()),
-    }
-}
+/// Takes away what the later syncs left beside the nodes: their own rows, and environments that did not exist. Of compiled code only
+/// the last is kept.
+const FORGET: &str = "
+    DELETE FROM compiled_code;
+    UPDATE sqlite_sequence SET seq = coalesce(
+        (SELECT max(seq) FROM change WHERE sync_id NOT IN (SELECT sync_id FROM temp.later)),
+        (SELECT min(seq) - 1 FROM change), seq) WHERE name = 'change';
+    DELETE FROM change WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM health_note WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM coverage_count WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM held_loss WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM probe WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM sync WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM owner WHERE environment_id NOT IN (SELECT environment_id FROM sync);
+    DELETE FROM environment WHERE environment_id NOT IN (SELECT environment_id FROM sync);
+    DROP TABLE temp.later;
+    DROP TABLE temp.touched;";

@@ -153,7 +153,7 @@ impl Error {
         }
     }
 
-    /// True if the process was told to end while it was being done.
+    /// True if the process was told to end while it was being done, or the time for it was over.
     pub fn is_interrupted(&self) -> bool {
         match self {
             Self::Interrupted => true,

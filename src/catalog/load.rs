@@ -175,12 +175,12 @@ fn last_run(row: &Row<'_>, pool: &mut Pool) -> rusqlite::Result<LastRun> {
         attempt: text(row, "attempt_status", pool)?,
         at: time(row, "last_run_at")?,
         error: text(row, "last_run_error", pool)?,
-        run_id: row.get("last_run_id")?,
+        run_id: text(row, "last_run_id", pool)?,
         job_id: row.get("last_job_id")?,
         failures: row.get("last_run_failures")?,
         executed_at: time(row, "executed_at")?,
         execution_seconds: row.get("execution_seconds")?,
-        success_run_id: row.get("success_run_id")?,
+        success_run_id: text(row, "success_run_id", pool)?,
     })
 }
 

@@ -6,6 +6,7 @@ mod backup;
 mod coverage;
 mod error;
 mod file;
+mod health;
 mod holds;
 mod integrity;
 mod lineage;
@@ -21,6 +22,7 @@ mod syncs;
 mod tested;
 #[cfg(test)]
 mod tests;
+mod undo;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use file::FileId;
 use schema::{Texts, state};
 
 pub use apply::Applied;
-pub use as_of::open_as_of;
+pub use as_of::{open_as_of, set_clock, state_at};
 pub use backup::backup;
 pub use error::Error;
 pub use file::canonical;
@@ -86,6 +88,21 @@ pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
         return Err(Error::Older { path: real, found: state.version, known: SCHEMA_VERSION });
     }
     Ok(connection)
+}
+
+/// Opens the catalog at `path` to read it as it is at this moment: whatever is committed later does not show in this connection.
+///
+/// # Errors
+/// As [`open_to_read`].
+pub fn open_moment(path: &Path) -> Result<Connection, Error> {
+    let connection = open_to_read(path)?;
+    begin_to_read(&connection)?;
+    Ok(connection)
+}
+
+/// Begins a transaction that reads: SQLite chooses its moment with the first read.
+fn begin_to_read(connection: &Connection) -> Result<(), Error> {
+    connection.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema").map_err(Error::sqlite("read"))
 }
 
 impl Catalog {

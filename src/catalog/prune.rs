@@ -65,14 +65,7 @@ fn forget(transaction: &Transaction<'_>, before: &str, now: &str) -> rusqlite::R
         note_feed(transaction)?;
         transaction.execute(UNUSED_CODE, [])?;
     }
-    for sql in [
-        "DELETE FROM run_result WHERE completed_at < ?1
-         AND run_id IS NOT (SELECT last_run_id FROM node WHERE node.node_key = run_result.node_key)",
-        "DELETE FROM freshness_result WHERE checked_at < ?1
-         AND checked_at IS NOT (SELECT checked_at FROM node WHERE node.node_key = freshness_result.node_key)",
-    ] {
-        transaction.execute(sql, [before])?;
-    }
+    forget_states(transaction, before)?;
     transaction.execute("CREATE TEMP TABLE forgotten (sync_id INTEGER PRIMARY KEY)", [])?;
     transaction.execute(OLD_SYNCS, [before])?;
     transaction.execute_batch(
@@ -82,6 +75,37 @@ fn forget(transaction: &Transaction<'_>, before: &str, now: &str) -> rusqlite::R
          DROP TABLE temp.forgotten;",
     )?;
     Ok(forgotten)
+}
+
+/// Forgets what old syncs noted of runs, checks and health, but for the last of each node: from there its history goes on.
+fn forget_states(transaction: &Transaction<'_>, before: &str) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "CREATE TEMP TABLE beginning (
+             node_key INTEGER PRIMARY KEY, sync_id INTEGER, attempt INTEGER, success INTEGER, checked INTEGER, noted INTEGER)",
+    )?;
+    transaction.execute(
+        "INSERT INTO temp.beginning
+         SELECT n.node_key, old.sync_id,
+             (SELECT max(r.sync_id) FROM run_result r
+              WHERE r.node_key = n.node_key AND r.is_attempt AND r.sync_id <= old.sync_id),
+             (SELECT max(r.sync_id) FROM run_result r
+              WHERE r.node_key = n.node_key AND r.is_success AND r.sync_id <= old.sync_id),
+             (SELECT max(f.sync_id) FROM freshness_result f WHERE f.node_key = n.node_key AND f.sync_id <= old.sync_id),
+             (SELECT max(h.sync_id) FROM health_note h WHERE h.node_key = n.node_key AND h.sync_id <= old.sync_id)
+         FROM node n JOIN (SELECT environment_id, max(sync_id) AS sync_id FROM sync WHERE finished_at < ?1
+                           GROUP BY environment_id) old USING (environment_id)",
+        [before],
+    )?;
+    transaction.execute_batch(
+        "DELETE FROM run_result AS r WHERE EXISTS (
+             SELECT 1 FROM temp.beginning b WHERE b.node_key = r.node_key AND r.sync_id <= b.sync_id
+             AND NOT (r.is_attempt AND r.sync_id = b.attempt) AND NOT (r.is_success AND r.sync_id = b.success));
+         DELETE FROM freshness_result AS f WHERE EXISTS (
+             SELECT 1 FROM temp.beginning b WHERE b.node_key = f.node_key AND f.sync_id < b.checked);
+         DELETE FROM health_note AS h WHERE EXISTS (
+             SELECT 1 FROM temp.beginning b WHERE b.node_key = h.node_key AND h.sync_id < b.noted);
+         DROP TABLE temp.beginning;",
+    )
 }
 
 /// Old syncs that nothing refers to. Of each environment the last good one stays: it is how the history that is left begins.

@@ -38,6 +38,21 @@ pub(super) fn index_words(
     Ok(())
 }
 
+/// Takes out the words of the nodes that are in `temp.touched`. Call it before they are written.
+pub(super) fn forget_touched(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM search WHERE rowid IN (
+                   SELECT node_key FROM node JOIN temp.touched USING (node_key) WHERE removed_at IS NULL)";
+    transaction.execute(sql, []).map(drop)
+}
+
+/// Puts in the words of the nodes that are in `temp.touched`. Call it when they are written.
+pub(super) fn index_touched(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO search (rowid, name, columns, description, column_descriptions, tags, meta, owner, path)
+               SELECT node_key, name, columns, description, column_descriptions, tags, meta, owner, path
+               FROM search_text JOIN temp.touched USING (node_key)";
+    transaction.execute(sql, []).map(drop)
+}
+
 /// Indexes all nodes anew.
 pub(super) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("INSERT INTO search (search) VALUES ('rebuild')", []).map(drop)

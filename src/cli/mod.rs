@@ -90,14 +90,17 @@ struct Reading {
 }
 
 impl Reading {
-    /// A connection to the catalog, as it is or as it was.
+    /// A connection that reads one moment of the catalog, as it is or as it was. Commands let go of it before they print what may be
+    /// long: as long as somebody leafs through it, the file could not shrink its log.
     fn open(&self, files: &Files) -> anyhow::Result<rusqlite::Connection> {
         let config = files.load(Need::Reading)?;
         match self.as_of {
-            None => Ok(catalog::open_to_read(&config.catalog.path)?),
+            None => Ok(catalog::open_moment(&config.catalog.path)?),
             Some(time) => {
-                note(&format!("as of {time}; run facts, compiled code and search are as of now"));
-                Ok(catalog::open_as_of(&config.catalog.path, time)?)
+                // The time to come has not happened yet.
+                let time = time.min(Timestamp::now());
+                note(&format!("as of {time}; settings are as of now, and of compiled code only the last is kept"));
+                Ok(catalog::open_as_of(&config.catalog.path, time, None)?)
             }
         }
     }

@@ -265,6 +265,11 @@ pub(super) fn number(given: Option<BigInt>) -> Option<i64> {
     given.map(|BigInt(number)| number)
 }
 
+/// The id of a run: text, since only the platform counts its runs.
+pub(super) fn run(given: Option<BigInt>) -> Option<Text> {
+    number(given).map(|number| number.to_string().into())
+}
+
 /// staging, intermediate or mart: the API's word, else by dbt's naming rules, prefix before folder.
 pub(super) fn layer(api: Option<&str>, name: Option<&str>, file_path: Option<&str>) -> Option<Text> {
     let said = match api.map(str::to_lowercase).as_deref() {
@@ -349,12 +354,12 @@ macro_rules! last_run {
             attempt: status,
             at: $crate::discovery::draft::time(info.last_run_generated_at),
             error: $crate::discovery::draft::text(info.last_run_error),
-            run_id: $crate::discovery::draft::number(info.last_run_id),
+            run_id: $crate::discovery::draft::run(info.last_run_id),
             job_id: $crate::discovery::draft::number(info.last_job_definition_id),
             failures: None,
             executed_at: $crate::discovery::draft::time(info.execute_completed_at),
             execution_seconds: info.execution_time,
-            success_run_id: $crate::discovery::draft::number(info.last_success_run_id),
+            success_run_id: $crate::discovery::draft::run(info.last_success_run_id),
         }
     }};
 }

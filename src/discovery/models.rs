@@ -146,8 +146,8 @@ mod tests {
         let draft = applied(from_value(item()).expect("a model"));
         let run = &draft.node.last_run;
         assert_eq!(
-            (run.status.as_deref(), run.run_id, run.job_id, run.success_run_id),
-            (Some("error"), Some(12), Some(3), Some(11))
+            (run.status.as_deref(), run.run_id.as_deref(), run.job_id, run.success_run_id.as_deref()),
+            (Some("error"), Some("12"), Some(3), Some("11"))
         );
         assert_eq!((run.execution_seconds, run.error.as_deref()), (Some(1.5), Some("boom")));
         assert_eq!(draft.node.columns.len(), 1, "unnamed and repeated columns are left out");

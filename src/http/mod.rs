@@ -6,6 +6,7 @@
 //! ```
 
 mod guard;
+mod moments;
 mod nodes;
 mod peers;
 mod problem;
@@ -80,6 +81,8 @@ pub struct Limits {
     pub reader_wait: Duration,
     /// One read.
     pub reading: Duration,
+    /// Going back to the moment that a read asks for, before it.
+    pub going_back: Duration,
 }
 
 impl Default for Limits {
@@ -98,6 +101,7 @@ impl Default for Limits {
             readers: 4,
             reader_wait: Duration::from_secs(2),
             reading: Duration::from_secs(5),
+            going_back: Duration::from_secs(20),
         }
     }
 }
@@ -111,6 +115,8 @@ struct App {
     /// Whoever watches us never waits behind those who read.
     readiness: Arc<Semaphore>,
     scrapes: Arc<Semaphore>,
+    /// The catalog as it was.
+    moments: Arc<moments::Moments>,
     deliveries: webhook::Deliveries,
     forgeries: webhook::Forgeries,
     /// The description of the routes, once they are made.
@@ -123,6 +129,7 @@ impl App {
         Arc::new(Self {
             state,
             readers,
+            moments: Arc::new(moments::Moments::new()),
             readiness: Arc::new(Semaphore::new(1)),
             scrapes: Arc::new(Semaphore::new(1)),
             deliveries: webhook::Deliveries::default(),

@@ -124,6 +124,10 @@ impl From<catalog::Error> for Problem {
         if matches!(error, catalog::Error::TooEarly { .. }) {
             return Self::Bad(error.to_string());
         }
+        if error.is_interrupted() {
+            let text = "going back so far took too long: `--as-of` on the command line has no limit of time";
+            return Self::Unavailable(text.to_owned());
+        }
         tracing::warn!(%error, "the catalog could not be opened");
         Self::Unavailable("the catalog can't be opened: see `/-/ready`".to_owned())
     }

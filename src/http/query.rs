@@ -5,6 +5,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::problem::Problem;
+use crate::inventory::Timestamp;
 
 /// The parameters of a request, each known to its route and given once.
 #[derive(Debug, Clone)]
@@ -31,6 +32,13 @@ impl Query {
     /// The value of a parameter.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// As of when the catalog is asked for; the time to come has not happened yet.
+    pub(super) fn as_of(&self) -> Result<Option<Timestamp>, Problem> {
+        let now = Timestamp::now();
+        let time = self.get("as_of").map(|text| Timestamp::of_people(text, now, true).map_err(Problem::Bad));
+        Ok(time.transpose()?.map(|time| time.min(now)))
     }
 
     /// A selector in dbt's grammar; none if it was not given. Whoever writes `+orders` into an address has asked for ` orders`, which

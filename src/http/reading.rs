@@ -1,9 +1,10 @@
 //! Answers out of the catalog: each from one snapshot, off the threads that serve connections, a few at a time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -19,9 +20,16 @@ use crate::views::Snapshot;
 /// The `seq` of the last change that an answer knows.
 const SEQ: &str = "lineaged-seq";
 
+/// As of when an answer is, where that was asked for.
+const AS_OF: HeaderName = HeaderName::from_static("lineaged-as-of");
+
+/// What of such an answer is as of now, since it has no history.
+const OF_NOW: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("lineaged-of-now"), HeaderValue::from_static("settings"));
+
 /// Whether an answer may be kept by the client.
 pub(super) enum Kept {
-    /// No: it depends on the time of day, or is as of another time, with run facts as of now.
+    /// No: it depends on the time of day, or on the settings, as what is as of another time does.
     No,
     /// Until the catalog has changed in what `view` shows. The question tells answers of one view apart.
     While { view: &'static str, question: String, known: Option<String> },
@@ -42,26 +50,55 @@ pub(super) struct Json {
     pub(super) next: Option<String>,
 }
 
-/// Reads the catalog, as it is or as it was, when it is this request's turn among those that share `turns`.
+/// Reads the catalog when it is this request's turn among those that share `turns`.
 pub(super) async fn read<T: Send + 'static>(
     app: &App,
     turns: &Arc<Semaphore>,
-    as_of: Option<Timestamp>,
     read: impl FnOnce(&Snapshot) -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    let limits = &app.state.limits;
-    let turn = timeout(limits.reader_wait, Arc::clone(turns).acquire_owned()).await;
+    let (path, patience) = (app.state.catalog.clone(), app.state.limits.reading);
+    in_turn(app, turns, move || {
+        let snapshot = Snapshot::of(catalog::open_to_read(&path)?, patience)?;
+        Ok(read(&snapshot))
+    })
+    .await
+}
+
+/// Reads the catalog as it was. While it is taken back, others have their turns.
+async fn read_as_of<T: Send + 'static>(
+    app: &App,
+    time: Timestamp,
+    read_then: impl FnOnce(&Snapshot) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let state = read(app, &app.readers, move |snapshot| catalog::state_at(snapshot.connection(), time)).await??;
+    let (now, limits) = (Instant::now(), &app.state.limits);
+    let (path, end) = (app.state.catalog.clone(), now + limits.going_back);
+    let make = move || catalog::open_as_of(&path, time, Some(end));
+    let mut copy = app.moments.copy(state, now, end, make).await?;
+    let patience = limits.reading;
+    in_turn(app, &app.readers, move || {
+        let connection = copy.take().ok_or(Problem::Internal)?;
+        catalog::set_clock(&connection, time)?;
+        let snapshot = Snapshot::of(connection, patience)?;
+        let answer = read_then(&snapshot);
+        *copy = Some(snapshot.end()?);
+        Ok(answer)
+    })
+    .await
+}
+
+/// Does `work` off the threads that serve connections, when there is a turn.
+async fn in_turn<T: Send + 'static>(
+    app: &App,
+    turns: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let turn = timeout(app.state.limits.reader_wait, Arc::clone(turns).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Err(Problem::Unavailable("too many are reading: try again".to_owned())) };
-    let (path, patience) = (app.state.catalog.clone(), limits.reading);
-    let task = tokio::task::spawn_blocking(move || -> Result<T, Problem> {
+    let task = tokio::task::spawn_blocking(move || {
         // Kept until the end, even if nobody waits for the answer any more.
         let _turn = turn;
-        let connection = match as_of {
-            None => catalog::open_to_read(&path)?,
-            Some(time) => catalog::open_as_of(&path, time)?,
-        };
-        let snapshot = Snapshot::of(connection, patience)?;
-        Ok(read(&snapshot))
+        work()
     });
     task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a read of the catalog panicked");
@@ -78,15 +115,20 @@ pub(super) async fn answer(
     kept: Kept,
     make: impl FnOnce(&Snapshot) -> Result<Json, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let as_of = query.get("as_of").map(|text| Timestamp::of_people(text, Timestamp::now(), true));
-    let as_of = as_of.transpose().map_err(Problem::Bad)?;
+    let as_of = query.as_of()?;
     let kept = if as_of.is_some() { Kept::No } else { kept };
-    read(app, &app.readers, as_of, move |snapshot| {
+    let answer = move |snapshot: &Snapshot| {
         let mut response = response(snapshot, kept, make).unwrap_or_else(Problem::into_response);
         response.headers_mut().insert(SEQ, HeaderValue::from(snapshot.last_seq));
         response
-    })
-    .await
+    };
+    let Some(time) = as_of else { return read(app, &app.readers, answer).await };
+    let mut response = read_as_of(app, time, answer).await?;
+    // A time has only letters and digits: always a valid header.
+    if let Ok(time) = HeaderValue::from_str(&time.to_string()) {
+        response.headers_mut().extend([(AS_OF, time), OF_NOW]);
+    }
+    Ok(response)
 }
 
 fn response(

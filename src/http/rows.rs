@@ -86,8 +86,10 @@ fn question(shape: &Shape, query: &Query) -> Result<Question, Problem> {
         };
         question.equal.extend(value.map(|value| (*name, value)));
     }
+    // How long ago something was is counted from the moment that is asked for.
+    let now = query.as_of()?.unwrap_or_else(Timestamp::now);
     let time = |name: &str, end_of_day: bool| {
-        let time = query.get(name).map(|text| Timestamp::of_people(text, Timestamp::now(), end_of_day));
+        let time = query.get(name).map(|text| Timestamp::of_people(text, now, end_of_day));
         time.transpose().map_err(Problem::Bad)
     };
     (question.since, question.until) = (time("since", false)?, time("until", true)?);

@@ -28,6 +28,7 @@ const MAX_LIMIT: usize = 500;
         ("environment" = Option<String>, Query, description = "only of the environment of this name"),
         ("select" = Option<String>, Query, description = "only these nodes, in dbt's selection grammar"),
         ("exclude" = Option<String>, Query, description = "not these nodes"),
+        ("as_of" = Option<String>, Query, description = "the catalog as it was then: a date or time, or how long ago (7d)"),
         ("limit" = Option<u32>, Query, description = "at most so many hits (20 if left out, 500 at most)")
     ),
     responses(
@@ -38,7 +39,7 @@ const MAX_LIMIT: usize = 500;
     )
 )]
 pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let query = Query::of(&uri, &["q", "environment", "select", "exclude", "limit"])?;
+    let query = Query::of(&uri, &["q", "environment", "as_of", "select", "exclude", "limit"])?;
     let text = query.get("q").ok_or_else(|| Problem::Bad("`q` is missing: give the words to search for".to_owned()))?;
     let search = Search::of(text)?;
     let limit = query.number("limit", 1)?.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));

@@ -41,8 +41,8 @@ pub struct LastRun {
     pub at: Option<Timestamp>,
     /// Message of the last attempt.
     pub error: Option<Text>,
-    /// Run of the last attempt.
-    pub run_id: Option<i64>,
+    /// Run of the last attempt: the platform's number, or another id of the invocation.
+    pub run_id: Option<Text>,
     /// Job of the last attempt.
     pub job_id: Option<i64>,
     /// Failing rows of a test.
@@ -52,7 +52,7 @@ pub struct LastRun {
     /// How long the last *successful* execution took, in seconds.
     pub execution_seconds: Option<f64>,
     /// Run of the last success.
-    pub success_run_id: Option<i64>,
+    pub success_run_id: Option<Text>,
 }
 
 impl LastRun {

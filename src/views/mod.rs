@@ -29,7 +29,7 @@ pub use status::{Environment, environments, failures, last_seq, last_sync_at, on
 pub use watched::{Ended, Watched, ended_since, watched};
 
 /// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
-pub const VIEWS: [&str; 20] = [
+pub const VIEWS: [&str; 21] = [
     "environments",
     "nodes",
     "code",
@@ -39,6 +39,7 @@ pub const VIEWS: [&str; 20] = [
     "tests",
     "freshness",
     "health",
+    "health_history",
     "coverage",
     "coverage_history",
     "owners",
@@ -162,7 +163,8 @@ mod tests {
              warn_after_seconds, error_after_seconds, worst_upstream_id, oldest_upstream_id, oldest_upstream_loaded_at, \
              last_built_at, needs_run",
         ),
-        ("health", "environment_id, unique_id, resource_type, status, reasons"),
+        ("health", "environment_id, unique_id, resource_type, status, since, reasons"),
+        ("health_history", "environment_id, unique_id, sync_id, changed_at, status, root_ids"),
         (
             "coverage",
             "environment_id, unique_id, resource_type, package_name, is_own_package, is_excluded, owner_name, group_name, \
@@ -176,13 +178,18 @@ mod tests {
         ("owners", "environment_id, owner_name, owner_email, contact, node_count, undocumented, untested, degraded"),
         (
             "changes",
-            "seq, environment_id, sync_id, changed_at, unique_id, resource_type, kind, field, related, before, after",
+            "seq, environment_id, sync_id, changed_at, unique_id, resource_type, kind, field, parent_id, column_name, \
+             before, after",
         ),
         (
             "run_results",
             "environment_id, unique_id, run_id, job_id, status, completed_at, execution_seconds, error, failures",
         ),
-        ("runs", "environment_id, run_id, job_id, nodes, failed, completed_at"),
+        (
+            "runs",
+            "environment_id, run_id, job_id, node_count, failed_count, completed_at, job_name, status, started_at, finished_at, \
+             duration_seconds, git_sha, cause",
+        ),
         ("freshness_results", "environment_id, unique_id, checked_at, max_loaded_at, status"),
         (
             "syncs",

@@ -68,6 +68,7 @@ pub const SHAPES: &[Shape] = &[
     shaped("tests", NODE, &["unique_id", "tested_id", "column_name", "test_type", "status"]),
     shaped("freshness", NODE, &["unique_id", "resource_type", "status", "needs_run"]),
     shaped("health", NODE, &["unique_id", "resource_type", "status"]),
+    shaped("health_history", &["environment_id", "unique_id", "sync_id"], &["unique_id", "sync_id", "status"]),
     shaped(
         "coverage",
         NODE,
@@ -94,7 +95,11 @@ pub const SHAPES: &[Shape] = &[
         may_be_null: &["owner_name", "owner_email"],
         filters: &["owner_name", "owner_email"],
     },
-    shaped("changes", &["seq"], &["unique_id", "resource_type", "kind", "field", "sync_id"]),
+    shaped(
+        "changes",
+        &["seq"],
+        &["unique_id", "resource_type", "kind", "field", "parent_id", "column_name", "sync_id"],
+    ),
     shaped("runs", &["environment_id", "run_id"], &["run_id", "job_id"]),
     shaped("run_results", &["environment_id", "unique_id", "run_id"], &["unique_id", "run_id", "job_id", "status"]),
     shaped("freshness_results", &["environment_id", "unique_id", "checked_at"], &["unique_id", "status"]),
@@ -127,7 +132,7 @@ impl Shape {
 
     /// True if this filter's column holds whole numbers.
     pub fn is_number(filter: &str) -> bool {
-        matches!(filter, "sync_id" | "run_id" | "job_id" | "depth" | "needs_run" | "is_documented" | "is_excluded")
+        matches!(filter, "sync_id" | "job_id" | "depth" | "needs_run" | "is_documented" | "is_excluded")
     }
 
     /// The columns of the view, as the schema has them.
@@ -210,6 +215,13 @@ impl Snapshot {
         let (last_seq, oldest_seq, identity) =
             connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(Self { connection, deadline, last_seq, oldest_seq, identity })
+    }
+
+    /// Ends the moment, and gives the connection back.
+    pub fn end(mut self) -> Result<Connection, Error> {
+        self.connection.progress_handler(0, None::<fn() -> bool>)?;
+        self.connection.execute_batch("ROLLBACK")?;
+        Ok(self.connection)
     }
 
     /// A text that differs whenever what `view` says may differ (but for the time of day).

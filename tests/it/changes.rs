@@ -103,7 +103,44 @@ fn as_of_a_time_every_command_shows_what_was_then() {
     assert_eq!(early.code, Some(2), "{early:?}");
     assert!(early.stderr.contains("its history begins at"), "{early:?}");
     let said = world.run(&["status", "--as-of", &first]);
-    assert!(said.stderr.contains("run facts, compiled code and search are as of now"), "{said:?}");
+    assert!(said.stderr.contains("settings are as of now"), "{said:?}");
+}
+
+#[test]
+fn as_of_a_time_statuses_runs_and_health_are_those_of_then() {
+    const TEST: &str = "test.mini_shop.not_null_orders_amount.106140f9fd";
+    let read = |world: &World, arguments: &[&str]| json(&world.ok(&[arguments, &["--format", "json"]].concat()));
+    let world = World::served("interval = \"1h\"");
+    world.ok(&["sync"]);
+    let first = world.cells("SELECT max(finished_at) FROM syncs").remove(0);
+    let of_node = |as_of: &[&str]| read(&world, &[&["show", ORDERS], as_of].concat()).remove(0);
+    let of_health = |as_of: &[&str]| {
+        read(&world, &[&["health", "--select", "orders,resource_type:model"], as_of].concat()).remove(0)
+    };
+    let freshness = |as_of: &[&str]| {
+        let rows = read(&world, &[&["freshness", "--select", "source:raw_shop.customers"], as_of].concat());
+        (rows[0]["status"].clone(), rows[0]["checked_at"].clone())
+    };
+    let before = (of_node(&[]), of_health(&[]), freshness(&["--as-of", &first]));
+    world.change(|project| {
+        project.break_node(ORDERS, "boom");
+        project.fail_test(TEST, 3, "Got 3 results");
+        project.freshness("source.mini_shop.raw_shop.customers", "error", None);
+    });
+    world.ok(&["sync"]);
+    let failed = of_node(&[]);
+    assert_eq!((&failed["last_run_status"], &failed["last_run_error"]), (&"error".into(), &"boom".into()));
+    assert_eq!(failed["last_built_at"], before.0["last_built_at"], "the last success is pinned");
+    let then = (of_node(&["--as-of", &first]), of_health(&["--as-of", &first]), freshness(&["--as-of", &first]));
+    assert_eq!(then, before);
+    assert_ne!(of_health(&[]), before.1);
+    let site = world.serve();
+    let served = |path: &str| site.connect().get(&format!("/api/v1/{path}")).json();
+    let failed = format!("run_results?status=error&unique_id={ORDERS}");
+    assert_eq!(served(&failed).as_array().map(Vec::len), Some(1));
+    assert_eq!(served(&format!("{failed}&as_of={first}")).as_array().map(Vec::len), Some(0));
+    let status = |query: &str| served(&format!("tests?unique_id={TEST}{query}"))[0]["status"].clone();
+    assert_eq!((status(&format!("&as_of={first}")), status("")), ("pass".into(), "fail".into()));
 }
 
 #[test]

@@ -177,17 +177,44 @@ fn as_of_a_time_the_api_shows_what_was_then() {
     assert_eq!(count("/api/v1/nodes"), count(&format!("/api/v1/nodes?as_of={then}")) + 1);
     let answer = site.get(&format!("/api/v1/nodes/model.mini_shop.orders?as_of={then}"));
     assert_eq!(answer.json()["description"], "Order facts.");
-    assert_eq!(answer.header("etag"), None, "run facts are as of now");
+    assert_eq!(answer.header("etag"), None, "settings are as of now");
+    assert_eq!(answer.header("lineaged-as-of"), Some(&*then));
+    assert_eq!(answer.header("lineaged-of-now"), Some("settings"));
+    assert_eq!(site.get("/api/v1/nodes").header("lineaged-as-of"), None);
     let seq = site.get("/api/v1/nodes").header("lineaged-seq").map(str::to_owned);
     assert_ne!(answer.header("lineaged-seq").map(str::to_owned), seq);
     let below = |query: &str| site.get(&format!("/api/v1/nodes/model.mini_shop.orders/lineage?{query}")).text();
     assert!(below("direction=downstream").contains("late_model"));
     assert!(!below(&format!("direction=downstream&as_of={then}")).contains("late_model"));
+    let found =
+        |query: &str| site.get(&format!("/api/v1/search?q=late_model{query}")).json()["hits"][0]["unique_id"].clone();
+    assert_eq!((found(""), found(&format!("&as_of={then}"))), ("model.mini_shop.late_model".into(), Value::Null));
     for (time, text) in [("2026-01-01", "its history begins at"), ("soon", "is no time")] {
         let answer = site.get(&format!("/api/v1/nodes?as_of={time}"));
         assert_eq!(answer.code, 400);
         assert!(answer.text().contains(text), "{}", answer.text());
     }
+}
+
+#[test]
+fn many_who_ask_for_other_moments_at_once_are_all_answered() {
+    let world = World::bundled();
+    let mut moments = Vec::new();
+    for number in 0..4 {
+        world.change(|project| project.add_model(&format!("late_{number}"), &["model.mini_shop.orders"]));
+        world.ok(&["sync"]);
+        moments.push(world.cells("SELECT max(finished_at) FROM syncs").remove(0));
+    }
+    let site = Site::of(&world);
+    let count = |query: &str| site.get(&format!("/api/v1/nodes?resource_type=model{query}")).rows().len();
+    let now = count("");
+    std::thread::scope(|scope| {
+        for (number, moment) in (0..4).zip(&moments).chain((0..4).zip(&moments)) {
+            let count = &count;
+            scope.spawn(move || assert_eq!(count(&format!("&as_of={moment}")), now - 3 + number));
+            scope.spawn(move || assert_eq!(count(""), now));
+        }
+    });
 }
 
 fn synced() -> World {

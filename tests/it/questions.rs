@@ -17,9 +17,9 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         "How long did each model take to run, and how has that changed?",
         "lineaged show NODE",
         &["SELECT r.unique_id, r.run_id, r.execution_seconds, r.execution_seconds
-               - lag(r.execution_seconds) OVER (PARTITION BY r.unique_id ORDER BY r.run_id) AS change
+               - lag(r.execution_seconds) OVER (PARTITION BY r.unique_id ORDER BY r.completed_at) AS change
            FROM run_results r JOIN nodes n USING (environment_id, unique_id)
-           WHERE n.resource_type = 'model' AND r.execution_seconds IS NOT NULL ORDER BY r.unique_id, r.run_id"],
+           WHERE n.resource_type = 'model' AND r.execution_seconds IS NOT NULL ORDER BY r.unique_id, r.completed_at"],
     ),
     (
         2,
@@ -33,7 +33,7 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         "What happened in run N (here the last one)?",
         "curl 'localhost:8585/api/v1/run_results?run_id=N'",
         &["SELECT run_id, unique_id, status, execution_seconds, failures, error
-           FROM run_results WHERE run_id = (SELECT max(run_id) FROM runs) ORDER BY unique_id"],
+           FROM run_results WHERE run_id = (SELECT run_id FROM runs ORDER BY completed_at DESC LIMIT 1) ORDER BY unique_id"],
     ),
     (
         4,
@@ -176,7 +176,7 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         18,
         "How has a model changed over time: code, columns, parents?",
         "lineaged changes --node NODE",
-        &["SELECT changed_at, kind, field, related, before, after
+        &["SELECT changed_at, kind, field, parent_id, column_name, before, after
            FROM changes WHERE unique_id = 'model.mini_shop.orders' ORDER BY seq"],
     ),
     (
@@ -609,18 +609,18 @@ fn question_18_how_has_a_model_changed() {
     });
     world.ok(&["sync"]);
     let changes = answer(&world, 18, 0);
-    let found: Vec<String> = changes.iter().map(|row| row[1..4].join(" ").trim().to_owned()).collect();
+    let found: Vec<String> = changes.iter().map(|row| row[1..5].join(" ").trim().to_owned()).collect();
     assert_eq!(found[0], "added");
     for change in [
         "changed raw_code",
-        "column_changed data_type amount",
+        "column_changed data_type  amount",
         "edge_added  model.mini_shop.stg_payments",
         "edge_removed  model.mini_shop.int_order_payments",
     ] {
         assert_eq!(found.iter().filter(|found| *found == change).count(), 1, "{change}: {found:?}");
     }
-    let retyped = changes.iter().find(|row| row[3] == "amount").expect("a change");
-    assert_eq!(retyped[4..], ["\"DECIMAL(16,2)\"", "\"DOUBLE\""]);
+    let retyped = changes.iter().find(|row| row[4] == "amount").expect("a change");
+    assert_eq!(retyped[5..], ["\"DECIMAL(16,2)\"", "\"DOUBLE\""]);
     let listed = json(&world.ok(&["changes", "--node", ORDERS, "--format", "json"]));
     let listed: Vec<&str> = listed.iter().filter_map(|row| row["kind"].as_str()).collect();
     assert_eq!(listed, changes.iter().map(|row| row[1].as_str()).collect::<Vec<_>>());

@@ -306,7 +306,8 @@ fn the_feed_alone_rebuilds_the_catalog_across_two_hundred_random_syncs() {
 
 fn apply(nodes: &mut BTreeMap<String, Value>, change: &Value) {
     let text = |name: &str| change[name].as_str().unwrap_or_default().to_owned();
-    let (id, kind, field, related) = (text("unique_id"), text("kind"), text("field"), Value::from(text("related")));
+    let (id, kind, field) = (text("unique_id"), text("kind"), text("field"));
+    let (parent, column) = (Value::from(text("parent_id")), Value::from(text("column_name")));
     let after = json_of(&change["after"]);
     if kind == "removed" {
         assert!(nodes.remove(&id).is_some(), "{change}");
@@ -318,13 +319,13 @@ fn apply(nodes: &mut BTreeMap<String, Value>, change: &Value) {
     match kind.as_str() {
         "added" | "restored" => *node = after,
         "changed" => node[&field] = after,
-        "edge_added" => node["parents"].as_array_mut().expect("parents").push(related),
-        "edge_removed" => node["parents"].as_array_mut().expect("parents").retain(|parent| *parent != related),
+        "edge_added" => node["parents"].as_array_mut().expect("parents").push(parent),
+        "edge_removed" => node["parents"].as_array_mut().expect("parents").retain(|it| *it != parent),
         "column_added" => node["columns"].as_array_mut().expect("columns").push(after),
-        "column_removed" => node["columns"].as_array_mut().expect("columns").retain(|it| it["name"] != related),
+        "column_removed" => node["columns"].as_array_mut().expect("columns").retain(|it| it["name"] != column),
         "column_changed" => {
             let columns = node["columns"].as_array_mut().expect("columns");
-            columns.iter_mut().find(|it| it["name"] == related).expect("the column")[&field] = after;
+            columns.iter_mut().find(|it| it["name"] == column).expect("the column")[&field] = after;
         }
         other => panic!("unknown kind {other}"),
     }

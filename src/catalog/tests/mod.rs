@@ -3,6 +3,7 @@
 mod clocks;
 mod coverage;
 mod files;
+mod health;
 mod history;
 mod holds;
 mod words;
@@ -52,22 +53,27 @@ impl TestCatalog {
     }
 
     fn try_sync(&mut self, fetched: &Inventory) -> Result<usize, Error> {
+        self.sync_of(1, fetched)
+    }
+
+    fn sync_of(&mut self, environment_id: i64, fetched: &Inventory) -> Result<usize, Error> {
         let mut catalog = self.open();
         let (started, ended) = (self.now(), self.now());
-        let sync = catalog.start_sync(1, "prod", Trigger::Manual, started).expect("started");
+        let sync = catalog.start_sync(environment_id, &format!("env{environment_id}"), Trigger::Manual, started);
+        let sync = sync.expect("started");
         for node in fetched.nodes.values() {
             for code in [&node.raw_code, &node.compiled_code].into_iter().flatten() {
                 let text = (0..10).map(source).find(|text| Code::of(text) == *code).expect("a known text");
                 catalog.stage_code(code, &text).expect("staged");
             }
         }
-        let stored = Stored::load(catalog.connection(), 1, &mut Pool::default()).expect("loaded");
+        let stored = Stored::load(catalog.connection(), environment_id, &mut Pool::default()).expect("loaded");
         let diff = diff(&stored.inventory, fetched, &stored.tombstones);
         let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
         if diff.is_empty() {
             catalog.leave_unchanged(sync, &ending, &fetched.environment, ended)?;
         } else {
-            let applied = Applied { sync, environment_id: 1, fetched, diff: &diff, ending: &ending };
+            let applied = Applied { sync, environment_id, fetched, diff: &diff, ending: &ending };
             catalog.apply(&applied, ended)?;
         }
         Ok(diff.changes.len())
@@ -85,12 +91,15 @@ fn source(number: u8) -> String {
 }
 
 fn arbitrary_node() -> impl Strategy<Value = Node> {
-    let facts = (prop::option::of(0_u8..3), any::<bool>(), prop::option::of(0_u8..3), 0_u8..3, 0_u8..3);
+    let facts =
+        (prop::option::of(0_u8..3), any::<bool>(), prop::option::of(0_u8..3), 0_u8..3, 0_u8..3, arbitrary_run());
     let columns = prop::collection::btree_map(0_u8..4, prop::option::of(0_u8..2), 0..4);
     (0_u8..8, facts, columns, prop::collection::btree_set(0_u8..8, 0..4)).prop_map(
-        |(number, (text, applied, code, run, check), columns, parents)| {
-            let types = [ResourceType::Model, ResourceType::Source, ResourceType::Test, ResourceType::Metric];
+        |(number, (text, applied, code, run, check, last_run), columns, parents)| {
+            let types = [ResourceType::Model, ResourceType::Source, ResourceType::Test, ResourceType::Exposure];
             let resource_type = types[usize::from(number) % 4];
+            let criteria =
+                json!({"warn_after": {"count": 12, "period": "hour"}, "error_after": {"count": 1, "period": "day"}});
             let mut node = Node {
                 is_applied: resource_type.has_applied_state().then_some(applied),
                 name: Some(format!("name_{run}").into()),
@@ -101,22 +110,16 @@ fn arbitrary_node() -> impl Strategy<Value = Node> {
                 deprecation_date: Timestamp::from_millis(1_700_000_000_000 + i64::from(run)),
                 tags: Some(Json::new(&json!([run]))),
                 properties: Json::new(
-                    &json!({"config": {"b": run, "a": [check]}, "attached_node": format!("n{}", run + check),
+                    &json!({"config": {"b": run, "a": [check]}, "freshness": criteria, "attached_node": format!("n{}", run + check),
                     "column_name": format!("C{run}"), "test_type": "generic"}),
                 ),
                 raw_code: code.map(|n| Code::of(&source(n))),
                 compiled_code: code.map(|n| Code::of(&source(n + 3))),
-                last_run: LastRun {
-                    status: Some(["success", "error", "skipped"][usize::from(run)].into()),
-                    attempt: Some(["success", "error", "skipped"][usize::from(run)].into()),
-                    run_id: Some(i64::from(run)),
-                    execution_seconds: Some(f64::from(run) / 3.0),
-                    ..LastRun::default()
-                },
+                last_run,
                 freshness: FreshnessCheck {
                     status: Some(["pass", "warn", "error"][usize::from(check)].into()),
-                    checked_at: Timestamp::from_millis(1_700_000_000_000 + i64::from(check)),
-                    max_loaded_at: None,
+                    checked_at: Some(days_before(20 * i64::from(check))),
+                    max_loaded_at: text.map(|n| days_before(i64::from(n))),
                 },
                 columns: columns.into_iter().map(|(name, kind)| column(name, kind)).collect(),
                 parents: parents.into_iter().map(|n| UniqueId::from(format!("n{n}"))).collect(),
@@ -124,6 +127,33 @@ fn arbitrary_node() -> impl Strategy<Value = Node> {
             };
             node.normalize();
             node
+        },
+    )
+}
+
+/// So many days before the syncs.
+fn days_before(days: i64) -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000 - days * 86_400_000).expect("a time")
+}
+
+fn arbitrary_run() -> impl Strategy<Value = LastRun> {
+    let words = ["success", "error", "skipped", "pass", "fail"];
+    let success = prop::option::of((prop::option::of(0_u8..3), prop::option::of(0_i64..4), prop::option::of(0_u8..3)));
+    (prop::option::of(0_usize..5), 0_usize..5, prop::option::of(0_u8..3), 0_i64..3, success).prop_map(
+        move |(status, attempt, run, day, success)| {
+            let (success_run, executed, seconds) = success.unwrap_or_default();
+            status.map_or_else(LastRun::default, |status| LastRun {
+                status: Some(words[status].into()),
+                attempt: Some(words[attempt].into()),
+                at: Some(days_before(day)),
+                error: (attempt == 1).then(|| "boom".into()),
+                run_id: run.map(|run| run.to_string().into()),
+                job_id: run.map(i64::from),
+                failures: (attempt == 4).then_some(day),
+                executed_at: executed.map(|k| days_before(k * 15)),
+                execution_seconds: seconds.map(|n| f64::from(n) / 3.0),
+                success_run_id: success_run.map(|run| run.to_string().into()),
+            })
         },
     )
 }
@@ -153,14 +183,14 @@ fn arbitrary_inventory() -> impl Strategy<Value = Inventory> {
 fn follow(connection: &Connection) -> BTreeMap<String, Value> {
     let mut nodes: BTreeMap<String, Value> = BTreeMap::new();
     let mut statement = connection
-        .prepare("SELECT unique_id, kind, field, related, after FROM changes WHERE seq > 0 ORDER BY seq")
+        .prepare("SELECT unique_id, kind, field, parent_id, column_name, after FROM changes WHERE seq > 0 ORDER BY seq")
         .expect("the view");
     let mut rows = statement.query([]).expect("rows");
     while let Some(row) = rows.next().expect("a row") {
         let text = |n: usize| row.get::<_, Option<String>>(n).expect("text");
         let (id, kind) = (text(0).expect("an id"), text(1).expect("a kind"));
-        let (field, related) = (text(2), text(3));
-        let after: Value = text(4).map_or(Value::Null, |text| serde_json::from_str(&text).expect("JSON"));
+        let (field, parent, column) = (text(2), text(3), text(4));
+        let after: Value = text(5).map_or(Value::Null, |text| serde_json::from_str(&text).expect("JSON"));
         if kind == "removed" {
             nodes.remove(&id);
             continue;
@@ -171,7 +201,7 @@ fn follow(connection: &Connection) -> BTreeMap<String, Value> {
             "added" | "restored" => *node = after,
             "changed" => node[field.expect("a field")] = after,
             "edge_added" | "edge_removed" => {
-                let parent = Value::from(related.expect("a parent"));
+                let parent = Value::from(parent.expect("a parent"));
                 let mut parents = list(node, "parents");
                 parents.retain(|p| *p != parent);
                 if kind == "edge_added" {
@@ -181,7 +211,7 @@ fn follow(connection: &Connection) -> BTreeMap<String, Value> {
                 node["parents"] = parents.into();
             }
             _ => {
-                let name = Value::from(related.expect("a column"));
+                let name = Value::from(column.expect("a column"));
                 let mut columns = list(node, "columns");
                 match kind.as_str() {
                     "column_added" => columns.push(after),

@@ -93,7 +93,10 @@ impl Changes {
         let (table, left_out) = views::changes(&connection, &filter)?;
         let rows = Row::all(&table);
         match self.format {
-            Format::Json | Format::Csv => output::write(&table, self.format, out)?,
+            Format::Json | Format::Csv => {
+                drop(connection);
+                output::write(&table, self.format, out)?;
+            }
             Format::Markdown => page::page(&connection, &rows, &self, out)?,
             Format::Table if self.diff => code::print(&connection, &rows, out)?,
             Format::Table => print(&connection, &rows, table.clone(), out)?,
@@ -135,7 +138,7 @@ impl Changes {
         let Some(mut chosen) = self.choosing.chosen(connection, environment_id)? else { return Ok(None) };
         if let Some(since) = self.since {
             let path = files.load(Need::Reading)?.catalog.path;
-            match catalog::open_as_of(&path, since) {
+            match catalog::open_as_of(&path, since, None) {
                 Ok(then) => chosen.extend(self.choosing.chosen(&then, environment_id)?.unwrap_or_default()),
                 Err(catalog::Error::TooEarly { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -153,7 +156,8 @@ struct Row<'a> {
     unique_id: &'a str,
     kind: &'a str,
     field: &'a str,
-    related: &'a str,
+    parent_id: &'a str,
+    column_name: &'a str,
     before: Value,
     after: Value,
 }
@@ -173,7 +177,8 @@ impl<'a> Row<'a> {
                 unique_id: text("unique_id"),
                 kind: text("kind"),
                 field: text("field"),
-                related: text("related"),
+                parent_id: text("parent_id"),
+                column_name: text("column_name"),
                 before: json("before"),
                 after: json("after"),
             }
@@ -248,7 +253,7 @@ fn print(connection: &Connection, rows: &[Row<'_>], table: Table, out: &mut dyn 
     }
     for (row, consumers) in breaking {
         let what = if row.kind == "column_removed" { "is gone" } else { "has another type" };
-        let (id, column) = (sanitize(row.unique_id), sanitize(row.related));
+        let (id, column) = (sanitize(row.unique_id), sanitize(row.column_name));
         let words = in_words(&consumers, |name| sanitize(name).into_owned());
         writeln!(out, "  ! {id}: column {column} {what} (seq {}); {words}", row.seq)?;
     }
@@ -257,11 +262,11 @@ fn print(connection: &Connection, rows: &[Row<'_>], table: Table, out: &mut dyn 
 
 /// For people: whole nodes are left to the other formats.
 pub(super) fn shortened(table: Table) -> Table {
-    let columns = ["seq", "changed_at", "kind", "unique_id", "field", "related", "before", "after"];
+    let columns = ["seq", "changed_at", "kind", "unique_id", "field", "parent_id", "column_name", "before", "after"];
     let mut table = table.only(&columns);
     for row in &mut table.rows {
         let whole = !matches!(row[2].as_str(), Some("changed" | "column_changed"));
-        for value in &mut row[6..] {
+        for value in &mut row[7..] {
             *value = match value.as_str() {
                 Some(text) if !whole => shorten(text).into(),
                 _ => Value::Null,

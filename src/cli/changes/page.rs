@@ -103,18 +103,18 @@ impl<'a> Section<'a> {
 /// What happened, in a few words.
 fn what(row: &Row<'_>) -> String {
     let (before, after) = (short(&row.before), short(&row.after));
-    let related = markdown_code(row.related);
+    let (parent, column) = (markdown_code(row.parent_id), markdown_code(row.column_name));
     match row.kind {
         "changed" if row.is_of_code() => {
             format!("its code changed, from {} to {} lines", lines(&row.before), lines(&row.after))
         }
         "changed" => format!("{}: {before} → {after}", row.field),
-        "edge_added" => format!("now reads {related}"),
-        "edge_removed" => format!("no longer reads {related}"),
-        "column_added" => format!("new column {related} {}", short(&row.after["data_type"])),
-        "column_removed" => format!("column {related} is gone"),
-        "column_changed" if row.field == "data_type" => format!("column {related}: {before} → {after}"),
-        "column_changed" => format!("column {related}, {}: {before} → {after}", row.field),
+        "edge_added" => format!("now reads {parent}"),
+        "edge_removed" => format!("no longer reads {parent}"),
+        "column_added" => format!("new column {column} {}", short(&row.after["data_type"])),
+        "column_removed" => format!("column {column} is gone"),
+        "column_changed" if row.field == "data_type" => format!("column {column}: {before} → {after}"),
+        "column_changed" => format!("column {column}, {}: {before} → {after}", row.field),
         other => other.to_owned(),
     }
 }

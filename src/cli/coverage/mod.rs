@@ -128,7 +128,7 @@ impl Coverage {
         let mut before = None;
         if let Some(time) = self.since {
             let path = files.load(Need::Reading)?.catalog.path;
-            let mut then = self.state(catalog::open_as_of(&path, time)?, environment_id)?;
+            let mut then = self.state(catalog::open_as_of(&path, time, None)?, environment_id)?;
             then.nodes.retain(|node| self.is_wanted(node));
             before = Some(then);
         }

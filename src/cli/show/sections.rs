@@ -159,7 +159,8 @@ fn last_changes(connection: &Connection, found: &Found, out: &mut dyn Write) -> 
             format!("last changes ({before} before them: `lineaged changes --node {}`)", sanitize(&found.unique_id))
         }
     };
-    let changes = without_empty_columns(changes.only(&["seq", "changed_at", "kind", "field", "related"]));
+    let changes =
+        without_empty_columns(changes.only(&["seq", "changed_at", "kind", "field", "parent_id", "column_name"]));
     Ok(section(out, &title, changes, LAST)?)
 }
 
