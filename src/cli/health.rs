@@ -56,9 +56,11 @@ impl Health {
             let mut is_shown = is_shown.into_iter();
             table.rows.retain(|_| is_shown.next().unwrap_or(true));
             let several = views::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
+            drop(connection);
             self.printing.print_as(table, |table| readable(table, several), out)?;
             note(&summary(&nodes));
         } else {
+            drop(connection);
             self.printing.print(table, out)?;
         }
         let worst = |limit: &String| HEALTH.iter().position(|status| status == limit);
@@ -98,16 +100,19 @@ impl Health {
 
 /// For people: a line for each reason.
 fn readable(table: Table, with_environment: bool) -> Table {
-    let columns = ["status", "unique_id", "environment_id", "reasons"];
+    let columns = ["status", "unique_id", "environment_id", "since", "reasons"];
     let table = table.only(&columns);
     let mut lines = Table { columns: columns.map(str::to_owned).into(), rows: Vec::new() };
     for mut row in table.rows {
         let reasons: Vec<Value> =
             row.pop().and_then(|reasons| serde_json::from_str(text(&reasons)).ok()).unwrap_or_default();
+        if let Some(minute) = row.last().and_then(|since| since.as_str()?.get(..16).map(str::to_owned)) {
+            row[3] = format!("{minute}Z").into();
+        }
         let mut sentences = reasons.into_iter().map(|mut reason| reason["sentence"].take());
         row.push(sentences.next().unwrap_or_default());
         lines.rows.push(row);
-        lines.rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, sentence]));
+        lines.rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, Value::Null, sentence]));
     }
     let shown: Vec<&str> = columns.into_iter().filter(|name| with_environment || *name != "environment_id").collect();
     lines.only(&shown)

@@ -65,6 +65,7 @@ impl Lineage {
         if let Some(limit) = self.limit {
             around.nearest(limit);
         }
+        drop(connection);
         match self.format {
             Format::Tree => tree(&around, out)?,
             Format::Table => output::write(&around.table(), output::Format::Table, out)?,

@@ -43,7 +43,8 @@ impl Status {
             "last_outcome",
         ];
         self.printing.print(table.only(&columns), out)?;
-        for environment in config.environments.iter().filter(|environment| id.is_none_or(|id| id == environment.id)) {
+        let is_wanted = |environment: i64| self.reading.as_of.is_none() && id.is_none_or(|id| id == environment);
+        for environment in config.environments.iter().filter(|environment| is_wanted(environment.id)) {
             let (name, next) = (sanitize(&environment.name), environment.schedule.next_three());
             writeln!(out, "\n{name}: with `lineaged serve`, the next syncs are at {next}")?;
         }
@@ -102,6 +103,7 @@ impl Ls {
                 ["environment_id", "unique_id", "materialization", "last_run_status", "owner_name", "description"];
             table = table.only(&columns[usize::from(!several)..]);
         }
+        drop(connection);
         self.printing.print(table, out)?;
         Ok(Exit::Done)
     }
@@ -142,6 +144,7 @@ impl Freshness {
         let failed: Vec<String> =
             table.rows.iter().filter(is_bad).map(|row| sanitize(text(&row[id])).into_owned()).collect();
         let table = if self.printing.is_table() { readable(table).without_empty() } else { table };
+        drop(connection);
         self.printing.print(table, out)?;
         if failed.is_empty() {
             return Ok(Exit::Done);

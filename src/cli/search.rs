@@ -62,6 +62,7 @@ impl Search {
             let shown = if environment_id.is_none() && environments.len() > 1 { &environments[..] } else { &[] };
             list(&hits, shown, out)?;
         } else {
+            drop(connection);
             self.printing.print(hits, out)?;
         }
         if left_out > 0 {

@@ -122,7 +122,7 @@ fn the_command_lists_the_worst_first_and_can_fail_a_check() {
     world.ok(&["sync"]);
     let listed = json(&world.ok(&["health", "--format", "json"]));
     let columns: Vec<&String> = listed[0].as_object().expect("a row").keys().collect();
-    assert_eq!(columns, ["environment_id", "reasons", "resource_type", "status", "unique_id"]);
+    assert_eq!(columns, ["environment_id", "reasons", "resource_type", "since", "status", "unique_id"]);
     let statuses: Vec<&str> = listed.iter().map(|row| row["status"].as_str().expect("text")).collect();
     assert_eq!((listed.len(), statuses[0], statuses[17]), (18, "degraded", "healthy"));
     let ran = world.run(&["health"]);
@@ -130,6 +130,9 @@ fn the_command_lists_the_worst_first_and_can_fail_a_check() {
     for line in ["caution   model.mini_shop.time_spine_daily", "the last run failed to build it"] {
         assert!(ran.stdout.contains(line), "{}", ran.stdout);
     }
+    let since = listed[0]["since"].as_str().expect("a time");
+    assert_eq!(since, world.cells("SELECT finished_at FROM syncs")[0]);
+    assert!(ran.stdout.contains(&format!("{}Z", &since[..16])), "{}", ran.stdout);
     assert!(ran.stderr.contains("12 degraded, 4 caution, 0 unknown, 2 healthy"), "{}", ran.stderr);
     let ran = world.run(&["health", "--fail-on", "degraded", "--limit", "1"]);
     assert_eq!(ran.code, Some(3), "{ran:?}");

@@ -1,5 +1,8 @@
 //! A sync against what the artifacts say: every id, edge and column; and what a second and later syncs write.
 
+use std::io::Read;
+use std::process::Stdio;
+
 use lineaged::demo::{Project, Side};
 use lineaged::inventory::Timestamp;
 
@@ -97,7 +100,7 @@ fn each_kind_of_change_is_one_row_of_the_feed() {
     });
     world.ok(&["sync"]);
     let rows = world.rows(&format!(
-        "SELECT kind, unique_id, coalesce(field, ''), coalesce(related, '') FROM changes WHERE seq > {seq}"
+        "SELECT kind, unique_id, coalesce(field, ''), coalesce(parent_id, column_name, '') FROM changes WHERE seq > {seq}"
     ));
     let rows: Vec<String> = rows.iter().map(|row| row.join(" ").trim().to_owned()).collect();
     for expected in [
@@ -129,6 +132,27 @@ fn a_run_that_changes_nothing_is_history_of_runs_but_no_change() {
     let after = world.rows("SELECT last_seq, (SELECT count(DISTINCT run_id) FROM run_results) FROM catalog_info");
     assert_eq!(after[0][0], before[0][0], "no change");
     assert!(after[0][1] > before[0][1], "another run: {before:?} {after:?}");
+}
+
+#[test]
+fn a_command_whose_output_waits_keeps_no_moment_of_the_catalog() {
+    let mut project = Project::bundled(Timestamp::now());
+    project.grow(300);
+    let world = World::of(project);
+    world.ok(&["sync"]);
+    let mut command = world.command(&["ls", "--format", "json"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut output = child.stdout.take().expect("its output");
+    output.read_exact(&mut [0]).expect("it has begun to print");
+    world.change(|project| project.describe("model.mini_shop.orders", "New words."));
+    world.ok(&["sync"]);
+    let writer = rusqlite::Connection::open(world.catalog()).expect("the catalog");
+    let is_busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).expect("a row");
+    let is_waiting = child.try_wait().expect("asked").is_none();
+    child.kill().expect("ended");
+    child.wait().expect("gone");
+    assert!(is_waiting, "its output is longer than a pipe holds");
+    assert_eq!(is_busy, 0);
 }
 
 #[test]

@@ -92,6 +92,7 @@ pub(super) fn print(connection: &Connection, found: &Found, node: &Facts, out: &
         "health",
         health
             .get("status")
+            .map(|status| health.get("since").map_or(status.clone(), |since| format!("{status} since {since}")))
             .map(|status| reasons(&health).map_or(status.clone(), |reasons| format!("{status}: {reasons}"))),
     );
     add(
