@@ -49,7 +49,7 @@ pub(super) fn forget_touched(transaction: &Transaction<'_>) -> rusqlite::Result<
 pub(super) fn index_touched(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let sql = "INSERT INTO search (rowid, name, columns, description, column_descriptions, tags, meta, owner, path)
                SELECT node_key, name, columns, description, column_descriptions, tags, meta, owner, path
-               FROM search_text JOIN temp.touched USING (node_key)";
+               FROM _search_text JOIN temp.touched USING (node_key)";
     transaction.execute(sql, []).map(drop)
 }
 

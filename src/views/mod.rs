@@ -233,9 +233,24 @@ mod tests {
                 "needs_run",
             ],
         ),
-        ("health", &["status", "reasons"]),
+        ("health", &["status", "since", "reasons"]),
         ("owners", &["degraded"]),
-        ("runs", &["job_id", "nodes", "failed", "completed_at"]),
+        (
+            "runs",
+            &[
+                "job_id",
+                "node_count",
+                "failed_count",
+                "completed_at",
+                "job_name",
+                "status",
+                "started_at",
+                "finished_at",
+                "duration_seconds",
+                "git_sha",
+                "cause",
+            ],
+        ),
     ];
 
     #[test]
