@@ -39,7 +39,8 @@ fn shown(connection: &Connection) -> Shown {
     let views = texts(connection, "SELECT name FROM sqlite_schema WHERE type = 'view'");
     let mut shown: Shown = views.into_iter().map(|view| (view.clone(), lines(connection, &query(&view)))).collect();
     // What coverage stands on, and no view shows.
-    let meant = "SELECT environment_id, unique_id, tested_column FROM node WHERE removed_at IS NULL";
+    let meant = "SELECT environment_id, unique_id, tested_column FROM node
+                 WHERE removed_at IS NULL AND resource_type IN ('test', 'unit_test')";
     shown.insert("tested_column".to_owned(), lines(connection, meant));
     shown
 }
