@@ -211,7 +211,7 @@ fn a_small_type_that_falls_to_nothing_waits_for_another_answer_or_for_the_third_
         assert_eq!(judge(&read, POLICY, &mut doubts).held.is_some(), is_held, "{kind} {tallies:?}");
         let at = |minutes: i64| now().plus_millis(minutes * 60_000);
         judge(&Read { now: at(30), ..read }, POLICY, &mut doubts);
-        let third = judge(&Read { now: at(60), tallies: &[], ..read }, POLICY, &mut doubts);
+        let third = judge(&Read { now: at(60), ..read }, POLICY, &mut doubts);
         assert_eq!(third.held, None, "{kind} {tallies:?}");
     }
 }
