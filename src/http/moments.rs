@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
 use tokio::sync::{Mutex as Turns, OwnedMutexGuard, Semaphore};
 use tokio::time::{sleep, timeout_at};
 
 use super::problem::Problem;
 use crate::catalog;
+use crate::views::Connection;
 
 /// So many copies are made at once, and so many are kept.
 const MOMENTS: usize = 2;

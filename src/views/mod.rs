@@ -12,9 +12,12 @@ mod select;
 mod status;
 mod watched;
 
+use rusqlite::ToSql;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ToSql};
 use serde_json::Value;
+
+/// What every question is asked on.
+pub use rusqlite::Connection;
 
 pub use changes::{ChangesFilter, Consumers, changes, consumers, raw_code};
 pub use health::{HEALTH, Packages, health, health_of, packages};
