@@ -74,7 +74,13 @@ fn the_largest_sample_and_its_growth_arrive_whole() {
     );
     world.ok(&["sync"]);
     assert_same(&world.content(), &world.truth(), "the older project");
-    world.change(|project| *project = Project::load(&large, Timestamp::now()).expect("loaded"));
+    world.change(|project| {
+        *project = Project::load(&large, Timestamp::now()).expect("loaded");
+        // Its stamps are of another project: they must not be older than those that were read before.
+        for side in [Side::Applied, Side::Definition] {
+            project.set_last_updated_at(side, Some(Timestamp::now().plus_millis(3_600_000)));
+        }
+    });
     world.ok(&["sync"]);
     let (mut found, truth) = (world.content(), world.truth());
     // Where the grown project has no catalog, the columns of before are kept.
