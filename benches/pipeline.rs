@@ -8,9 +8,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use lineaged::catalog::{Applied, Catalog, Ending, Stored, Trigger, Writers};
-use lineaged::diff::diff;
-use lineaged::graph::cycle_warnings;
-use lineaged::inventory::{Code, Column, Inventory, Json, Node, Pool, ResourceType, Timestamp, UniqueId};
+use lineaged::inventory::{Code, Column, Inventory, Json, Node, Pool, ResourceType, UniqueId};
+use lineaged::plan::cycle_warnings;
+use lineaged::plan::diff;
+use lineaged::time::Timestamp;
 
 const MODELS: usize = 10_000;
 const ROUNDS: usize = 5;

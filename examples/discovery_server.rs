@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use lineaged::demo::{Project, Server};
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut folder, mut grow, mut port) = (None, None, 0);

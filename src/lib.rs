@@ -1,31 +1,34 @@
-//! `lineaged` keeps a local, trustworthy catalog of a dbt project: it reads the dbt platform's Discovery API completely, compares it
-//! with what it holds, and commits the difference to one SQLite file.
+//! `lineaged` keeps a local, trustworthy catalog of a dbt project: it reads where the project's state can be read completely,
+//! compares it with what it holds, and commits the difference to one SQLite file.
 //!
-//! The modules stand in the order in which data flows; arrows never go up:
+//! The rooms stand in the order in which data flows; arrows never go up:
 //!
 //! ```text
-//! discovery ──▶ inventory ──▶ graph ──▶ diff(stored, fetched) ──▶ catalog ──▶ views ──▶ cli | http
+//! origin ──▶ inventory ──▶ plan(stored, read) ──▶ catalog.apply ──▶ derive ──▶ answers ──▶ cli | http
 //! ```
+//!
+//! `sync` is this line as code, and the only place that knows the order.
 
-pub mod config;
-pub mod redact;
-pub mod schedule;
+pub mod inventory;
+pub mod time;
 
 pub mod catalog;
-pub mod diff;
-pub mod discovery;
-pub mod graph;
-pub mod guard;
-pub mod inventory;
-pub mod output;
-pub mod selection;
+pub mod config;
+mod derive;
+pub mod origin;
+pub mod plan;
+mod redact;
+mod schedule;
 pub mod sync;
-pub mod views;
+
+pub mod answers;
+mod output;
+mod selection;
 
 pub mod cli;
-pub mod daemon;
+mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod http;
-pub mod logging;
+mod logging;
 pub mod telemetry;

@@ -8,13 +8,13 @@ use tracing_subscriber::EnvFilter;
 use crate::redact::Redacted;
 
 /// The variable that says how much is logged, e.g. `debug` or `lineaged=trace`.
-pub const VARIABLE: &str = "LINEAGED_LOG";
+pub(crate) const VARIABLE: &str = "LINEAGED_LOG";
 
 /// Begins to log, at `default` unless [`VARIABLE`] says otherwise.
 ///
 /// # Errors
 /// If the variable holds no valid filter, or if something in this process logs already.
-pub fn init(default: &str) -> Result<(), String> {
+pub(crate) fn init(default: &str) -> Result<(), String> {
     let text = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
     let filter = EnvFilter::try_new(&text)
         .map_err(|error| format!("`{VARIABLE}` is no log filter ({error}): use error, warn, info, debug or trace"))?;

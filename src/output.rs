@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table as TextTable, TableStyle};
 use serde_json::Value;
 
-use crate::views::Table;
+use crate::answers::Table;
 
 /// How a table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people; fitted to the terminal.
     Table,
     /// A list of objects whose keys are the names of the columns.
@@ -26,7 +26,7 @@ pub enum Format {
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write(table: &Table, format: Format, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(table: &Table, format: Format, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Table => write_text(table, out),
         Format::Json => write_json(table, out),
@@ -51,7 +51,7 @@ fn write_markdown(table: &Table, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Makes text from outside inert in Markdown, also in the cell of a table: no markup, link, HTML or mention.
-pub fn markdown(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     let text = sanitize(text);
     let mut safe = String::with_capacity(text.len());
     let mut before = ' ';
@@ -76,7 +76,7 @@ pub fn markdown(text: &str) -> String {
 }
 
 /// Text from outside as a code span of Markdown, in which nothing is markup.
-pub fn markdown_code(text: &str) -> String {
+pub(crate) fn markdown_code(text: &str) -> String {
     format!("`{}`", sanitize(text).replace('`', "'"))
 }
 
@@ -107,7 +107,7 @@ fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub fn write_facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
     let mut text = TextTable::new();
     text.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
     if !text.is_tty() {
@@ -170,12 +170,12 @@ fn csv_cell(text: &str) -> String {
 }
 
 /// A value as JSON in which what [`sanitize`] would replace is escaped, so that it arrives as it is and is inert on the way.
-pub fn json(value: &Value) -> String {
+pub(crate) fn json(value: &Value) -> String {
     inert(value.to_string())
 }
 
 /// The same of what is JSON already.
-pub fn inert(json: String) -> String {
+pub(crate) fn inert(json: String) -> String {
     // Outside of its texts JSON has none of these but line breaks, and within them no line break.
     let is_hidden = |c: char| is_hidden(c) && c != '\n';
     if !json.contains(is_hidden) {
@@ -211,7 +211,7 @@ fn instead_of(c: char) -> char {
 }
 
 /// Replaces what could move the cursor, hide text or reverse it. Line breaks and tabs become blanks.
-pub fn sanitize(text: &str) -> Cow<'_, str> {
+pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }

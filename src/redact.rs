@@ -30,7 +30,7 @@ struct Spelling {
 }
 
 /// From now on this is printed nowhere.
-pub fn keep(secret: &str) {
+pub(crate) fn keep(secret: &str) {
     if secret.chars().count() < SHORTEST {
         return;
     }
@@ -42,7 +42,7 @@ pub fn keep(secret: &str) {
 }
 
 /// The same of what is secret in an address: user and password, and the query. The address may be no valid one.
-pub fn keep_url(address: &str) {
+pub(crate) fn keep_url(address: &str) {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     // Where a password holds a `/` or a `?`, the address is no valid one, and what stands before the last `@` is not the host.
@@ -93,7 +93,7 @@ fn base64_within(secret: &[u8], before: usize) -> String {
 }
 
 /// The text without any secret.
-pub fn redact(text: &str) -> Cow<'_, str> {
+pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     let (mut clean, mut at, mut copied) = (String::new(), 0, 0);
     while let Some(letter) = text[at..].chars().next() {
@@ -215,14 +215,14 @@ fn letter(digits: &str, base: u32) -> Option<char> {
 
 /// Writes each line without secrets.
 #[derive(Debug)]
-pub struct Redacted<W: Write> {
+pub(crate) struct Redacted<W: Write> {
     inner: W,
     line: Vec<u8>,
 }
 
 impl<W: Write> Redacted<W> {
     /// Whatever is written here goes to `inner`.
-    pub fn new(inner: W) -> Self {
+    pub(crate) fn new(inner: W) -> Self {
         Self { inner, line: Vec::new() }
     }
 

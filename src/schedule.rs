@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::inventory::Timestamp;
+use crate::time::Timestamp;
 
 /// How far a clock is ever set forward or back, and then some.
 const CLOCK_CHANGE: TimeDelta = TimeDelta::hours(3);

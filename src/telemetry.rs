@@ -17,8 +17,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::inventory::Timestamp;
-use crate::views::{self, Ended, Snapshot, Watched};
+use crate::answers::{self, Ended, Snapshot, Watched};
+use crate::time::Timestamp;
 
 const OUTCOMES: [&str; 5] = ["applied", "unchanged", "failed", "held", "interrupted"];
 
@@ -240,16 +240,16 @@ impl Telemetry {
     }
 
     /// Takes over what the catalog says; nothing more than that nothing has happened, if it has not.
-    pub fn observe(&self, snapshot: &Snapshot) -> Result<(), views::Error> {
+    pub fn observe(&self, snapshot: &Snapshot) -> Result<(), answers::Error> {
         let mut seen = self.seen();
         let stamp = snapshot.stamp("syncs")?;
         if seen.stamp.as_ref() == Some(&stamp) {
             return Ok(());
         }
-        let watched = views::watched(snapshot.connection())?;
+        let watched = answers::watched(snapshot.connection())?;
         for (id, environment) in self.environments.iter() {
             let last = seen.counted.get(id).copied();
-            for ended in views::ended_since(snapshot.connection(), *id, last, self.began)? {
+            for ended in answers::ended_since(snapshot.connection(), *id, last, self.began)? {
                 self.count(environment, &ended);
                 seen.counted.insert(*id, ended.sync_id);
             }

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, ToSql, Transaction};
 
-use super::coverage::{note_coverage, renew_coverage};
-use super::health::note_health;
-use super::lineage::write_lineage;
-use super::search::{forget_words, index_words};
+use super::settings::renew_coverage;
 use super::syncs::{Ending, SyncId, finish, note_environment};
-use super::tested::write_tests;
 use super::{Catalog, Error};
-use crate::diff::{Change, ChangeKind, Diff};
-use crate::inventory::{
-    Column, EnvironmentFacts, FACTS, Fact, Inventory, LastRun, Node, ResourceType, Timestamp, UniqueId,
-};
+use crate::derive::coverage::note_coverage;
+use crate::derive::health::note_health;
+use crate::derive::lineage::write_lineage;
+use crate::derive::tests::write_tests;
+use crate::derive::words::{forget_words, index_words};
+use crate::inventory::{Column, EnvironmentFacts, FACTS, Fact, Inventory, LastRun, Node, ResourceType, UniqueId};
+use crate::plan::{Change, ChangeKind, Diff};
+use crate::time::Timestamp;
 
 /// A good read, ready to be written.
 #[derive(Debug)]
@@ -70,9 +70,9 @@ impl Catalog {
             if !diff.changes.is_empty() || is_renamed {
                 note_feed(transaction)?;
                 renew_coverage(transaction, *environment_id)?;
-                note_coverage(transaction, *environment_id, *sync)?;
+                note_coverage(transaction, *environment_id, sync.0)?;
             }
-            note_health(transaction, *environment_id, *sync, now)
+            note_health(transaction, *environment_id, sync.0, now)
         })?;
         if moved {
             // Without statistics SQLite looks up an ancestor by reading all pairs. What is applied stays so if this fails.

@@ -8,14 +8,15 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
 use super::apply::{keys, note_feed};
-use super::coverage::renew_coverage;
-use super::lineage::write_lineage;
 use super::load::Stored;
-use super::search::{forget_touched, index_touched};
-use super::tested::write_tests;
+use super::settings::renew_coverage;
 use super::undo::undo_changes;
 use super::{Error, begin_to_read, harden, open_to_read};
-use crate::inventory::{Pool, Timestamp};
+use crate::derive::lineage::write_lineage;
+use crate::derive::tests::write_tests;
+use crate::derive::words::{forget_touched, index_touched};
+use crate::inventory::Pool;
+use crate::time::Timestamp;
 
 /// Pages that are copied before the clock is looked at.
 const PAGES: i32 = 1024;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-use crate::inventory::Timestamp;
+use crate::time::Timestamp;
 
 /// Why the catalog could not be opened, read or written. Nothing is half-written on any of these.
 #[derive(Debug, thiserror::Error)]

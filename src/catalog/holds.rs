@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::syncs::{Ending, SyncId, finish};
 use super::{Catalog, Error};
-use crate::guard::{About, Doubt, Doubts, Held, Loss, LossKind};
-use crate::inventory::Timestamp;
+use crate::plan::{About, Doubt, Doubts, Held, Loss, LossKind};
+use crate::time::Timestamp;
 
 /// A held environment is read in full again after so long, in milliseconds, however often it fires.
 pub const LOOK_AGAIN: i64 = 3_600_000;

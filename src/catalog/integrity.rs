@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::{Catalog, Error, open_to_read};
-use crate::inventory::Timestamp;
+use crate::time::Timestamp;
 
 /// Reads the whole catalog at `path` and says what is broken.
 ///

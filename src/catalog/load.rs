@@ -6,9 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Error;
 use crate::inventory::{
-    Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, Text,
-    Timestamp, UniqueId,
+    Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, Text, UniqueId,
 };
+use crate::time::Timestamp;
 
 /// What the catalog holds of one environment.
 #[derive(Debug, Default)]

@@ -3,23 +3,18 @@
 mod apply;
 mod as_of;
 mod backup;
-mod coverage;
 mod error;
 mod file;
-mod health;
 mod holds;
 mod integrity;
-mod lineage;
 mod load;
 mod lock;
 mod migrations;
-mod owners;
 mod prune;
 mod schema;
-mod search;
+mod selectable;
 mod settings;
 mod syncs;
-mod tested;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -45,6 +40,7 @@ pub use integrity::check_integrity;
 pub use load::{Stored, environment_facts};
 pub use lock::{DaemonLock, PATIENCE, Writers};
 pub use migrations::SCHEMA_VERSION;
+pub use selectable::selectable;
 pub use syncs::{Ending, Mode, SyncId, Trigger};
 
 /// How long SQLite itself waits for a lock inside the file: longer than the largest commit of a neighbour takes.

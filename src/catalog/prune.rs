@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 
 use super::apply::note_feed;
 use super::{Catalog, Error};
-use crate::inventory::Timestamp;
+use crate::time::Timestamp;
 
 /// A pause between two syncs that is longer may be a clock that was set wrong, until as much time has passed again.
 const PAUSE_DAYS: i64 = 30;

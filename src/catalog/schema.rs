@@ -4,9 +4,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::Error;
 use super::migrations::{FIRST_VERSION, SCHEMA_VERSION};
-use super::{Error, search};
-use crate::inventory::Timestamp;
+use crate::derive::words;
+use crate::time::Timestamp;
 
 /// "LNGD": marks the file as ours.
 const APPLICATION_ID: i64 = 0x4C4E_4744;
@@ -113,7 +114,7 @@ impl Texts {
         for (_, sql) in &self.views {
             transaction.execute_batch(sql.as_deref().unwrap_or_default())?;
         }
-        search::rebuild(&transaction)?;
+        words::rebuild(&transaction)?;
         transaction.execute("UPDATE identity SET lineaged_version = ?1", [version])?;
         transaction.commit()
     }

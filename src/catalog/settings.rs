@@ -1,10 +1,14 @@
 //! What the catalog keeps of the configuration, since its views need it.
 
-use rusqlite::Transaction;
+use std::collections::HashSet;
+
+use rusqlite::{Connection, Transaction};
 use serde_json::Value;
 
-use super::coverage::renew_coverage;
+use super::selectable::selectable;
 use super::{Catalog, Error};
+use crate::derive::coverage;
+use crate::selection::{self, Budget};
 
 impl Catalog {
     /// Keeps `settings`, and which environments are configured: `environments` are their ids. Without any of those nothing is known
@@ -40,6 +44,28 @@ fn renew_all(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare("SELECT environment_id FROM environment")?;
     let ids = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
     ids.into_iter().try_for_each(|id| renew_coverage(transaction, id))
+}
+
+/// Brings what is kept of an environment's coverage up to date with its nodes and the settings.
+pub(super) fn renew_coverage(transaction: &Transaction<'_>, environment_id: i64) -> rusqlite::Result<()> {
+    let excluded = excluded(transaction, environment_id)?;
+    coverage::renew_coverage(transaction, environment_id, excluded)
+}
+
+/// The nodes that `coverage.exclude` names. The setting was checked when it was configured: only a newer program can have written what
+/// this one does not understand.
+fn excluded(connection: &Connection, environment_id: i64) -> rusqlite::Result<HashSet<String>> {
+    let texts = coverage::list_setting(connection, "exclude")?;
+    if texts.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let unreadable = |error| rusqlite::Error::ToSqlConversionFailure(error);
+    let selector = selection::parse(&texts).map_err(|error| unreadable(error.into()))?;
+    let (project, ids) = selectable(connection, environment_id, selector.needs_config())?;
+    let nothing = selection::Selector::default();
+    let found = selection::select(&project, Some(&selector), &nothing, &Budget::until(None))
+        .map_err(|over| unreadable(over.to_string().into()))?;
+    Ok(found.nodes.into_iter().map(|place| ids[place].clone()).collect())
 }
 
 fn mark_configured(transaction: &Transaction<'_>, environments: &[i64]) -> rusqlite::Result<()> {

@@ -2,14 +2,15 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::coverage::renew_coverage;
 use super::file::FileId;
 use super::holds::write_doubts;
+use super::settings::renew_coverage;
 use super::{Catalog, Error};
-use crate::diff::Counts;
-use crate::guard::Doubts;
-use crate::inventory::{EnvironmentFacts, Timestamp};
+use crate::inventory::EnvironmentFacts;
+use crate::plan::Counts;
+use crate::plan::Doubts;
 use crate::redact::redact;
+use crate::time::Timestamp;
 
 /// The number of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

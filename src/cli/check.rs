@@ -8,9 +8,9 @@ use secrecy::ExposeSecret;
 use super::{Exit, Files};
 use crate::catalog;
 use crate::config::{EnvironmentConfig, Need};
-use crate::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
-use crate::inventory::Timestamp;
+use crate::origin::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
 use crate::output::sanitize;
+use crate::time::Timestamp;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {

@@ -9,14 +9,14 @@ use secrecy::SecretString;
 use super::progress::Progress;
 use super::sync::tell;
 use super::{Exit, Files, Misuse};
+use crate::answers::{self, ChangesFilter};
 use crate::catalog::{self, Trigger, Writers};
 use crate::config::Config;
 use crate::demo::{Project, Server};
-use crate::discovery::Limits;
-use crate::inventory::Timestamp;
+use crate::origin::discovery::Limits;
 use crate::output::{self, Format};
 use crate::sync::{self, Request, Stop};
-use crate::views::{self, ChangesFilter};
+use crate::time::Timestamp;
 
 const ENVIRONMENT: i64 = 1;
 const NAME: &str = "demo";
@@ -70,7 +70,7 @@ impl Demo {
         }
         let connection = catalog::open_to_read(&path)?;
         writeln!(out)?;
-        output::write(&views::summary(&connection, ENVIRONMENT)?, Format::Table, out)?;
+        output::write(&answers::summary(&connection, ENVIRONMENT)?, Format::Table, out)?;
         for step in 1..=steps {
             evolve(&server, step, &config, &path, out).await?;
         }
@@ -78,7 +78,7 @@ impl Demo {
         for query in QUERIES {
             writeln!(out, "  sqlite3 {} \"{query}\"", path.display())?;
         }
-        if let Some(id) = views::list(&connection, None, &["model".to_owned()])?.only(&["unique_id"]).rows.first() {
+        if let Some(id) = answers::list(&connection, None, &["model".to_owned()])?.only(&["unique_id"]).rows.first() {
             writeln!(out, "  lineaged lineage {}", id[0].as_str().unwrap_or_default())?;
         }
         writeln!(out, "  lineaged health\n  lineaged coverage --missing\n  lineaged search customer")?;
@@ -94,7 +94,7 @@ fn start_afresh(path: &Path) -> anyhow::Result<()> {
         Err(catalog::Error::Missing(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    if !views::only_demos(&connection)? {
+    if !answers::only_demos(&connection)? {
         let path = path.display();
         return Err(Misuse(format!(
             "`{path}` holds more than a demo, so it is left alone: name another file with `--catalog`"
@@ -147,11 +147,11 @@ async fn evolve(
         writeln!(out, "  {}: {}", happened.unique_id, happened.what)?;
     }
     let connection = catalog::open_to_read(path)?;
-    let last = views::last_seq(&connection)?;
+    let last = answers::last_seq(&connection)?;
     writeln!(out)?;
     sync_once(config, out).await?;
     let filter = ChangesFilter { after: Some(last), ..ChangesFilter::default() };
-    let (changes, _) = views::changes(&connection, &filter)?;
+    let (changes, _) = answers::changes(&connection, &filter)?;
     writeln!(out, "\nWhat changed, by `lineaged changes --after {last}`:\n")?;
     output::write(&super::changes::shortened(changes), Format::Table, out)?;
     Ok(())

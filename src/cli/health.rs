@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::packages::Packages;
 use super::{Choosing, Exit, Files, Printing, Reading, note};
+use crate::answers::{self, HEALTH, Table};
 use crate::output::sanitize;
-use crate::views::{self, HEALTH, Table};
 
 /// So many nodes that fail the check are named.
 const NAMED: usize = 10;
@@ -47,7 +47,7 @@ impl Health {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let mut table = views::health(&connection, environment_id, &self.status)?;
+        let mut table = answers::health(&connection, environment_id, &self.status)?;
         self.choosing.keep(&connection, environment_id, &mut table)?;
         self.keep_packages(&connection, environment_id, &mut table)?;
         let nodes = table.clone().only(&["status", "unique_id"]).rows;
@@ -55,7 +55,7 @@ impl Health {
             let is_shown: Vec<bool> = nodes.iter().map(|row| !self.status.is_empty() || row[0] != "healthy").collect();
             let mut is_shown = is_shown.into_iter();
             table.rows.retain(|_| is_shown.next().unwrap_or(true));
-            let several = views::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
+            let several = answers::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
             drop(connection);
             self.printing.print_as(table, |table| readable(table, several), out)?;
             note(&summary(&nodes));
@@ -86,11 +86,11 @@ impl Health {
         environment_id: Option<i64>,
         table: &mut Table,
     ) -> anyhow::Result<()> {
-        let packages = views::packages(connection, environment_id)?;
+        let packages = answers::packages(connection, environment_id)?;
         let of = |row: &Vec<Value>| packages.get(&(row[0].as_i64()?, row[1].as_str()?.to_owned()));
         let nodes = table.rows.iter().filter_map(|row| Some((row[0].as_i64()?, of(row)?)));
         let nodes = nodes.map(|(id, (is_own, package))| (id, *is_own, package));
-        self.packages.warn(connection, &views::Environment::all(connection)?, nodes)?;
+        self.packages.warn(connection, &answers::Environment::all(connection)?, nodes)?;
         let all = table.rows.len();
         table.rows.retain(|row| self.packages.want(of(row).and_then(|(is_own, _)| *is_own)));
         self.packages.tell(all - table.rows.len());

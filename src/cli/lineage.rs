@@ -6,9 +6,9 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use super::{Exit, Files, Reading, note};
+use crate::answers::{self, Lineage as Around, LineageNode, Reach};
 use crate::inventory::ResourceType;
 use crate::output::{self, sanitize};
-use crate::views::{self, Lineage as Around, LineageNode, Reach};
 
 /// How lineage is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,7 +54,7 @@ impl Lineage {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let found = views::find(&connection, environment_id, &self.node)?;
+        let found = answers::find(&connection, environment_id, &self.node)?;
         let reach = match (self.upstream, self.downstream) {
             (None, None) => Reach::default(),
             (upstream, downstream) => {

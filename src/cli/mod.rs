@@ -23,13 +23,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::answers::{Chosen, Table};
 use crate::config::{self, Config, Need, Problems, Source};
-use crate::inventory::Timestamp;
 use crate::output::Format;
 use crate::redact::{Redacted, redact};
 use crate::sync::Interrupted;
-use crate::views::{Chosen, Table};
-use crate::{catalog, logging, output, views};
+use crate::time::Timestamp;
+use crate::{answers, catalog, logging, output};
 
 /// Keeps a local, trustworthy catalog of a dbt project in one SQLite file.
 #[derive(Debug, Parser)]
@@ -106,8 +106,8 @@ impl Reading {
     }
 
     /// The id of the environment that was named, if one was.
-    fn environment_id(&self, connection: &rusqlite::Connection) -> Result<Option<i64>, views::Error> {
-        let named = |name: &String| views::Environment::named(connection, name).map(|environment| environment.id);
+    fn environment_id(&self, connection: &rusqlite::Connection) -> Result<Option<i64>, answers::Error> {
+        let named = |name: &String| answers::Environment::named(connection, name).map(|environment| environment.id);
         self.environment.as_ref().map(named).transpose()
     }
 }
@@ -173,7 +173,7 @@ impl Choosing {
         &self,
         connection: &rusqlite::Connection,
         environment_id: Option<i64>,
-    ) -> Result<Option<Chosen>, views::Error> {
+    ) -> Result<Option<Chosen>, answers::Error> {
         let chosen = Chosen::load(connection, environment_id, &self.select, &self.exclude)?;
         for part in chosen.iter().flat_map(|chosen| &chosen.unmatched) {
             note(&format!("warning: `{}` matches no node", output::sanitize(part)));
@@ -187,7 +187,7 @@ impl Choosing {
         connection: &rusqlite::Connection,
         environment_id: Option<i64>,
         table: &mut Table,
-    ) -> Result<(), views::Error> {
+    ) -> Result<(), answers::Error> {
         if let Some(chosen) = self.chosen(connection, environment_id)? {
             chosen.keep(table);
         }
@@ -369,7 +369,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
     let usage = error.is::<Problems>()
         || error.is::<Misuse>()
-        || matches!(error.downcast_ref(), Some(views::Error::Question(_) | views::Error::Malformed(_)))
+        || matches!(error.downcast_ref(), Some(answers::Error::Question(_) | answers::Error::Malformed(_)))
         || matches!(error.downcast_ref(), Some(catalog::Error::NotHeld(_) | catalog::Error::TooEarly { .. }));
     if usage { Exit::Usage } else { Exit::Failed }
 }

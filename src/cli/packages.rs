@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::note;
+use crate::answers::Environment;
 use crate::catalog;
 use crate::output::sanitize;
-use crate::views::Environment;
 
 /// Whose nodes count.
 #[derive(Debug, Clone, Copy, clap::Args)]

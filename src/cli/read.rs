@@ -4,11 +4,11 @@ use std::io::Write;
 
 use super::sync::{SHOWN, loss_lines};
 use super::{Choosing, Exit, Files, Printing, Reading, note};
+use crate::answers::{self, Table};
 use crate::catalog::{self, SyncId};
 use crate::config::Need;
 use crate::inventory::ResourceType;
 use crate::output::sanitize;
-use crate::views::{self, Table};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
@@ -26,7 +26,7 @@ impl Status {
         let config = files.load(Need::Reading)?;
         let connection = self.reading.open(files)?;
         let id = self.reading.environment_id(&connection)?;
-        let mut table = views::environments(&connection)?;
+        let mut table = answers::environments(&connection)?;
         table.rows.retain(|row| id.is_none_or(|id| row[0] == id));
         if !self.printing.is_table() {
             self.printing.print(table, out)?;
@@ -67,7 +67,7 @@ impl Status {
                 "it is read again by itself; if this is really so, run `lineaged approve {sync}` and then `lineaged sync`"
             )?;
         }
-        for failure in views::failures(&connection)?.rows.iter().filter(|row| id.is_none_or(|id| row[1] == id)) {
+        for failure in answers::failures(&connection)?.rows.iter().filter(|row| id.is_none_or(|id| row[1] == id)) {
             writeln!(out, "\n{}: the last sync failed: {}", text(&failure[2]), sanitize(text(&failure[3])))?;
         }
         Ok(Exit::Done)
@@ -95,10 +95,10 @@ impl Ls {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let mut table = views::list(&connection, environment_id, &self.resource_type)?;
+        let mut table = answers::list(&connection, environment_id, &self.resource_type)?;
         self.choosing.keep(&connection, environment_id, &mut table)?;
         if self.printing.is_table() {
-            let several = views::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
+            let several = answers::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
             let columns =
                 ["environment_id", "unique_id", "materialization", "last_run_status", "owner_name", "description"];
             table = table.only(&columns[usize::from(!several)..]);
@@ -129,7 +129,7 @@ impl Freshness {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let mut table = views::freshness(&connection, environment_id, self.stale)?;
+        let mut table = answers::freshness(&connection, environment_id, self.stale)?;
         self.choosing.keep(&connection, environment_id, &mut table)?;
         let bad: &[&str] = match self.fail_on.as_deref() {
             Some("warn") => &["warn", "overdue", "error"],

@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::{Choosing, Exit, Files, Printing, Reading, note};
+use crate::answers::{self, Environment, Table};
 use crate::output::sanitize;
-use crate::views::{self, Environment, Table};
 
 /// So many hits are shown to people, unless told otherwise.
 const SHOWN: usize = 20;
@@ -45,7 +45,7 @@ Examples:
 impl Search {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let text = self.text.join(" ");
-        let search = views::Search::of(&text)?;
+        let search = answers::Search::of(&text)?;
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
         let mut hits = search.hits(&connection, environment_id, None)?;
@@ -58,7 +58,7 @@ impl Search {
             note(&nothing(&search, &text, &search.nearest(&connection, environment_id)?));
         }
         if self.printing.is_table() {
-            let environments = views::Environment::all(&connection)?;
+            let environments = answers::Environment::all(&connection)?;
             let shown = if environment_id.is_none() && environments.len() > 1 { &environments[..] } else { &[] };
             list(&hits, shown, out)?;
         } else {
@@ -73,7 +73,7 @@ impl Search {
 }
 
 /// What to do if nothing was found.
-fn nothing(search: &views::Search, text: &str, nearest: &[String]) -> String {
+fn nothing(search: &answers::Search, text: &str, nearest: &[String]) -> String {
     let text = sanitize(text);
     if search.is_empty() {
         return format!("there is no word in `{text}`: search for letters or digits");

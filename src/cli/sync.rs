@@ -8,11 +8,11 @@ use super::stop::on_signal;
 use super::{Exit, Files, Misuse, note};
 use crate::catalog::{self, Approval, Catalog, SyncId, Trigger, Writers};
 use crate::config::{Config, EnvironmentConfig, Need};
-use crate::discovery::Limits;
-use crate::guard::{Held, Loss, LossKind};
-use crate::inventory::Timestamp;
+use crate::origin::discovery::Limits;
 use crate::output::sanitize;
+use crate::plan::{Held, Loss, LossKind};
 use crate::sync::{self, Outcome, Report, Request};
+use crate::time::Timestamp;
 
 /// So many warnings and ids are printed; all of them are in the catalog.
 pub(super) const SHOWN: usize = 10;

@@ -13,7 +13,7 @@ use super::{
     CatalogConfig, Config, CoverageConfig, CoverageTargets, DEFAULT_FILE, DiscoveryConfig, EnvironmentConfig,
     HttpConfig, Problems, SyncConfig, keys,
 };
-use crate::guard::Policy;
+use crate::plan::Policy;
 use crate::redact;
 use crate::schedule::Schedule;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::guard::Policy;
+use crate::plan::Policy;
 use crate::redact;
 use crate::schedule::Schedule;
 

@@ -1,8 +1,6 @@
 //! `lineaged serve`: a task for each environment that waits until it is due and syncs it, timers that make it due, and the HTTP
 //! server. No pipeline logic, no SQL.
 
-mod due;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +9,15 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
+use crate::answers;
 use crate::catalog::{self, Catalog, DaemonLock, Trigger, Writers};
 use crate::config::{Config, EnvironmentConfig};
-use crate::discovery::{self, Kind, Limits};
 use crate::http;
-use crate::inventory::Timestamp;
+use crate::origin::discovery::{self, Kind, Limits};
 use crate::schedule::Schedule;
-use crate::sync::{self, Interrupted, Outcome, Report, Request, Stop, Watch};
+use crate::sync::{self, Due, Interrupted, Outcome, Report, Request, Stop, Watch};
 use crate::telemetry::Telemetry;
-use crate::views;
-
-pub use due::{DEBOUNCE, Due, Marked};
+use crate::time::Timestamp;
 
 /// The clock is looked at this often, so that a suspended machine or a clock that jumps is noticed.
 const LOOK: Duration = Duration::from_secs(30);
@@ -51,7 +47,7 @@ struct Shared {
 ///
 /// # Errors
 /// If the catalog can't be opened, if another daemon serves it, or if the address can't be listened at.
-pub async fn serve(config: Config, writers: Writers, mut stop: Stop) -> anyhow::Result<()> {
+pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> anyhow::Result<()> {
     let _only = DaemonLock::take(&config.catalog.path)?;
     tokio::select! {
         biased;
@@ -121,7 +117,7 @@ async fn keep_time(shared: Shared, environment: EnvironmentConfig) {
     let id = environment.id;
     let last = spawn_blocking(move || {
         let connection = catalog::open_to_read(&path).ok()?;
-        views::last_sync_at(&connection, id, Timestamp::now()).ok().flatten()
+        answers::last_sync_at(&connection, id, Timestamp::now()).ok().flatten()
     });
     let last = last.await.ok().flatten();
     let missed = last.is_none_or(|last| environment.schedule.next(last).is_some_and(|next| next <= Timestamp::now()));

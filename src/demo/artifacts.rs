@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use super::nodes::Raw;
 use super::project::{Kind, Node, Project, Stamp};
 use super::{Error, nodes, results};
-use crate::inventory::{Timestamp, shape};
+use crate::inventory::shape;
+use crate::time::Timestamp;
 
 /// The first run's id; every change of the project is one run more.
 const FIRST_RUN: i64 = 70_403_001;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::project::{Kind, Node, Project, Side};
 use super::results::{JOB, Outcome, attempt, freshness_word, pin, succeeded};
-use crate::inventory::Timestamp;
+use crate::time::Timestamp;
 
 const BOTH: &[Side] = &[Side::Applied, Side::Definition];
 const APPLIED: &[Side] = &[Side::Applied];

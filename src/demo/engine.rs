@@ -118,7 +118,7 @@ fn with_code(mut error: GraphQLError, code: &str) -> GraphQLError {
 mod tests {
     use super::super::project::{Index, Project};
     use super::*;
-    use crate::inventory::Timestamp;
+    use crate::time::Timestamp;
     use serde_json::Value;
 
     fn ask(engine: &Engine, project: &Project, query: &str) -> (u16, Value) {

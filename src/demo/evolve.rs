@@ -59,7 +59,7 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::Timestamp;
+    use crate::time::Timestamp;
 
     #[test]
     fn both_evolutions_change_what_they_say() {

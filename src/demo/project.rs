@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::inventory::Timestamp;
+use crate::time::Timestamp;
 
 /// What a node is, in dbt's words; `External` is another project's model that some node depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

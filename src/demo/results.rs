@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::nodes::criteria;
 use super::project::{Kind, Node, Project};
-use crate::inventory::{Column, Timestamp, column_named, shape, unquoted};
+use crate::inventory::{Column, column_named, shape, unquoted};
+use crate::time::Timestamp;
 
 /// The one job of the platform that all runs here belong to.
 pub(super) const JOB: i64 = 5_001;

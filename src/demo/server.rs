@@ -257,7 +257,7 @@ mod tests {
 
     use super::super::{Length, Page};
     use super::*;
-    use crate::inventory::Timestamp;
+    use crate::time::Timestamp;
 
     const QUERY: &str = "query Models($environmentId: BigInt!, $first: Int, $after: String) {
         environment(id: $environmentId) { applied { lastUpdatedAt models(first: $first, after: $after) {

@@ -28,7 +28,7 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
 use crate::config::HttpConfig;
-use crate::daemon::Due;
+use crate::sync::Due;
 use crate::telemetry::Telemetry;
 
 pub use server::serve;

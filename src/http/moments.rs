@@ -9,8 +9,8 @@ use tokio::sync::{Mutex as Turns, OwnedMutexGuard, Semaphore};
 use tokio::time::{sleep, timeout_at};
 
 use super::problem::Problem;
+use crate::answers::Connection;
 use crate::catalog;
-use crate::views::Connection;
 
 /// So many copies are made at once, and so many are kept.
 const MOMENTS: usize = 2;

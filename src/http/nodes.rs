@@ -12,8 +12,8 @@ use super::App;
 use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
+use crate::answers::{Found, Located, Snapshot, Table};
 use crate::output::{self, Format};
-use crate::views::{Found, Located, Snapshot, Table};
 
 /// A lineage of more rows than this is read from the view.
 const MOST: usize = 10_000;

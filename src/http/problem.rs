@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::output::json as json_text;
 use crate::redact::redact;
-use crate::{catalog, views};
+use crate::{answers, catalog};
 
 /// Why a request is not answered as it wished. Texts are for people.
 #[derive(Debug)]
@@ -105,11 +105,11 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<views::Error> for Problem {
-    fn from(error: views::Error) -> Self {
+impl From<answers::Error> for Problem {
+    fn from(error: answers::Error) -> Self {
         match error {
-            views::Error::Question(text) => Self::NotFound(text, Vec::new()),
-            views::Error::Malformed(text) => Self::Bad(text),
+            answers::Error::Question(text) => Self::NotFound(text, Vec::new()),
+            answers::Error::Malformed(text) => Self::Bad(text),
             error if error.is_interrupted() => Self::Unavailable("the answer took too long: ask for less".to_owned()),
             error => {
                 tracing::error!(error = ?error, "the catalog could not be read");

@@ -5,7 +5,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::problem::Problem;
-use crate::inventory::Timestamp;
+use crate::time::Timestamp;
 
 /// The parameters of a request, each known to its route and given once.
 #[derive(Debug, Clone)]

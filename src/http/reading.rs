@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use super::App;
 use super::problem::Problem;
 use super::query::Query;
+use crate::answers::Snapshot;
 use crate::catalog;
-use crate::inventory::Timestamp;
-use crate::views::Snapshot;
+use crate::time::Timestamp;
 
 /// The `seq` of the last change that an answer knows.
 const SEQ: &str = "lineaged-seq";

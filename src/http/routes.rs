@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::problem::{no_such_method, no_such_route};
 use super::{App, guard, nodes, rows, search, status, trigger, webhook};
-use crate::views::{VIEWS, shape};
+use crate::answers::{VIEWS, shape};
 
 /// The routes, with everything that stands around them.
 pub(super) fn router(app: &Arc<App>) -> Router {

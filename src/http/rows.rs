@@ -17,9 +17,9 @@ use super::App;
 use super::problem::Problem;
 use super::query::{self, Query};
 use super::reading::{Json, Kept, answer};
-use crate::inventory::Timestamp;
+use crate::answers::{Question, Shape, Snapshot};
 use crate::output::{self, Format};
-use crate::views::{Question, Shape, Snapshot};
+use crate::time::Timestamp;
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 5000;

@@ -11,8 +11,8 @@ use super::App;
 use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
+use crate::answers::{Search, Snapshot, Table};
 use crate::output::{self, Format};
-use crate::views::{Search, Snapshot, Table};
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 500;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::reading::read;
-use crate::views::VIEWS;
+use crate::answers::VIEWS;
 
 /// Answers as long as the process does
 #[utoipa::path(get, path = "/-/healthy", tag = "daemon", responses((status = 200, description = "it runs", body = Value)))]

@@ -28,9 +28,9 @@ use super::guard::only;
 use super::peers::Peer;
 use super::problem::Problem;
 use crate::catalog::Trigger;
-use crate::daemon::{Due, Marked};
-use crate::inventory::Timestamp;
+use crate::sync::{Due, Marked};
 use crate::telemetry::Delivery;
+use crate::time::Timestamp;
 
 /// How many events are remembered. The platform sends a few for each run.
 const REMEMBERED: usize = 20_000;

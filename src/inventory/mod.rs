@@ -1,14 +1,11 @@
 //! All nodes and edges of one environment at one moment, as plain data. What was fetched and what is stored are both an
 //! [`Inventory`]; nothing here knows the network, SQL or the clock.
 
-mod carry;
 mod node;
-mod owners;
 mod placeholder;
 mod pool;
 pub mod shape;
 mod spelling;
-mod time;
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,13 +16,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub use carry::{Carried, carry_over};
+use crate::time::Timestamp;
+
 pub use node::{Column, FACTS, Fact, FreshnessCheck, LastRun, Node};
-pub use owners::resolve_owners;
 pub use placeholder::Placeholders;
 pub use pool::Pool;
 pub use spelling::{column_named, fold, unquoted};
-pub use time::Timestamp;
 
 /// Text that may be shared: a [`Pool`] lets equal texts be one.
 pub type Text = Arc<str>;

@@ -11,7 +11,7 @@ const LOOK: u64 = 16_384;
 
 /// Why an evaluation was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Over {
+pub(crate) enum Over {
     /// It would take too many steps.
     #[error("the selectors need more than {MOST_STEPS} steps of comparing and walking: use fewer or simpler ones")]
     Steps,
@@ -22,7 +22,7 @@ pub enum Over {
 
 /// The steps and the time that are left to an evaluation.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     steps: Cell<u64>,
     look_at: Cell<u64>,
     deadline: Option<Instant>,
@@ -31,7 +31,7 @@ pub struct Budget {
 
 impl Budget {
     /// All steps there are, until `deadline`.
-    pub fn until(deadline: Option<Instant>) -> Self {
+    pub(crate) fn until(deadline: Option<Instant>) -> Self {
         Self { steps: Cell::new(0), look_at: Cell::new(LOOK), deadline, over: Cell::new(None) }
     }
 

@@ -9,7 +9,7 @@ use crate::inventory::ResourceType;
 
 /// What was selected.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Selected {
+pub(crate) struct Selected {
     /// Places in the project's nodes.
     pub nodes: BTreeSet<usize>,
     /// The parts of the selectors that match nothing, as they were written.
@@ -23,7 +23,7 @@ type Marks = Vec<bool>;
 ///
 /// # Errors
 /// If that takes more than `budget`.
-pub fn select(
+pub(crate) fn select(
     project: &Project,
     select: Option<&Selector>,
     exclude: &Selector,

@@ -18,9 +18,9 @@ use serde_json::Value;
 
 use crate::inventory::ResourceType;
 
-pub use budget::{Budget, Over};
-pub use evaluate::{Selected, select};
-pub use parse::{Selector, parse};
+pub(crate) use budget::{Budget, Over};
+pub(crate) use evaluate::select;
+pub(crate) use parse::{Selector, parse};
 
 /// What selection knows of a node. Whatever is unknown matches nothing.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ const SHOWN: usize = 200;
 
 /// What is wrong with a selector, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct SelectorError {
+pub(crate) struct SelectorError {
     /// The selector.
     pub selector: String,
     /// The place in it, in characters.

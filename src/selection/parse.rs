@@ -10,12 +10,12 @@ const MOST_CHARACTERS: usize = 1_000;
 const MOST_CRITERIA: usize = 2_000;
 
 /// A union of intersections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selector(pub(super) Vec<Intersection>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Selector(pub(super) Vec<Intersection>);
 
 impl Selector {
     /// True if a criterion looks into configurations.
-    pub fn needs_config(&self) -> bool {
+    pub(crate) fn needs_config(&self) -> bool {
         self.0.iter().flat_map(|part| &part.criteria).any(|criterion| matches!(criterion.method, Method::Config(_)))
     }
 }
@@ -53,7 +53,7 @@ pub(super) enum Reach {
 ///
 /// # Errors
 /// If one can't be understood; the error points at the place.
-pub fn parse(selectors: &[String]) -> Result<Selector, SelectorError> {
+pub(crate) fn parse(selectors: &[String]) -> Result<Selector, SelectorError> {
     let (mut union, mut count) = (Vec::new(), 0);
     for selector in selectors {
         let mut at = 0;

@@ -4,11 +4,13 @@ use super::Outcome;
 use super::read::{Found, Whole};
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Applied, Catalog, Ending, Known, Mode, Standing, Stored, SyncId};
-use crate::diff::diff;
-use crate::discovery::Cost;
-use crate::graph::cycle_warnings;
-use crate::guard::{self, Doubts, Held, Verdict};
-use crate::inventory::{Carried, Inventory, Pool, Reading, Timestamp, carry_over, resolve_owners};
+use crate::inventory::{Inventory, Pool, Reading};
+use crate::origin::discovery::Cost;
+use crate::plan::cycle_warnings;
+use crate::plan::diff;
+use crate::plan::{self, Doubts, Held, Verdict};
+use crate::plan::{Carried, carry_over, resolve_owners};
+use crate::time::Timestamp;
 
 /// How it ended, how many nodes were read, and what the user should know.
 pub(super) type Finished = (Outcome, Option<u64>, Vec<String>);
@@ -213,7 +215,7 @@ impl Plan {
         warnings.extend(fetched.add_externals());
         warnings.extend(cycle_warnings(&fetched));
         let Standing { mut doubts, is_first } = standing;
-        let read = guard::Read {
+        let read = plan::Read {
             stored: &stored.inventory,
             fetched: &fetched,
             kept: &kept,
@@ -222,7 +224,7 @@ impl Plan {
             is_first,
             now: Timestamp::now(),
         };
-        let verdict = guard::judge(&read, request.environment.policy, &mut doubts);
+        let verdict = plan::judge(&read, request.environment.policy, &mut doubts);
         Self { fetched, warnings, verdict, doubts }
     }
 }

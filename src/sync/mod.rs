@@ -1,6 +1,7 @@
 //! One sync: the whole pipeline, and the only place that knows its order. Every command and timer that syncs ends in [`run`].
 
 mod conclude;
+mod due;
 mod read;
 mod request;
 
@@ -12,12 +13,13 @@ use tokio::task::spawn_blocking;
 use tracing::Instrument;
 
 use crate::catalog::{self, Catalog, SyncId};
-use crate::diff::Counts;
-use crate::discovery::{Client, Cost, Limits};
-use crate::guard::Held;
-use crate::inventory::Timestamp;
+use crate::origin::discovery::{Client, Cost, Limits};
+use crate::plan::Counts;
+use crate::plan::Held;
+use crate::time::Timestamp;
 
 use conclude::{Job, Step, conclude};
+pub use due::{DEBOUNCE, Due, Marked};
 use read::{Found, find, read};
 pub use request::{Interrupted, Request, Stop, Watch};
 

@@ -8,8 +8,9 @@ use tokio::task::spawn_blocking;
 
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Catalog, Known};
-use crate::discovery::{self, Client, CodeText, Moment};
-use crate::inventory::{Reading, Timestamp};
+use crate::inventory::Reading;
+use crate::origin::discovery::{self, Client, CodeText, Moment};
+use crate::time::Timestamp;
 
 /// How many code texts may wait for the catalog before the reader waits.
 const CODE_IN_FLIGHT: usize = 64;

@@ -145,7 +145,7 @@ fn as_of_a_time_statuses_runs_and_health_are_those_of_then() {
 
 #[test]
 fn history_that_is_older_than_is_wanted_is_forgotten_by_the_next_sync() {
-    let world = World::with(vec![(ENVIRONMENT, Project::bundled(lineaged::inventory::Timestamp::now()))], "");
+    let world = World::with(vec![(ENVIRONMENT, Project::bundled(lineaged::time::Timestamp::now()))], "");
     let path = world.folder.path().join("lineaged.toml");
     let config = std::fs::read_to_string(&path).expect("the configuration");
     world.ok(&["sync"]);

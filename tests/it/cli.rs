@@ -86,7 +86,7 @@ fn show_finds_by_name_lists_candidates_and_offers_the_nearest() {
 
 #[test]
 fn with_several_environments_a_node_that_is_in_more_than_one_needs_a_name() {
-    let project = || lineaged::demo::Project::bundled(lineaged::inventory::Timestamp::now());
+    let project = || lineaged::demo::Project::bundled(lineaged::time::Timestamp::now());
     let world = World::with(vec![(1, project()), (2, project())], "");
     world.server.change(2, |project| project.add_model("only_here", &[]));
     world.ok(&["sync"]);
@@ -156,7 +156,7 @@ fn a_stock_client_reads_the_catalog_while_a_sync_writes_it() {
 fn the_sqlite3_shell_reads_every_view() {
     let world = World::bundled();
     world.ok(&["sync"]);
-    for view in lineaged::views::VIEWS {
+    for view in lineaged::answers::VIEWS {
         let shell = std::process::Command::new("sqlite3")
             .arg(world.catalog())
             .arg(format!("SELECT count(*) FROM {view}"))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lineaged::demo::Project;
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

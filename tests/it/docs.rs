@@ -12,7 +12,7 @@ fn readme() -> String {
 #[test]
 fn every_view_and_every_command_is_in_readme() {
     let readme = readme();
-    for view in lineaged::views::VIEWS {
+    for view in lineaged::answers::VIEWS {
         assert!(readme.contains(&format!("`{view}`")), "the view {view} is not in README");
     }
     let folder = tempfile::tempdir().expect("a folder");

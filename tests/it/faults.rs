@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lineaged::demo::{Action, Fault, Length, Page, Project, Side};
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 
 use crate::support::{Content, ENVIRONMENT, Ran, World, assert_same};
 

@@ -1,7 +1,7 @@
 //! Deletion that can be trusted: what is held, what approving does, and that the last good catalog keeps serving.
 
 use lineaged::demo::{Project, Side};
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 
 use crate::support::{World, assert_same, json};
 

@@ -1,7 +1,7 @@
 //! Health from end to end: what the bundled project's runs and checks say, the limits of the configuration, and the command.
 
 use lineaged::demo::Project;
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 use serde_json::Value;
 
 use crate::support::{ENVIRONMENT, World, json};

@@ -6,13 +6,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
+use lineaged::answers::{VIEWS, shape};
 use lineaged::config::HttpConfig;
-use lineaged::daemon::Due;
 use lineaged::demo::Project;
 use lineaged::http::{Limits, State, serve};
-use lineaged::inventory::Timestamp;
+use lineaged::sync::Due;
 use lineaged::telemetry::Telemetry;
-use lineaged::views::{VIEWS, shape};
+use lineaged::time::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::runtime::Runtime;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lineaged::demo::{Action, Fault, Page, Project, Side};
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{Content, ENVIRONMENT, Ran, World, assert_same};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 
 use lineaged::demo::Project;
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 use serde_json::Value;
 
 use crate::support::{World, json};

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use lineaged::demo::{Project, Side};
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 
 use crate::support::{Content, ENVIRONMENT, World, assert_same, sample};
 

@@ -1,7 +1,7 @@
 //! `lineaged search` and `GET /api/v1/search`: what people type, what they get, and that no text does harm.
 
 use lineaged::demo::Project;
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 use serde_json::{Value, json as value};
 
 use crate::support::{ENVIRONMENT, World, json};
@@ -141,7 +141,7 @@ fn no_view_needs_the_index() {
     world.ok(&["sync"]);
     let catalog = rusqlite::Connection::open(world.catalog()).expect("the catalog");
     catalog.execute_batch("DROP TABLE search").expect("dropped");
-    for view in lineaged::views::VIEWS {
+    for view in lineaged::answers::VIEWS {
         crate::support::rows(&catalog, &format!("SELECT * FROM {view}"));
     }
 }

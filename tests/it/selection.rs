@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use lineaged::answers::{self, Chosen};
 use lineaged::demo::Project;
-use lineaged::inventory::Timestamp;
-use lineaged::views::{self, Chosen};
+use lineaged::time::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -25,7 +25,7 @@ async fn compare(name: &str, project: Project) -> usize {
     let world = World::with(vec![(ENVIRONMENT, project)], "page_size = 500\ntimeout = \"60s\"");
     world.sync_here().await;
     let connection = world.reader();
-    let all = views::list(&connection, None, &[]).expect("nodes").only(&["environment_id", "unique_id"]);
+    let all = answers::list(&connection, None, &[]).expect("nodes").only(&["environment_id", "unique_id"]);
     let recorded = recorded();
     let rows = recorded[name].as_array().expect("a project");
     let mut wrong = Vec::new();

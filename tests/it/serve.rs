@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use lineaged::demo::{Action, Fault, Project, Server};
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 
 use crate::support::daemon::{Daemon, Http, run_completed, signature};
 use crate::support::{ENVIRONMENT, World, assert_same};

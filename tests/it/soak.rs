@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use lineaged::demo::{Action, Fault, Length, Project, Side};
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 use serde_json::Value;
 
 use crate::support::daemon::Http;

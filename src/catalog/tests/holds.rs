@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::{Approval, Known, Standing, held_syncs, known};
-use crate::guard::{About, Doubts, Held, Loss, LossKind};
+use crate::plan::{About, Doubts, Held, Loss, LossKind};
 
 fn loss(id: &str) -> Loss {
     Loss { kind: LossKind::Removed, unique_id: id.into() }

@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 
 use super::schema::SCHEMA;
 use super::*;
-use crate::diff::diff;
+use crate::plan::diff;
 
 use crate::inventory::{
-    Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, Timestamp,
-    UniqueId,
+    Code, Column, EnvironmentFacts, FreshnessCheck, Inventory, Json, LastRun, Node, Pool, ResourceType, UniqueId,
 };
+use crate::time::Timestamp;
 
 struct TestCatalog {
     folder: tempfile::TempDir,

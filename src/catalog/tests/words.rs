@@ -21,7 +21,7 @@ proptest! {
             let compare = "INSERT INTO search (search, rank) VALUES ('integrity-check', 1)";
             prop_assert_eq!(catalog.connection.execute_batch(compare), Ok(()));
             let kept = indexed(&catalog.connection);
-            search::rebuild(&catalog.connection).expect("rebuilt");
+            crate::derive::words::rebuild(&catalog.connection).expect("rebuilt");
             prop_assert_eq!(kept, indexed(&catalog.connection));
         }
     }

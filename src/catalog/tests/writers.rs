@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::*;
-use crate::guard::Held;
+use crate::plan::Held;
 
 #[cfg(unix)]
 #[test]

@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::Row;
+use crate::answers;
 use crate::output::sanitize;
-use crate::views;
 
 /// For a terminal or a pager.
 pub(super) fn print(connection: &Connection, rows: &[Row<'_>], out: &mut dyn Write) -> anyhow::Result<()> {
@@ -28,7 +28,7 @@ pub(super) fn print_markdown(connection: &Connection, rows: &[Row<'_>], out: &mu
     Ok(())
 }
 
-fn difference(connection: &Connection, row: &Row<'_>) -> Result<String, views::Error> {
+fn difference(connection: &Connection, row: &Row<'_>) -> Result<String, answers::Error> {
     let (before, after) = (lines(connection, &row.before)?, lines(connection, &row.after)?);
     let diff = similar::TextDiff::from_lines(&before, &after);
     let [before, after] = ["before", "after"].map(|when| format!("{} {when}", sanitize(row.unique_id)));
@@ -36,8 +36,8 @@ fn difference(connection: &Connection, row: &Row<'_>) -> Result<String, views::E
 }
 
 /// The code that a change names by its hash; empty where there was none. Its own line breaks are all that may reach a terminal.
-fn lines(connection: &Connection, code: &Value) -> Result<String, views::Error> {
+fn lines(connection: &Connection, code: &Value) -> Result<String, answers::Error> {
     let Some(sha256) = code["sha256"].as_str() else { return Ok(String::new()) };
-    let text = views::raw_code(connection, sha256)?.unwrap_or_else(|| format!("(code {sha256} is not kept)"));
+    let text = answers::raw_code(connection, sha256)?.unwrap_or_else(|| format!("(code {sha256} is not kept)"));
     Ok(text.split('\n').map(|line| format!("{}\n", sanitize(line.trim_end_matches('\r')))).collect())
 }

@@ -11,11 +11,11 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{Choosing, Exit, Files, Misuse, Reading, note, since, until};
+use crate::answers::{self, ChangesFilter, Chosen, Consumers, Table};
 use crate::catalog;
 use crate::config::Need;
-use crate::inventory::Timestamp;
 use crate::output::{self, Format, sanitize};
-use crate::views::{self, ChangesFilter, Chosen, Consumers, Table};
+use crate::time::Timestamp;
 
 /// So many changes are listed for people, unless told otherwise.
 const SHOWN: usize = 50;
@@ -90,7 +90,7 @@ impl Changes {
         }
         let connection = self.reading.open(files)?;
         let filter = self.filter(files, &connection)?;
-        let (table, left_out) = views::changes(&connection, &filter)?;
+        let (table, left_out) = answers::changes(&connection, &filter)?;
         let rows = Row::all(&table);
         match self.format {
             Format::Json | Format::Csv => {
@@ -112,7 +112,7 @@ impl Changes {
         let mut environment_id = self.reading.environment_id(connection)?;
         let mut unique_id = None;
         if let Some(node) = &self.node {
-            let found = views::find(connection, environment_id, node)?;
+            let found = answers::find(connection, environment_id, node)?;
             (environment_id, unique_id) = (Some(found.environment_id), Some(found.unique_id));
         }
         Ok(ChangesFilter {
@@ -205,13 +205,13 @@ fn shorten(text: &str) -> String {
 }
 
 /// What may break, with what stands on it, once for each change.
-fn breaking<'a>(connection: &Connection, rows: &'a [Row<'a>]) -> Result<Vec<(&'a Row<'a>, Consumers)>, views::Error> {
+fn breaking<'a>(connection: &Connection, rows: &'a [Row<'a>]) -> Result<Vec<(&'a Row<'a>, Consumers)>, answers::Error> {
     let mut known: BTreeMap<(i64, &str), Option<Consumers>> = BTreeMap::new();
     let mut found = Vec::new();
     for row in rows.iter().filter(|row| row.may_break()) {
         let consumers = match known.entry((row.environment_id, row.unique_id)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(views::consumers(connection, row.environment_id, row.unique_id)?),
+            Entry::Vacant(entry) => entry.insert(answers::consumers(connection, row.environment_id, row.unique_id)?),
         };
         found.extend(consumers.clone().map(|consumers| (row, consumers)));
     }

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::State;
 use super::print::{View, cell, table, words};
+use crate::answers::Table;
+use crate::answers::coverage::{self, Figures, Share};
 use crate::output::{self, Format};
-use crate::views::Table;
-use crate::views::coverage::{self, Figures, Share};
 
 /// So many points of the trend are shown: of one environment, and of each of several.
 const POINTS: (usize, usize) = (5, 2);

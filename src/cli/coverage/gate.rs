@@ -2,11 +2,11 @@
 
 use super::print::{part_of, words};
 use super::{Coverage, State};
+use crate::answers::Environment;
+use crate::answers::coverage::{self, Fall, Figures, Moment, Share};
 use crate::cli::{Misuse, note};
 use crate::config::CoverageTargets;
 use crate::output::sanitize;
-use crate::views::Environment;
-use crate::views::coverage::{self, Fall, Figures, Moment, Share};
 
 /// So many groups of a fall are told.
 const GROUPS_TOLD: usize = 10;

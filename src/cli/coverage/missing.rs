@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::State;
 use super::print::{View, table};
+use crate::answers::Table;
+use crate::answers::coverage::{self, Gap, NodeCoverage};
 use crate::cli::note;
 use crate::output::{self, Format, sanitize};
-use crate::views::Table;
-use crate::views::coverage::{self, Gap, NodeCoverage};
 
 /// So many columns of a node are named on a terminal.
 const COLUMNS_NAMED: usize = 5;

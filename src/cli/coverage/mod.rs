@@ -12,12 +12,12 @@ use rusqlite::Connection;
 
 use super::packages::Packages;
 use super::{Choosing, Exit, Files, Misuse, Reading, note, since};
+use crate::answers::coverage::{self, By, Measure, NodeCoverage, Share};
+use crate::answers::{self, Environment};
 use crate::catalog;
 use crate::config::{CoverageTargets, Need};
-use crate::inventory::Timestamp;
 use crate::output::{self, Format};
-use crate::views::coverage::{self, By, Measure, NodeCoverage, Share};
-use crate::views::{self, Environment};
+use crate::time::Timestamp;
 
 const LEGEND: &str = "\
 Figures are part/whole and percent (cut, never rounded up):
@@ -155,7 +155,7 @@ impl Coverage {
         self.by.unwrap_or(if environments.len() > 1 { By::Environment } else { By::ResourceType })
     }
 
-    fn state(&self, connection: Connection, environment_id: Option<i64>) -> Result<State, views::Error> {
+    fn state(&self, connection: Connection, environment_id: Option<i64>) -> Result<State, answers::Error> {
         let mut nodes = coverage::coverage(&connection, environment_id)?;
         if let Some(chosen) = self.choosing.chosen(&connection, environment_id)? {
             nodes.retain(|node| chosen.contains(node.environment_id, &node.unique_id));

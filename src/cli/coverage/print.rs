@@ -5,11 +5,11 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::{Coverage, State};
+use crate::answers::coverage::{self, By, Figures, Share};
+use crate::answers::{Environment, Table};
 use crate::cli::note;
 use crate::config::CoverageTargets;
 use crate::output::{self, Format};
-use crate::views::coverage::{self, By, Figures, Share};
-use crate::views::{Environment, Table};
 
 /// What is to be printed, and how.
 pub(super) struct View<'a> {

@@ -5,9 +5,9 @@ use std::io::Write;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
+use crate::answers::{self, Found, Table};
 use crate::cli::read::age;
 use crate::output::{sanitize, write_facts};
-use crate::views::{self, Found, Table};
 
 /// So many characters of a text are shown.
 const LONG: usize = 600;
@@ -86,8 +86,8 @@ pub(super) fn print(connection: &Connection, found: &Found, node: &Facts, out: &
     }
     add("last run", last_run(node));
     add("built", built(node));
-    add("fresh", fresh(&Facts::of(&views::freshness_of(connection, found)?)));
-    let health = Facts::of(&views::health_of(connection, found)?);
+    add("fresh", fresh(&Facts::of(&answers::freshness_of(connection, found)?)));
+    let health = Facts::of(&answers::health_of(connection, found)?);
     add(
         "health",
         health

@@ -8,8 +8,8 @@ use std::io::{IsTerminal, Write};
 use rusqlite::Connection;
 
 use super::{Exit, Files, Misuse, Printing, Reading};
+use crate::answers::{self, Found, Table};
 use crate::output::sanitize;
-use crate::views::{self, Found, Table};
 
 /// So many things of each list are shown, unless told otherwise.
 const SHOWN: usize = 20;
@@ -39,12 +39,12 @@ impl Show {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let connection = self.reading.open(files)?;
         let environment_id = self.reading.environment_id(&connection)?;
-        let found = views::find(&connection, environment_id, &self.node)?;
+        let found = answers::find(&connection, environment_id, &self.node)?;
         if let Some(which) = self.code {
             code(&connection, &found, which, out)?;
             return Ok(Exit::Done);
         }
-        let node = views::node(&connection, &found)?;
+        let node = answers::node(&connection, &found)?;
         if self.printing.is_table() {
             screen(&connection, &found, &node, self.printing.limit.unwrap_or(SHOWN), out)?;
         } else {
@@ -56,7 +56,7 @@ impl Show {
 
 /// A terminal gets no character that it would obey; a file or another program gets the code as it is, to the byte.
 fn code(connection: &Connection, found: &Found, which: Code, out: &mut dyn Write) -> anyhow::Result<()> {
-    let [raw, compiled] = views::code_of(connection, found)?;
+    let [raw, compiled] = answers::code_of(connection, found)?;
     let id = &found.unique_id;
     let (text, missing) = match which {
         Code::Raw => (raw, format!("`{id}` has no code: `lineaged show {id}` shows what it has")),

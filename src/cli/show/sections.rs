@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::facts::{Facts, brief, shortened};
+use crate::answers::{self, ChangesFilter, Found, Table};
 use crate::output::{self, Format, sanitize};
-use crate::views::{self, ChangesFilter, Found, Table};
 
 /// So many of the last changes and runs are shown.
 const LAST: usize = 5;
@@ -26,19 +26,19 @@ pub(super) fn print(
     shown: usize,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let tests = views::tests_of(connection, found)?;
-    let columns = columns(views::columns_of(connection, found)?, &tests);
+    let tests = answers::tests_of(connection, found)?;
+    let columns = columns(answers::columns_of(connection, found)?, &tests);
     let title = format!("columns: {}", columns.rows.len());
     section(out, &title, columns, shown)?;
     list_tests(&tests, shown, out)?;
-    let around = views::neighbours(connection, found)?;
+    let around = answers::neighbours(connection, found)?;
     for (relation, title) in [("parent", "parents"), ("child", "children")] {
         let of = around.rows.iter().filter(|row| row[0] == relation);
         let ids: Vec<String> = of.map(|row| label(text(&row[1]), row[3].as_str())).collect();
         list(out, title, &ids, shown)?;
     }
     if let (Some("group"), Some(name)) = (node.get("resource_type").as_deref(), node.get("name")) {
-        list(out, "members", &views::members_of(connection, found.environment_id, &name)?, shown)?;
+        list(out, "members", &answers::members_of(connection, found.environment_id, &name)?, shown)?;
     }
     last_changes(connection, found, out)?;
     last_runs(connection, found, out)
@@ -152,7 +152,7 @@ fn last_changes(connection: &Connection, found: &Found, out: &mut dyn Write) -> 
         limit: Some(LAST),
         ..ChangesFilter::default()
     };
-    let (changes, left_out) = views::changes(connection, &filter)?;
+    let (changes, left_out) = answers::changes(connection, &filter)?;
     let title = match left_out {
         0 => "changes".to_owned(),
         before => {
@@ -165,7 +165,7 @@ fn last_changes(connection: &Connection, found: &Found, out: &mut dyn Write) -> 
 }
 
 fn last_runs(connection: &Connection, found: &Found, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut runs = views::runs_of(connection, found)?;
+    let mut runs = answers::runs_of(connection, found)?;
     let title = match runs.rows.len() {
         all if all > LAST => format!("last runs ({} before them: the view `run_results`)", all - LAST),
         _ => "runs".to_owned(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use lineaged::demo::Project;
-use lineaged::inventory::Timestamp;
+use lineaged::time::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use lineaged::catalog::{Trigger, Writers};
 use lineaged::config::Config;
 use lineaged::demo::{Project, Server};
-use lineaged::discovery::Limits;
-use lineaged::inventory::Timestamp;
+use lineaged::origin::discovery::Limits;
 use lineaged::sync::{self, Request, Stop, Watch};
+use lineaged::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 

@@ -1,0 +1,134 @@
+//! What is to be written: descriptions of nodes and columns, and tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Connection;
+
+use super::{NodeCoverage, placeholders};
+use crate::answers::Error;
+
+/// Something that a node lacks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    /// It has no description.
+    Description,
+    /// Its description is a placeholder.
+    Placeholder,
+    /// This column has no description.
+    Column(String),
+    /// The description of this column is a placeholder.
+    ColumnPlaceholder(String),
+    /// It has no test.
+    Test,
+}
+
+impl Gap {
+    /// A word for programs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Description => "no_description",
+            Self::Placeholder => "placeholder",
+            Self::Column(_) => "column_without_description",
+            Self::ColumnPlaceholder(_) => "column_placeholder",
+            Self::Test => "no_test",
+        }
+    }
+}
+
+/// What each of `nodes` lacks; those that lack nothing are left out. A node whose columns are unknown lacks none of them.
+pub fn gaps<'a>(
+    connection: &Connection,
+    nodes: &'a [NodeCoverage],
+) -> Result<Vec<(&'a NodeCoverage, Vec<Gap>)>, Error> {
+    let mut columns = undocumented_columns(connection)?;
+    let gaps = nodes.iter().map(|node| {
+        let mut gaps = own_gaps(node);
+        let of_node = columns.remove(&(node.environment_id, node.unique_id.clone())).unwrap_or_default();
+        gaps.extend(of_node);
+        (node, gaps)
+    });
+    Ok(gaps.filter(|(_, gaps)| !gaps.is_empty()).collect())
+}
+
+fn own_gaps(node: &NodeCoverage) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    if node.is_placeholder {
+        gaps.push(Gap::Placeholder);
+    } else if !node.is_documented {
+        gaps.push(Gap::Description);
+    }
+    if node.is_relation() && node.test_count == 0 {
+        gaps.push(Gap::Test);
+    }
+    gaps
+}
+
+type Columns = BTreeMap<(i64, String), Vec<Gap>>;
+
+fn undocumented_columns(connection: &Connection) -> Result<Columns, Error> {
+    let placeholders = placeholders(connection)?;
+    let sql = "SELECT environment_id, unique_id, name, description FROM columns WHERE in_warehouse
+               ORDER BY environment_id, unique_id, position, name";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut columns = Columns::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(2)?;
+        let gap = match row.get::<_, Option<String>>(3)? {
+            None => Gap::Column(name),
+            Some(text) if placeholders.include(&text, Some(&name)) => Gap::ColumnPlaceholder(name),
+            Some(_) => continue,
+        };
+        columns.entry((row.get(0)?, row.get(1)?)).or_default().push(gap);
+    }
+    Ok(columns)
+}
+
+/// Leaves those gaps of `now` that were not there `before`: a node that is new lacks everything anew.
+pub fn new_gaps<'a>(
+    now: Vec<(&'a NodeCoverage, Vec<Gap>)>,
+    before: &[(&NodeCoverage, Vec<Gap>)],
+) -> Vec<(&'a NodeCoverage, Vec<Gap>)> {
+    let known: BTreeSet<(i64, &str, &Gap)> = before
+        .iter()
+        .flat_map(|(node, gaps)| gaps.iter().map(|gap| (node.environment_id, node.unique_id.as_str(), gap)))
+        .collect();
+    let is_new = |node: &NodeCoverage, gap: &Gap| !known.contains(&(node.environment_id, &node.unique_id, gap));
+    now.into_iter()
+        .map(|(node, gaps)| (node, gaps.into_iter().filter(|gap| is_new(node, gap)).collect::<Vec<_>>()))
+        .filter(|(_, gaps)| !gaps.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers::coverage::tests::model;
+
+    #[test]
+    fn only_what_was_not_missing_before_is_new() {
+        let (old, new) = (model("old"), model("new"));
+        let column = |name: &str| Gap::Column(name.to_owned());
+        let before = [(&old, vec![Gap::Description, column("a")])];
+        let now = vec![(&old, vec![Gap::Description, Gap::Test, column("a"), column("b")]), (&new, vec![Gap::Test])];
+        let found = new_gaps(now.clone(), &before);
+        assert_eq!(found, [(&old, vec![Gap::Test, column("b")]), (&new, vec![Gap::Test])]);
+        assert_eq!(new_gaps(now.clone(), &now), []);
+        assert_eq!(new_gaps(now.clone(), &[]), now);
+    }
+
+    #[test]
+    fn the_same_id_in_another_environment_is_another_node() {
+        let here = model("a");
+        let there = NodeCoverage { environment_id: 2, ..model("a") };
+        assert_eq!(new_gaps(vec![(&there, vec![Gap::Test])], &[(&here, vec![Gap::Test])]).len(), 1);
+    }
+
+    #[test]
+    fn an_exposure_lacks_no_test_and_a_placeholder_is_to_be_written() {
+        let exposure = NodeCoverage { resource_type: "exposure".into(), ..model("e") };
+        assert_eq!(own_gaps(&exposure), [Gap::Description]);
+        let todo = NodeCoverage { is_placeholder: true, test_count: 1, ..model("a") };
+        assert_eq!(own_gaps(&todo), [Gap::Placeholder]);
+    }
+}

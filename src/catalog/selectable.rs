@@ -1,0 +1,91 @@
+//! Reads what selection knows of the nodes: for the settings that choose nodes, and for whoever asks with selectors.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row};
+
+use crate::selection::{Candidate, Project};
+
+/// What can be selected in an environment, and the ids of those nodes.
+///
+/// # Errors
+/// If SQLite refuses.
+pub fn selectable(
+    connection: &Connection,
+    environment_id: i64,
+    with_config: bool,
+) -> rusqlite::Result<(Project, Vec<String>)> {
+    // The platform has no configuration of seeds and sources; but whatever it knows is enabled, and is built in a known way. What would
+    // be in a configuration beside that stands in meta and tags.
+    let config = match with_config {
+        true => {
+            "json_patch(
+                 json_object('meta', json(coalesce(meta, '{}')), 'tags', json(coalesce(tags, '[]'))),
+                 coalesce(json_extract(properties, '$.config'), CASE
+                     WHEN resource_type IN ('model', 'seed', 'snapshot', 'source', 'test')
+                     THEN json_object('materialized', materialization, 'enabled', json('true')) END, '{}'))"
+        }
+        false => "NULL",
+    };
+    let sql = format!(
+        "SELECT unique_id, resource_type, coalesce(name, ''), coalesce(package_name, ''), coalesce(file_path, ''),
+             json_extract(properties, '$.patch_path'), fqn, tags, access,
+             coalesce(json_extract(properties, '$.config.group'), group_name), version, latest_version,
+             json_extract(properties, '$.source_name'), json_extract(properties, '$.test_metadata.name'),
+             json_extract(properties, '$.test_type'), {config}
+         FROM nodes WHERE environment_id = ?1 AND resource_type <> 'group' ORDER BY unique_id"
+    );
+    let (mut project, mut ids, mut places) = (Project::default(), Vec::new(), HashMap::new());
+    let sql_name = "SELECT project_name FROM environments WHERE environment_id = ?1";
+    project.name = connection.query_row(sql_name, [environment_id], |row| row.get(0))?;
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([environment_id])?;
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(0)?;
+        let Some(candidate) = candidate(row)? else { continue };
+        places.insert(id.clone(), ids.len());
+        ids.push(id);
+        project.nodes.push(candidate);
+    }
+    project.parents = vec![Vec::new(); ids.len()];
+    project.children = vec![Vec::new(); ids.len()];
+    let mut statement = connection.prepare("SELECT parent_id, child_id FROM edges WHERE environment_id = ?1")?;
+    let mut rows = statement.query([environment_id])?;
+    while let Some(row) = rows.next()? {
+        let place = |column: usize| Ok::<_, rusqlite::Error>(places.get(row.get_ref(column)?.as_str()?).copied());
+        if let (Some(parent), Some(child)) = (place(0)?, place(1)?) {
+            project.parents[child].push(parent);
+            project.children[parent].push(child);
+        }
+    }
+    Ok((project, ids))
+}
+
+/// `None` for a resource type that this program does not know, which only a newer one can have written.
+fn candidate(row: &Row<'_>) -> rusqlite::Result<Option<Candidate>> {
+    let list = |column: usize| -> rusqlite::Result<Vec<String>> {
+        let text: Option<String> = row.get(column)?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    };
+    let Ok(resource_type) = row.get_ref(1)?.as_str()?.parse() else { return Ok(None) };
+    let patch: Option<String> = row.get(5)?;
+    let config: Option<String> = row.get(15)?;
+    Ok(Some(Candidate {
+        resource_type,
+        name: row.get(2)?,
+        package_name: row.get(3)?,
+        file_path: row.get(4)?,
+        // `package://folder/file.yml`
+        patch_path: patch.map(|path| path.split_once("://").map_or(path.clone(), |(_, path)| path.to_owned())),
+        fqn: list(6)?,
+        tags: list(7)?,
+        access: row.get(8)?,
+        group: row.get(9)?,
+        version: row.get(10)?,
+        latest_version: row.get(11)?,
+        source_name: row.get(12)?,
+        test_name: row.get(13)?,
+        test_type: row.get(14)?,
+        config: config.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+    }))
+}

@@ -1,0 +1,481 @@
+//! One request layer for every document: pace, retries, limits and security of a question to the Discovery API.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use graphql_client::GraphQLQuery;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use crate::config::DiscoveryConfig;
+use crate::origin::discovery::error::{Error, Kind, Place};
+use crate::origin::discovery::wire::envelope::{self, OPTIONAL, Origin};
+use crate::origin::discovery::wire::fit::Misfits;
+use crate::origin::discovery::wire::pace::Pace;
+use crate::origin::discovery::wire::retry::{Ask, Tries, backoff, retry_after};
+use crate::origin::discovery::wire::transport;
+
+/// The largest answer, decompressed, that is taken.
+const BODY_LIMIT: usize = 64 << 20;
+
+/// However little patience is left, an answer gets this long.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What all clients of the process share: the requests in flight, and the pace of each (host, token).
+#[derive(Debug, Clone)]
+pub struct Limits {
+    in_flight: Arc<Semaphore>,
+    /// How many of them one client may have: a server that hangs must not take them all.
+    share: usize,
+    paces: Arc<Mutex<HashMap<PaceKey, Arc<Pace>>>>,
+    /// By environment, the questions asked again that nobody has taken note of.
+    retries: Arc<Mutex<HashMap<i64, u64>>>,
+}
+
+/// Host and the token's hash.
+type PaceKey = (String, [u8; 32]);
+
+impl Limits {
+    /// Limits for at most `concurrency` requests in flight, which so many clients use at the same time.
+    pub fn new(concurrency: u32, clients: usize) -> Self {
+        let permits = (concurrency.max(1) as usize).min(Semaphore::MAX_PERMITS);
+        let share = (permits / clients.max(1)).max(1);
+        Self { in_flight: Arc::new(Semaphore::new(permits)), share, paces: Arc::default(), retries: Arc::default() }
+    }
+
+    fn note_retry(&self, environment_id: i64) {
+        *self.retries.lock().unwrap_or_else(PoisonError::into_inner).entry(environment_id).or_default() += 1;
+    }
+
+    /// How many questions of the environment were asked again since the last call, also in reads that failed.
+    pub fn take_retries(&self, environment_id: i64) -> u64 {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&environment_id).unwrap_or_default()
+    }
+
+    fn pace(&self, host: &str, token: &str) -> Arc<Pace> {
+        let key = (host.to_owned(), Sha256::digest(token.as_bytes()).into());
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(paces.entry(key).or_insert_with(|| Arc::new(Pace::new())))
+    }
+}
+
+/// What a client has asked so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Requests sent.
+    pub requests: u64,
+    /// Bytes of answers, decompressed.
+    pub bytes: u64,
+    /// Questions asked again after a failure.
+    pub retries: u64,
+}
+
+/// Asks one Discovery API with one token. One client for each read, so that its cost is the read's.
+pub struct Client {
+    http: reqwest::Client,
+    url: reqwest::Url,
+    host: String,
+    limits: Limits,
+    share: Semaphore,
+    pace: Arc<Pace>,
+    interval: Duration,
+    timeout: Duration,
+    give_up_after: Duration,
+    read_deadline: Duration,
+    cooldown: Duration,
+    page_size: u32,
+    body_limit: usize,
+    backoff: Duration,
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    retries: AtomicU64,
+    dropped: Mutex<BTreeSet<&'static str>>,
+    misfits: Mutex<Misfits>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("host", &self.host).field("cost", &self.cost()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a, V> {
+    query: Cow<'a, str>,
+    operation_name: &'a str,
+    variables: V,
+}
+
+impl Client {
+    /// A client for what `config` says. Fails only where the configuration cannot work.
+    pub fn new(config: &DiscoveryConfig, limits: &Limits) -> Result<Self, Error> {
+        let (url, host) = transport::endpoint(&config.url)?;
+        let token = config.token.as_ref().ok_or_else(|| {
+            Error::setup("there is no token: set `LINEAGED_DISCOVERY__TOKEN`, or `discovery.token_file`")
+        })?;
+        let http = transport::http_client(config, &host, token.expose_secret())?;
+        let pace =
+            limits.pace(&format!("{host}:{}", url.port_or_known_default().unwrap_or_default()), token.expose_secret());
+        Ok(Self {
+            http,
+            url,
+            host,
+            share: Semaphore::new(limits.share),
+            limits: limits.clone(),
+            pace,
+            interval: Duration::from_secs(60) / config.requests_per_minute.max(1),
+            timeout: config.timeout,
+            give_up_after: config.give_up_after,
+            read_deadline: config.read_deadline,
+            cooldown: config.cooldown,
+            page_size: config.page_size.max(1),
+            body_limit: BODY_LIMIT,
+            backoff: Duration::from_millis(200),
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            dropped: Mutex::default(),
+            misfits: Mutex::default(),
+        })
+    }
+
+    /// What this client has asked so far.
+    pub fn cost(&self) -> Cost {
+        Cost {
+            requests: self.requests.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The optional fields that this server turned out not to know.
+    pub(crate) fn dropped(&self) -> BTreeSet<&'static str> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What had to be made to fit the schema.
+    pub(crate) fn misfits(&self) -> Misfits {
+        self.misfits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn page_size(&self) -> u32 {
+        self.page_size
+    }
+
+    /// How long a whole read may take.
+    pub(crate) fn read_deadline(&self) -> Duration {
+        self.read_deadline
+    }
+
+    /// A question for `resource`, of full pages.
+    pub(crate) fn ask(&self, environment_id: i64, resource: &'static str) -> Ask {
+        Ask::new(Place { environment_id, resource, page: 0 }, self.page_size, self.give_up_after)
+    }
+
+    /// Asks until there is an answer, the failure is permanent or patience ends.
+    pub(crate) async fn answer<Q: GraphQLQuery>(
+        &self,
+        ask: &mut Ask,
+        variables: impl Fn(&Ask) -> Q::Variables,
+    ) -> Result<Q::ResponseData, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let body = self.question::<Q>(variables(ask)).map_err(|kind| Error::at(&ask.place, kind))?;
+            let deadline = tries.deadline(ask.patience);
+            let kind = match self.exchange::<Q>(body, &mut tries, deadline).await {
+                Ok(data) => {
+                    ask.recover();
+                    return Ok(data);
+                }
+                Err(kind) => kind,
+            };
+            let place = ask.place.clone();
+            let wait = self.next_try(&kind, ask, &mut tries);
+            let failed = || Error::at(&place, kind.clone()).after_tries(tries.count, tries.elapsed());
+            let wait = wait.ok_or_else(failed)?;
+            if Instant::now() + wait > tries.deadline(ask.patience) {
+                return Err(failed());
+            }
+            tracing::debug!(%kind, %place.resource, place.page, wait_ms = wait.as_millis() as u64, "asking again");
+            self.retries.fetch_add(1, Ordering::Relaxed);
+            self.limits.note_retry(place.environment_id);
+            sleep(wait).await;
+        }
+    }
+
+    fn question<Q: GraphQLQuery>(&self, variables: Q::Variables) -> Result<Vec<u8>, Kind> {
+        let body = Q::build_query(variables);
+        let dropped = self.dropped();
+        let question = Question {
+            query: without_lines(body.query, &dropped),
+            operation_name: body.operation_name,
+            variables: body.variables,
+        };
+        serde_json::to_vec(&question).map_err(|error| Kind::Setup(error.to_string()))
+    }
+
+    /// What a failure asks for: the wait before the next try, or `None` if there is no use in one.
+    fn next_try(&self, kind: &Kind, ask: &mut Ask, tries: &mut Tries) -> Option<Duration> {
+        match kind {
+            Kind::UnknownField { field, type_name } => self.drop_field(field, type_name).then_some(Duration::ZERO),
+            // The pace keeps all requests of this host and token quiet.
+            Kind::RateLimited { wait } => {
+                (*wait <= tries.left(ask.patience)).then(|| backoff(self.backoff, tries.count))
+            }
+            Kind::BodyTooLarge { .. } | Kind::TooManyValues { .. } => ask.halve_for_good().then_some(Duration::ZERO),
+            kind if kind.is_transient() => {
+                tries.failures += 1;
+                if tries.failures >= 2 && !matches!(kind, Kind::Unreachable { .. }) {
+                    ask.halve();
+                }
+                Some(backoff(self.backoff, tries.failures))
+            }
+            _ => None,
+        }
+    }
+
+    /// Leaves an optional field out from now on. False if it is needed, or was left out already.
+    fn drop_field(&self, field: &str, type_name: &str) -> bool {
+        let optional = OPTIONAL.iter().find(|(name, _)| *name == field && envelope::is_optional(field, type_name));
+        optional.is_some_and(|(name, _)| {
+            tracing::warn!(field = name, "the server does not know this field: it is left out");
+            self.dropped.lock().unwrap_or_else(PoisonError::into_inner).insert(name)
+        })
+    }
+
+    /// One try.
+    async fn exchange<Q: GraphQLQuery>(
+        &self,
+        question: Vec<u8>,
+        tries: &mut Tries,
+        deadline: Instant,
+    ) -> Result<Q::ResponseData, Kind> {
+        let (origin, body) = self.send(question, tries, deadline).await?;
+        match origin.status {
+            200..300 => {
+                let mut misfits = Misfits::default();
+                let decoded = envelope::decode(&origin, &body, &mut misfits);
+                self.misfits.lock().unwrap_or_else(PoisonError::into_inner).extend(misfits);
+                decoded
+            }
+            _ => Err(envelope::refusal(&origin, &body)),
+        }
+    }
+
+    async fn send(&self, question: Vec<u8>, tries: &mut Tries, deadline: Instant) -> Result<(Origin, Vec<u8>), Kind> {
+        let _permits = loop {
+            self.pace.turn(self.interval, deadline).await.map_err(|wait| Kind::RateLimited { wait })?;
+            let own = self.share.acquire().await.map_err(|_| Kind::SinkClosed)?;
+            let permit = self.limits.in_flight.acquire().await.map_err(|_| Kind::SinkClosed)?;
+            if !self.pace.is_quiet() {
+                break (own, permit);
+            }
+        };
+        tries.begin();
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(question);
+        let left = deadline.saturating_duration_since(Instant::now()).max(SHORTEST_TIMEOUT);
+        let sent = request.timeout(self.timeout.min(left)).send().await;
+        let response = sent.map_err(|error| transport::failure(error, &self.host))?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(Kind::Redirect { status: status.as_u16(), host: self.redirect_target(response.headers()) });
+        }
+        if status.as_u16() == 429 {
+            let wait = retry_after(response.headers(), Utc::now()).unwrap_or(self.cooldown);
+            self.pace.keep_quiet(wait);
+            return Err(Kind::RateLimited { wait });
+        }
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
+        let origin = Origin { host: self.host.clone(), status: status.as_u16(), content_type: content_type.to_owned() };
+        let body = self.read(response).await?;
+        Ok((origin, body))
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Kind> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| transport::failure(error, &self.host))? {
+            self.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            if body.len() + chunk.len() > self.body_limit {
+                return Err(Kind::BodyTooLarge { limit: self.body_limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn redirect_target(&self, headers: &HeaderMap) -> String {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = self.url.join(location).ok();
+        target.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "an unreadable address".into())
+    }
+}
+
+/// The query without the lines that consist of a dropped field.
+fn without_lines<'a>(query: &'a str, dropped: &BTreeSet<&'static str>) -> Cow<'a, str> {
+    if dropped.is_empty() {
+        return Cow::Borrowed(query);
+    }
+    let kept: Vec<&str> = query.lines().filter(|line| !dropped.contains(line.trim())).collect();
+    Cow::Owned(kept.join("\n"))
+}
+
+#[cfg(test)]
+impl Client {
+    /// For tests: no waiting between tries, and a smaller cap.
+    pub(crate) fn hurried(mut self, body_limit: usize) -> Self {
+        self.backoff = Duration::from_millis(1);
+        self.body_limit = body_limit;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::discovery::groups::DefinitionGroups;
+    use crate::origin::discovery::read::environment::{self, Stamps};
+    use crate::origin::discovery::read::page::Document;
+    use crate::origin::discovery::server::{Answer, Asked, Environment, Server};
+    use serde_json::json;
+
+    fn good(total: i64) -> Answer {
+        Answer::Json(json!({"data": {"environment": {"adapterType": format!("a{total}"), "dbtProjectName": null,
+            "applied": null, "definition": null}}}))
+    }
+
+    async fn probe(server: &Server) -> (Result<Stamps, Error>, Cost) {
+        let client = server.client();
+        let stamps = environment::state(&client, 834).await;
+        (stamps, client.cost())
+    }
+
+    async fn failure(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Error, usize) {
+        let server = Server::start(answer).await;
+        let (stamps, _) = probe(&server).await;
+        (stamps.expect_err("a failure"), server.asked("EnvironmentState").len())
+    }
+
+    #[tokio::test]
+    async fn a_429_is_waited_for_as_long_as_it_says() {
+        let server = Server::start(|asked| match asked.earlier {
+            0 => Answer::Status(429, "retry-after: 0\r\n", ""),
+            _ => good(1),
+        });
+        let server = server.await;
+        let (stamps, cost) = probe(&server).await;
+        assert_eq!(stamps.expect("stamps").adapter_type.as_deref(), Some("a1"));
+        assert_eq!((cost.requests, cost.retries), (2, 1));
+        assert!(cost.bytes > 0);
+    }
+
+    #[tokio::test]
+    async fn a_429_that_outlasts_our_patience_fails_at_once_and_names_the_time() {
+        // Nothing is said, so the cooldown of 300 s counts; patience is 60 s.
+        let (error, asked) = failure(|_| Answer::Status(429, "", "")).await;
+        assert_eq!(asked, 1);
+        assert_eq!(*error.kind(), Kind::RateLimited { wait: Duration::from_secs(300) });
+        assert!(error.to_string().contains("300 s"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_refused_and_nothing_follows_it() {
+        let target = Server::start(|_| good(1)).await;
+        let location: &'static str = format!("location: {}?token=x\r\n", target.url).leak();
+        let (error, asked) = failure(move |_| Answer::Status(302, location, "")).await;
+        assert_eq!((asked, target.connections()), (1, 0));
+        assert_eq!(*error.kind(), Kind::Redirect { status: 302, host: "127.0.0.1".into() });
+        assert!(!error.to_string().contains("token=x"));
+    }
+
+    #[tokio::test]
+    async fn what_breaks_on_the_way_is_asked_again() {
+        let broken: [fn() -> Answer; 6] = [
+            || Answer::Raw(""),
+            || Answer::Raw("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"data\":"),
+            || Answer::Raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"dat\r\n"),
+            || Answer::Raw("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"data\":"),
+            || Answer::Status(503, "", "<html>busy</html>"),
+            || Answer::Json(json!({"data": null, "errors": [{"message": "upstream timed out"}]})),
+        ];
+        for (number, answer) in broken.into_iter().enumerate() {
+            let server = Server::start(move |asked| if asked.earlier < 2 { answer() } else { good(1) }).await;
+            let (stamps, cost) = probe(&server).await;
+            assert!(stamps.is_ok(), "{number}: {stamps:?}");
+            assert_eq!(cost.retries, 2, "{number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_will_not_change_is_asked_once() {
+        let refusals: [(u16, &str); 5] = [
+            (401, "{}"),
+            (403, "{}"),
+            (400, r#"{"errors":[{"message":"bad"}]}"#),
+            (404, "not here"),
+            (200, r#"{"errors":[{"message":"There is no data available for this input"}]}"#),
+        ];
+        for (status, body) in refusals {
+            let (error, asked) = failure(move |_| Answer::Status(status, "", body)).await;
+            assert_eq!(asked, 1, "{error}");
+            assert!(
+                !error.is_transient() && error.to_string().starts_with("environment 834, environment: "),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_too_large_or_keeps_failing_is_asked_in_halves() {
+        for too_large in [true, false] {
+            let server = Server::start(move |asked| match asked.variables["first"].as_u64() {
+                Some(..30) => Answer::Json(Environment::default().answer(asked, "t")),
+                _ if too_large => Answer::Status(200, "", " ".repeat(2 << 20).leak()),
+                _ => Answer::Status(502, "", ""),
+            });
+            let server = server.await;
+            let client = server.client();
+            let mut ask = client.ask(834, "groups");
+            client.answer::<DefinitionGroups>(&mut ask, DefinitionGroups::variables).await.expect("a page");
+            let firsts: Vec<_> =
+                server.asked("DefinitionGroups").iter().map(|asked| asked.variables["first"].clone()).collect();
+            let expected = if too_large { vec![100, 50, 25] } else { vec![100, 100, 50, 25] };
+            assert_eq!(json!(firsts), json!(expected));
+            assert_eq!(ask.first, if too_large { 25 } else { 50 }, "what was too large once stays small");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_server_is_named_after_patience_ends() {
+        let server = Server::start(|_| good(1)).await;
+        let config =
+            DiscoveryConfig { url: "http://127.0.0.1:9/".into(), give_up_after: Duration::ZERO, ..server.config() };
+        let client = Client::new(&config, &Limits::new(1, 1)).expect("a client");
+        let error = environment::state(&client, 834).await.expect_err("nobody there");
+        assert!(matches!(error.kind(), Kind::Unreachable { host, .. } if host == "127.0.0.1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_client_does_not_show_its_token() {
+        let client = Server::start(|_| good(1)).await.client();
+        assert!(!format!("{client:?}").contains("dbtc_secret"));
+    }
+
+    #[test]
+    fn a_dropped_field_loses_its_line_and_nothing_else() {
+        let query = "a {\n  relationName\n  name\n  ... on X { relationName }\n}";
+        let dropped = BTreeSet::from(["relationName"]);
+        assert_eq!(without_lines(query, &dropped), "a {\n  name\n  ... on X { relationName }\n}");
+        assert_eq!(without_lines(query, &BTreeSet::new()), query);
+    }
+}
