@@ -17,6 +17,7 @@ pub mod discovery;
 pub mod graph;
 pub mod guard;
 pub mod inventory;
+pub mod origin;
 pub mod output;
 pub mod selection;
 pub mod sync;

@@ -7,6 +7,7 @@ mod coverage;
 mod error;
 mod file;
 mod health;
+mod history;
 mod holds;
 mod integrity;
 mod lineage;

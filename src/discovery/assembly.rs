@@ -11,14 +11,14 @@ use crate::inventory::{Inventory, Json, Node, Reading, ResourceType, Unanswered,
 
 /// The drafts of a read, by id.
 #[derive(Default)]
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     drafts: BTreeMap<UniqueId, Draft>,
     warnings: Vec<String>,
 }
 
 impl Assembly {
     /// Takes the nodes of one list. An id that another list had is an error.
-    pub(super) fn add(&mut self, drafts: Vec<Draft>) -> Result<(), Kind> {
+    pub(crate) fn add(&mut self, drafts: Vec<Draft>) -> Result<(), Kind> {
         for mut draft in drafts {
             self.warnings.append(&mut draft.warnings);
             let id = draft.node.unique_id.clone();
@@ -30,16 +30,16 @@ impl Assembly {
         Ok(())
     }
 
-    pub(super) fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
+    pub(crate) fn warn(&mut self, warnings: impl IntoIterator<Item = String>) {
         self.warnings.extend(warnings);
     }
 
-    pub(super) fn holds(&self, id: &str) -> bool {
+    pub(crate) fn holds(&self, id: &str) -> bool {
         self.drafts.contains_key(id)
     }
 
     /// The reading that all this comes to. `root` is the name of the environment's own project.
-    pub(super) fn finish(mut self, root: Option<&str>) -> Reading {
+    pub(crate) fn finish(mut self, root: Option<&str>) -> Reading {
         self.attach_tests(root);
         self.tell_new_words();
         let mut unanswered = Unanswered::default();
@@ -63,7 +63,7 @@ impl Assembly {
             nodes.entry(id).or_insert(external);
         }
         let inventory = Inventory { nodes, ..Inventory::default() };
-        Reading { inventory, unanswered, tallies: Vec::new(), warnings: self.warnings }
+        Reading { inventory, unanswered, warnings: self.warnings, ..Reading::default() }
     }
 
     /// One warning for each word that is new, however many nodes have it.

@@ -12,7 +12,7 @@ use crate::inventory::{Code, Column, FreshnessCheck, Json, Node, ResourceType, T
 
 /// A node, and what is known of it until all types are read.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     pub node: Node,
     /// Other projects' models among the parents, as the API describes them.
     pub externals: Vec<Node>,
@@ -33,7 +33,7 @@ pub(super) struct Draft {
 
 /// What a test says of the node that it is of.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Tested {
+pub(crate) struct Tested {
     /// Its id.
     pub id: Option<UniqueId>,
     /// What its `model` argument names.
@@ -41,7 +41,7 @@ pub(super) struct Tested {
 }
 
 /// A warehouse's catalog entry, of whatever resource type.
-pub(super) struct Catalog {
+pub(crate) struct Catalog {
     pub relation_type: Option<String>,
     pub owner: Option<String>,
     pub comment: Option<String>,
@@ -50,7 +50,7 @@ pub(super) struct Catalog {
 }
 
 /// A column of it.
-pub(super) struct CatalogColumn {
+pub(crate) struct CatalogColumn {
     pub name: Option<String>,
     pub index: Option<i64>,
     pub data_type: Option<String>,
@@ -61,7 +61,7 @@ pub(super) struct CatalogColumn {
 }
 
 impl Draft {
-    pub(super) fn new(id: String, resource_type: ResourceType, is_applied: Option<bool>) -> Self {
+    pub(crate) fn new(id: String, resource_type: ResourceType, is_applied: Option<bool>) -> Self {
         let node = Node { is_applied, ..Node::new(clean(id), resource_type) };
         Self {
             node,
@@ -77,7 +77,7 @@ impl Draft {
     }
 
     /// Meta is a map or nothing.
-    pub(super) fn meta(&mut self, given: Option<Value>) {
+    pub(crate) fn meta(&mut self, given: Option<Value>) {
         self.node.meta = json(given.filter(|meta| {
             let is_known = meta.is_object() || meta.is_null();
             if !is_known {
@@ -88,13 +88,13 @@ impl Draft {
     }
 
     /// The package as given, else the first part of fqn.
-    pub(super) fn package(&mut self, given: Option<String>, fqn: Vec<String>) {
+    pub(crate) fn package(&mut self, given: Option<String>, fqn: Vec<String>) {
         self.node.package_name = text(given).or_else(|| text(fqn.first().cloned()));
         self.node.fqn = Some(list(fqn));
     }
 
     /// The code of the node: the hash stays, the text goes on.
-    pub(super) fn code(&mut self, raw: Option<String>, compiled: Option<String>) {
+    pub(crate) fn code(&mut self, raw: Option<String>, compiled: Option<String>) {
         self.node.raw_code = self.keep_text(raw);
         self.node.compiled_code = self.keep_text(compiled);
     }
@@ -108,7 +108,7 @@ impl Draft {
 
     /// One of the words that mean the outcome of a run. dbt has more of them than the views: what was reused is as good as done, and what
     /// had nothing to do is done, but a test of nothing was skipped.
-    pub(super) fn status(&mut self, given: Option<String>) -> Option<Text> {
+    pub(crate) fn status(&mut self, given: Option<String>) -> Option<Text> {
         let given = said(given)?;
         let is_test = matches!(self.node.resource_type, ResourceType::Test | ResourceType::UnitTest);
         let letters: String = given.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
@@ -129,7 +129,7 @@ impl Draft {
     }
 
     /// dbt's verdict on a source, under our names.
-    pub(super) fn freshness(&mut self, status: Option<String>, checked: Option<String>, loaded: Option<String>) {
+    pub(crate) fn freshness(&mut self, status: Option<String>, checked: Option<String>, loaded: Option<String>) {
         let status = match word(status).as_deref() {
             Some("runtime error" | "runtimeerror") => Some("error".into()),
             Some(known @ ("pass" | "warn" | "error" | "skipped" | "unknown")) => Some(known.into()),
@@ -142,13 +142,13 @@ impl Draft {
         self.node.freshness = FreshnessCheck { status, checked_at: time(checked), max_loaded_at: time(loaded) };
     }
 
-    pub(super) fn external(&mut self, external: Node) {
+    pub(crate) fn external(&mut self, external: Node) {
         self.node.parents.push(external.unique_id.clone());
         self.externals.push(external);
     }
 
     /// Columns, and the properties that the warehouse's catalog adds.
-    pub(super) fn catalog(&mut self, catalog: Option<Catalog>, properties: &mut Properties) {
+    pub(crate) fn catalog(&mut self, catalog: Option<Catalog>, properties: &mut Properties) {
         let Some(catalog) = catalog else {
             self.lacks_catalog = true;
             return;
@@ -186,30 +186,30 @@ impl Draft {
 
 /// `properties` of a node, under dbt's own names: what is null is left out.
 #[derive(Debug, Default)]
-pub(super) struct Properties(Map<String, Value>);
+pub(crate) struct Properties(Map<String, Value>);
 
 impl Properties {
-    pub(super) fn text(&mut self, name: &str, value: Option<String>) {
+    pub(crate) fn text(&mut self, name: &str, value: Option<String>) {
         self.value(name, said(value).map(Value::String));
     }
 
-    pub(super) fn value(&mut self, name: &str, value: impl Into<Option<Value>>) {
+    pub(crate) fn value(&mut self, name: &str, value: impl Into<Option<Value>>) {
         if let Some(value) = value.into().filter(|value| !value.is_null()) {
             self.0.insert(name.to_owned(), value);
         }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    pub(super) fn json(self) -> Json {
+    pub(crate) fn json(self) -> Json {
         Json::new(&Value::Object(self.0))
     }
 }
 
 /// A JSON map without the members that are null.
-pub(super) fn without_nulls(value: Value) -> Value {
+pub(crate) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
         other => other,
@@ -217,7 +217,7 @@ pub(super) fn without_nulls(value: Value) -> Value {
 }
 
 /// Text that says something: not empty, and without NUL, which SQLite's shell and many readers take for an end.
-pub(super) fn text(given: Option<String>) -> Option<Text> {
+pub(crate) fn text(given: Option<String>) -> Option<Text> {
     said(given).map(Text::from)
 }
 
@@ -225,39 +225,39 @@ fn said(given: Option<String>) -> Option<String> {
     given.filter(|text| !text.is_empty()).map(clean)
 }
 
-pub(super) fn clean(text: String) -> String {
+pub(crate) fn clean(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 /// Text for people: blanks alone say nothing.
-pub(super) fn prose(given: Option<String>) -> Option<Text> {
+pub(crate) fn prose(given: Option<String>) -> Option<Text> {
     text(given.filter(|text| !text.trim().is_empty()))
 }
 
 /// A path with slashes, also where dbt ran on Windows.
-pub(super) fn path(given: Option<String>) -> Option<String> {
+pub(crate) fn path(given: Option<String>) -> Option<String> {
     said(given).map(|path| path.replace('\\', "/"))
 }
 
 /// The name of a database: some adapters write Python's word for none.
-pub(super) fn database(given: Option<String>) -> Option<Text> {
+pub(crate) fn database(given: Option<String>) -> Option<Text> {
     text(given.filter(|name| name != "None"))
 }
 
 /// A word of an enum, in lower case.
-pub(super) fn word(given: Option<String>) -> Option<Text> {
+pub(crate) fn word(given: Option<String>) -> Option<Text> {
     said(given).map(|text| text.to_lowercase().into())
 }
 
-pub(super) fn time(given: Option<String>) -> Option<Timestamp> {
+pub(crate) fn time(given: Option<String>) -> Option<Timestamp> {
     Timestamp::parse(&given?)
 }
 
-pub(super) fn json(given: Option<Value>) -> Option<Json> {
+pub(crate) fn json(given: Option<Value>) -> Option<Json> {
     given.filter(|value| !value.is_null()).map(|value| Json::new(&value))
 }
 
-pub(super) fn list(given: Vec<String>) -> Json {
+pub(crate) fn list(given: Vec<String>) -> Json {
     Json::new(&given.into())
 }
 
@@ -271,7 +271,7 @@ pub(super) fn run(given: Option<BigInt>) -> Option<Text> {
 }
 
 /// staging, intermediate or mart: the API's word, else by dbt's naming rules, prefix before folder.
-pub(super) fn layer(api: Option<&str>, name: Option<&str>, file_path: Option<&str>) -> Option<Text> {
+pub(crate) fn layer(api: Option<&str>, name: Option<&str>, file_path: Option<&str>) -> Option<Text> {
     let said = match api.map(str::to_lowercase).as_deref() {
         Some("staging" | "stage" | "stg") => Some("staging"),
         Some("intermediate" | "int") => Some("intermediate"),
@@ -403,7 +403,7 @@ macro_rules! catalog {
     };
 }
 
-pub(super) use {begin, catalog, last_run, parents, relation, tests};
+pub(crate) use {begin, catalog, last_run, parents, relation, tests};
 
 #[cfg(test)]
 mod rules {

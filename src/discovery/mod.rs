@@ -1,13 +1,13 @@
 //! Reads one environment of the dbt platform through its Discovery API: all of it, proved complete and of one moment, or an
 //! error. GraphQL, HTTP and retries live here and nowhere else; what comes out is plain [`crate::inventory`] data.
 
-mod assembly;
+pub(crate) mod assembly;
 mod bounds;
 mod check;
 mod client;
 mod data_tests;
 mod definition_ids;
-mod draft;
+pub(crate) mod draft;
 mod envelope;
 mod environment;
 mod error;
@@ -18,7 +18,7 @@ mod metrics;
 mod models;
 mod pace;
 mod page;
-mod reference;
+pub(crate) mod reference;
 mod retry;
 mod saved_queries;
 mod scalars;

@@ -4,14 +4,14 @@ use crate::inventory::UniqueId;
 
 /// A node, as dbt's Jinja names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reference {
+pub(crate) enum Reference {
     Ref { package: Option<String>, name: String, version: Option<String> },
     Source { source: String, table: String },
 }
 
 /// What of a parent can be named.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Named<'a> {
+pub(crate) struct Named<'a> {
     pub name: Option<&'a str>,
     pub package: Option<&'a str>,
     pub version: Option<&'a str>,
@@ -25,7 +25,7 @@ type Argument = (Option<String>, String);
 
 impl Reference {
     /// Reads `ref('a')`, `ref('package', 'a', v=1)` or `source('s', 't')`, whatever stands around it.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (function, arguments) = call(text)?;
         let positional: Vec<&String> =
             arguments.iter().filter(|(name, _)| name.is_none()).map(|(_, value)| value).collect();
@@ -48,13 +48,13 @@ impl Reference {
     }
 
     /// What a unit test's `model` says, which is a name alone or the same as above.
-    pub(super) fn of_unit_test(model: &str) -> Self {
+    pub(crate) fn of_unit_test(model: &str) -> Self {
         Self::parse(model).unwrap_or_else(|| Self::Ref { package: None, name: model.trim().to_owned(), version: None })
     }
 
     /// Which of the parents is meant. Where several packages have the name it is the root project's, else the test's own package's; without
     /// a version it is the latest.
-    pub(super) fn among(
+    pub(crate) fn among(
         &self,
         parents: &[(&UniqueId, Named<'_>)],
         root: Option<&str>,

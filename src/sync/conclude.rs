@@ -8,7 +8,7 @@ use crate::diff::diff;
 use crate::discovery::Cost;
 use crate::graph::cycle_warnings;
 use crate::guard::{self, Doubts, Held, Verdict};
-use crate::inventory::{Carried, Inventory, Pool, Reading, Timestamp, carry_over, resolve_owners};
+use crate::inventory::{Carried, History, Inventory, Pool, Reading, Timestamp, carry_over, resolve_owners};
 
 /// How it ended, how many nodes were read, and what the user should know.
 pub(super) type Finished = (Outcome, Option<u64>, Vec<String>);
@@ -139,7 +139,7 @@ fn decide(
     drop(pool);
     let Standing { doubts, is_first } = Standing::load(catalog.connection(), environment_id)?;
     let (reasons, doubts) = first.map_or((None, doubts), |first| (Some(first.reasons), first.doubts));
-    let Plan { fetched, mut warnings, verdict, doubts } =
+    let Plan { fetched, mut warnings, verdict, doubts, history } =
         Plan::make(request, reading, &stored, Standing { doubts, is_first });
     let Verdict { held, look_again, is_certain, warnings: more } = verdict;
     if look_again && reasons.is_none() {
@@ -168,11 +168,13 @@ fn decide(
     let counts = diff.counts();
     let ending = Ending { counts: Some(counts), ..ending };
     let environment = &fetched.environment;
-    if diff.is_empty() {
+    // Files that were read are applied, also where all that is new is an older result, or nothing.
+    if diff.is_empty() && history.is_none() {
         catalog.leave_unchanged(sync, &ending, environment, Timestamp::now())?;
         return Ok(Decided::Done((Outcome::Unchanged, Some(seen), warnings)));
     }
-    let applied = Applied { sync, environment_id, fetched: &fetched, diff: &diff, ending: &ending };
+    let history = history.as_ref();
+    let applied = Applied { sync, environment_id, fetched: &fetched, diff: &diff, history, ending: &ending };
     catalog.apply(&applied, Timestamp::now())?;
     Ok(Decided::Done((Outcome::Applied(counts), Some(seen), warnings)))
 }
@@ -201,6 +203,8 @@ struct Plan {
     warnings: Vec<String>,
     verdict: Verdict,
     doubts: Doubts,
+    /// What files told of runs and checks.
+    history: Option<History>,
 }
 
 impl Plan {
@@ -208,7 +212,8 @@ impl Plan {
         let config = &request.config;
         let applied_is_null = reading.unanswered.applied;
         let tallies = reading.tallies.clone();
-        let Carried { inventory: mut fetched, kept, mut warnings } = carry_over(reading, &stored.inventory);
+        let is_of_files = reading.told.is_some();
+        let Carried { inventory: mut fetched, kept, mut warnings, history } = carry_over(reading, &stored.inventory);
         resolve_owners(&mut fetched, &config.coverage.owner_meta_keys);
         warnings.extend(fetched.add_externals());
         warnings.extend(cycle_warnings(&fetched));
@@ -219,10 +224,11 @@ impl Plan {
             kept: &kept,
             tallies: &tallies,
             applied_is_null,
+            is_of_files,
             is_first,
             now: Timestamp::now(),
         };
         let verdict = guard::judge(&read, request.environment.policy, &mut doubts);
-        Self { fetched, warnings, verdict, doubts }
+        Self { fetched, warnings, verdict, doubts, history }
     }
 }

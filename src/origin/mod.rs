@@ -1,0 +1,3 @@
+//! Where an environment is read from.
+
+pub mod artifacts;
