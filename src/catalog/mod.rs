@@ -5,6 +5,7 @@ mod as_of;
 mod backup;
 mod error;
 mod file;
+mod history;
 mod holds;
 mod integrity;
 mod load;

@@ -1,3 +1,4 @@
 //! Where an environment is read from.
 
+pub mod artifacts;
 pub mod discovery;

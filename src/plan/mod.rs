@@ -2,11 +2,12 @@
 
 mod carry;
 mod diff;
+mod fold;
 mod graph;
 mod guard;
 mod owners;
 
-pub(crate) use carry::{Carried, carry_over};
+pub use carry::{Carried, carry_over};
 pub use diff::{Change, ChangeKind, Counts, Diff, diff};
 pub use graph::cycle_warnings;
 pub(crate) use graph::*;

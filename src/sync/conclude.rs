@@ -4,7 +4,7 @@ use super::Outcome;
 use super::read::{Found, Whole};
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Applied, Catalog, Ending, Known, Mode, Standing, Stored, SyncId};
-use crate::inventory::{Inventory, Pool, Reading};
+use crate::inventory::{History, Inventory, Pool, Reading};
 use crate::origin::discovery::Cost;
 use crate::plan::cycle_warnings;
 use crate::plan::diff;
@@ -141,7 +141,7 @@ fn decide(
     drop(pool);
     let Standing { doubts, is_first } = Standing::load(catalog.connection(), environment_id)?;
     let (reasons, doubts) = first.map_or((None, doubts), |first| (Some(first.reasons), first.doubts));
-    let Plan { fetched, mut warnings, verdict, doubts } =
+    let Plan { fetched, mut warnings, verdict, doubts, history } =
         Plan::make(request, reading, &stored, Standing { doubts, is_first });
     let Verdict { held, look_again, is_certain, warnings: more } = verdict;
     if look_again && reasons.is_none() {
@@ -170,11 +170,13 @@ fn decide(
     let counts = diff.counts();
     let ending = Ending { counts: Some(counts), ..ending };
     let environment = &fetched.environment;
-    if diff.is_empty() {
+    // Files that were read are applied, also where all that is new is an older result, or nothing.
+    if diff.is_empty() && history.is_none() {
         catalog.leave_unchanged(sync, &ending, environment, Timestamp::now())?;
         return Ok(Decided::Done((Outcome::Unchanged, Some(seen), warnings)));
     }
-    let applied = Applied { sync, environment_id, fetched: &fetched, diff: &diff, ending: &ending };
+    let history = history.as_ref();
+    let applied = Applied { sync, environment_id, fetched: &fetched, diff: &diff, history, ending: &ending };
     catalog.apply(&applied, Timestamp::now())?;
     Ok(Decided::Done((Outcome::Applied(counts), Some(seen), warnings)))
 }
@@ -203,6 +205,8 @@ struct Plan {
     warnings: Vec<String>,
     verdict: Verdict,
     doubts: Doubts,
+    /// What files told of runs and checks.
+    history: Option<History>,
 }
 
 impl Plan {
@@ -210,7 +214,8 @@ impl Plan {
         let config = &request.config;
         let applied_is_null = reading.unanswered.applied;
         let tallies = reading.tallies.clone();
-        let Carried { inventory: mut fetched, kept, mut warnings } = carry_over(reading, &stored.inventory);
+        let is_of_files = reading.told.is_some();
+        let Carried { inventory: mut fetched, kept, mut warnings, history } = carry_over(reading, &stored.inventory);
         resolve_owners(&mut fetched, &config.coverage.owner_meta_keys);
         warnings.extend(fetched.add_externals());
         warnings.extend(cycle_warnings(&fetched));
@@ -221,10 +226,11 @@ impl Plan {
             kept: &kept,
             tallies: &tallies,
             applied_is_null,
+            is_of_files,
             is_first,
             now: Timestamp::now(),
         };
         let verdict = plan::judge(&read, request.environment.policy, &mut doubts);
-        Self { fetched, warnings, verdict, doubts }
+        Self { fetched, warnings, verdict, doubts, history }
     }
 }

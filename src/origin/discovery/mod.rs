@@ -8,7 +8,7 @@ mod exposures;
 mod groups;
 mod metrics;
 mod models;
-mod read;
+pub(crate) mod read;
 mod saved_queries;
 mod seeds;
 mod semantic_models;

@@ -63,7 +63,7 @@ impl Assembly {
             nodes.entry(id).or_insert(external);
         }
         let inventory = Inventory { nodes, ..Inventory::default() };
-        Reading { inventory, unanswered, tallies: Vec::new(), warnings: self.warnings }
+        Reading { inventory, unanswered, warnings: self.warnings, ..Reading::default() }
     }
 
     /// One warning for each word that is new, however many nodes have it.

@@ -1,6 +1,6 @@
 //! Reads all lists of an environment page by page, proves that each is complete and of one moment, and assembles their nodes.
 
-mod assembly;
+pub(crate) mod assembly;
 pub(crate) mod definition_ids;
 pub(crate) mod draft;
 pub(crate) mod environment;
