@@ -151,7 +151,7 @@ mod tests {
     fn every_field_of_every_type_is_answered() {
         let engine = Engine::without(&[]);
         every_field_is_answered(&engine, &Project::bundled(Timestamp::now()), 4, true);
-        let Some(folder) = super::super::artifacts::tests::sample_data() else { return };
+        let Some(folder) = super::super::load::tests::sample_data() else { return };
         for name in [
             "hubspot-v4",
             "dbt-docs-ci-v9",

@@ -1,7 +1,8 @@
-//! The resolvers of nodes, and of the JSON inside them. Leaf fields come straight from the nodes' fields, under the API's own names;
-//! only relations and stamps are computed.
+//! The resolvers of nodes, and of the JSON inside them. Leaf fields come straight from what `object` makes of the node; only relations and
+//! stamps are computed.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, VecDeque};
 
 use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
@@ -9,129 +10,133 @@ use apollo_compiler::response::JsonMap;
 use apollo_compiler::schema::{ExtendedType, Type};
 use serde_json::{Value, json};
 
-use super::objects::{Environment, Resolved};
-use super::project::{Kind, Node, Side};
-use super::results::JOB;
-use crate::inventory::shape;
+use super::object::{JOB, member, object, time};
+use super::objects::{Environment, Resolved, type_word};
+use super::project::{Side, is_listed};
+use crate::inventory::{Node, ResourceType, UniqueId, shape};
 
 /// A node, whole or as another node's relation ("nested").
 pub(super) struct NodeObject<'e> {
-    pub environment: Environment<'e>,
-    pub side: Side,
-    pub nested: bool,
-    pub id: &'e str,
-    pub node: &'e Node,
+    environment: Environment<'e>,
+    side: Side,
+    nested: bool,
+    node: &'e Node,
+    /// Made when the first field is asked for that is more than the id.
+    object: OnceCell<Value>,
 }
 
 impl<'e> NodeObject<'e> {
+    /// The node as its list shows it.
+    pub(super) fn new(environment: Environment<'e>, side: Side, node: &'e Node) -> Self {
+        Self { environment, side, nested: false, node, object: OnceCell::new() }
+    }
+
+    fn object(&self) -> &Value {
+        self.object.get_or_init(|| object(self.environment.project, self.node))
+    }
+
     /// The nodes with these ids, as relations of this one.
-    fn nested<'i>(&self, ids: impl IntoIterator<Item = &'i str>) -> Vec<ResolvedValue<'e>> {
-        let found = ids.into_iter().filter_map(|id| self.environment.project.nodes.get_key_value(id));
-        let objects = found.map(|(id, node)| NodeObject {
-            environment: self.environment,
-            side: self.side,
-            nested: true,
-            id,
-            node,
-        });
-        objects.map(ResolvedValue::object).collect()
+    fn nested<'i>(&self, ids: impl IntoIterator<Item = &'i UniqueId>) -> ResolvedValue<'e> {
+        let found = ids.into_iter().filter_map(|id| self.environment.project.node(id.as_str()));
+        let objects = found.map(|node| NodeObject { nested: true, ..Self::new(self.environment, self.side, node) });
+        ResolvedValue::list(objects.map(ResolvedValue::object).collect::<Vec<_>>())
     }
 
     /// Of nodes that point here, those that this state has.
-    fn present<'i>(&self, ids: &'i [String]) -> impl Iterator<Item = &'i str> {
-        let is_there = move |id: &&str| {
-            self.side == Side::Definition || self.environment.project.node(id).is_some_and(Node::is_applied)
+    fn present<'i>(&self, ids: &'i [UniqueId]) -> impl Iterator<Item = &'i UniqueId> {
+        let is_there = move |id: &&UniqueId| {
+            let node = self.environment.project.node(id.as_str());
+            node.is_some_and(|node| self.side.has(node) || !node.resource_type.has_applied_state())
         };
-        ids.iter().map(String::as_str).filter(is_there)
+        ids.iter().filter(is_there)
     }
 
-    /// Everything upstream, of these types (all, if none are given), nearest first.
-    fn ancestors(&self, types: &[String]) -> Vec<&'e str> {
+    /// Everything upstream, of these types (all, if none are given), nearest first. What is above another project's is not told.
+    fn ancestors(&self, types: &[String]) -> Vec<&'e UniqueId> {
         let mut seen = BTreeSet::new();
-        let mut waiting: VecDeque<&'e str> = self.node.parents.iter().map(String::as_str).collect();
+        let mut waiting: VecDeque<&'e UniqueId> = self.node.parents.iter().collect();
         let mut found = Vec::new();
         while let Some(id) = waiting.pop_front() {
-            let Some(node) = self.environment.project.node(id).filter(|_| seen.insert(id)) else { continue };
-            waiting.extend(node.parents.iter().map(String::as_str));
-            if types.is_empty() || types.iter().any(|it| it == node.kind.type_word()) {
+            let Some(node) = self.environment.project.node(id.as_str()).filter(|_| seen.insert(id)) else { continue };
+            if is_listed(node.resource_type) {
+                waiting.extend(&node.parents);
+            }
+            if types.is_empty() || types.iter().any(|it| it == type_word(node.resource_type)) {
                 found.push(id);
             }
         }
         found
     }
 
-    fn versions(&self) -> Vec<ResolvedValue<'e>> {
-        let ids =
-            if self.node.field("version").is_null() { &[][..] } else { self.environment.index.versions(self.node) };
-        let nodes = ids.iter().filter_map(|id| self.environment.project.node(id));
-        let version = |node: &Node| json!({"name": node.field("name"), "releaseVersion": node.field("releaseVersion"), "uniqueId": node.field("uniqueId")});
-        nodes.map(|node| ResolvedValue::object(Json::owned(self.environment, "ModelVersion", version(node)))).collect()
+    /// The models that meet a condition.
+    fn models(&self, is_wanted: impl Fn(&Node) -> bool) -> Vec<&'e UniqueId> {
+        let models = self.environment.index.listed(Side::Definition, ResourceType::Model).iter();
+        let project = self.environment.project;
+        models.filter(|id| project.node(id.as_str()).is_some_and(&is_wanted)).collect()
     }
 
-    fn members(&self) -> Vec<&'e str> {
-        let project = self.environment.project;
-        let models = self.environment.index.listed(Side::Definition, Kind::Model).iter().map(String::as_str);
-        models.filter(|id| project.node(id).is_some_and(|it| it.field("group") == self.node.field("name"))).collect()
+    fn versions(&self) -> ResolvedValue<'e> {
+        let key = |node: &'e Node| (&node.package_name, &node.name);
+        let ids = self.models(|node| node.version.is_some() && (&node.package_name, &node.name) == key(self.node));
+        let nodes = ids.into_iter().filter_map(|id| self.environment.project.node(id.as_str()));
+        let versions = nodes.map(|node| Json {
+            environment: self.environment,
+            id: "",
+            type_name: "ModelVersion".to_owned(),
+            value: Cow::Owned(object(self.environment.project, node)),
+        });
+        ResolvedValue::list(versions.map(ResolvedValue::object).collect::<Vec<_>>())
+    }
+
+    fn members(&self) -> Vec<&'e UniqueId> {
+        self.models(|node| node.group_name.is_some() && node.group_name == self.node.name)
     }
 
     /// What is not the node's own: who made it, and when.
     fn stamped(&self, name: &str) -> Option<Value> {
-        let stamp = self.environment.project.stamp(if self.node.kind.is_definition_only() {
-            Side::Definition
-        } else {
-            self.side
-        });
+        let project = self.environment.project;
+        let side = if self.node.resource_type.has_applied_state() { self.side } else { Side::Definition };
         Some(match name {
-            "runGeneratedAt" | "manifestGeneratedAt" => {
-                stamp.generated_at.map_or(Value::Null, |at| at.to_string().into())
-            }
-            "runId" => stamp.run_id.into(),
+            "runGeneratedAt" | "manifestGeneratedAt" => time(project.last_updated_at(side)),
+            "runId" => project.run_id.into(),
             "jobId" | "jobDefinitionId" => JOB.into(),
-            "dbtVersion" => self.environment.project.dbt_version.clone().into(),
             _ => return None,
         })
     }
 
     fn test_statuses(&self) -> Value {
-        let tests = self.present(self.environment.index.tests(self.id));
-        let status =
-            |id: &str| self.environment.project.node(id).map(|it| it.field("executionInfo")["lastRunStatus"].clone());
-        tests.filter_map(|id| Some((id.to_owned(), status(id)?))).collect::<serde_json::Map<_, _>>().into()
+        let tests = self.present(self.environment.index.tests(self.node.unique_id.as_str()));
+        let status = |id: &UniqueId| Some(json!(self.environment.project.node(id.as_str())?.last_run.attempt));
+        tests.filter_map(|id| Some((id.to_string(), status(id)?))).collect::<serde_json::Map<_, _>>().into()
     }
 }
 
 impl ObjectValue for NodeObject<'_> {
     fn type_name(&self) -> &str {
-        type_name(self.node.kind, self.side, self.nested)
+        type_name(self.node.resource_type, self.side, self.nested)
     }
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let index = self.environment.index;
-        let name = info.field_name();
-        Ok(match name {
-            "parents" => ResolvedValue::list(self.nested(self.node.parents.iter().map(String::as_str))),
-            "children" => ResolvedValue::list(self.nested(self.present(index.children(self.id)))),
-            "tests" => ResolvedValue::list(self.nested(self.present(index.tests(self.id)))),
-            "ancestors" => {
-                let types = strings(&argument(info.arguments(), "types"));
-                ResolvedValue::list(self.nested(self.ancestors(&types)))
-            }
-            "models" => ResolvedValue::list(self.nested(self.members())),
+        let (index, id) = (self.environment.index, self.node.unique_id.as_str());
+        Ok(match info.field_name() {
+            "uniqueId" => ResolvedValue::leaf(id),
+            "parents" => self.nested(&self.node.parents),
+            "children" => self.nested(self.present(index.children(id))),
+            "tests" => self.nested(self.present(index.tests(id))),
+            "ancestors" => self.nested(self.ancestors(&strings(&argument(info.arguments(), "types")))),
+            "models" => self.nested(self.members()),
             "modelCount" => ResolvedValue::leaf(self.members().len() as i64),
-            "versions" => ResolvedValue::list(self.versions()),
+            "versions" => self.versions(),
             "testStatuses" => leaf(&self.test_statuses()),
-            _ => match self.node.fields.get(name).map(|value| &**value) {
-                None => match self.stamped(name) {
-                    Some(value) => leaf(&value),
-                    None => resolve(self.environment, self.id, info, None),
-                },
-                value => resolve(self.environment, self.id, info, value),
+            name => match self.stamped(name) {
+                Some(value) => leaf(&value),
+                None => resolve(self.environment, id, info, member(self.object(), name)),
             },
         })
     }
 }
 
-fn type_name(kind: Kind, side: Side, nested: bool) -> &'static str {
+fn type_name(kind: ResourceType, side: Side, nested: bool) -> &'static str {
     macro_rules! names {
         ($name:literal) => {
             match (side, nested) {
@@ -146,17 +151,17 @@ fn type_name(kind: Kind, side: Side, nested: bool) -> &'static str {
         };
     }
     match kind {
-        Kind::Model => names!("Model"),
-        Kind::Source => names!("Source"),
-        Kind::Seed => names!("Seed"),
-        Kind::Snapshot => names!("Snapshot"),
-        Kind::Test | Kind::UnitTest => names!("Test"),
-        Kind::Exposure => names!("Exposure"),
-        Kind::Metric => names!(defined "Metric"),
-        Kind::SemanticModel => names!(defined "SemanticModel"),
-        Kind::SavedQuery => names!(defined "SavedQuery"),
-        Kind::Group => "GroupNode",
-        Kind::External => "ExternalModelNode",
+        ResourceType::Model => names!("Model"),
+        ResourceType::Source => names!("Source"),
+        ResourceType::Seed => names!("Seed"),
+        ResourceType::Snapshot => names!("Snapshot"),
+        ResourceType::Test | ResourceType::UnitTest => names!("Test"),
+        ResourceType::Exposure => names!("Exposure"),
+        ResourceType::Metric => names!(defined "Metric"),
+        ResourceType::SemanticModel => names!(defined "SemanticModel"),
+        ResourceType::SavedQuery => names!(defined "SavedQuery"),
+        ResourceType::Group => "GroupNode",
+        ResourceType::External | ResourceType::Function => "ExternalModelNode",
     }
 }
 
@@ -168,19 +173,13 @@ struct Json<'e> {
     value: Cow<'e, Value>,
 }
 
-impl<'e> Json<'e> {
-    fn owned(environment: Environment<'e>, type_name: &str, value: Value) -> Self {
-        Self { environment, id: "", type_name: type_name.to_owned(), value: Cow::Owned(value) }
-    }
-}
-
 impl ObjectValue for Json<'_> {
     fn type_name(&self) -> &str {
         &self.type_name
     }
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        Ok(resolve(self.environment, self.id, info, self.value.get(info.field_name())))
+        Ok(resolve(self.environment, self.id, info, member(&self.value, info.field_name())))
     }
 }
 
@@ -209,9 +208,6 @@ pub(super) fn resolve<'a>(
     let given = value.unwrap_or(NOTHING);
     let value =
         Some(given).filter(|value| if ty.is_list() { value.is_array() } else { fits(value) }).unwrap_or(NOTHING);
-    if value.is_null() && !given.is_null() {
-        environment.project.note_misfit(id, info.field_name(), given);
-    }
     match value {
         Value::Null if info.field_name() == "uniqueId" => ResolvedValue::leaf(id),
         Value::Null if own.is_some() => ResolvedValue::leaf(own),

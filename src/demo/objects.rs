@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::connection::{Connection, Filter};
 use super::node_object::{argument, error, leaf, resolve};
-use super::project::{Index, Kind, Node, Project, Side};
+use super::object::{member, object};
+use super::project::{Index, Project, Side, is_listed};
+use crate::inventory::{Node, ResourceType, UniqueId};
 
 pub(super) type Resolved<'a> = Result<ResolvedValue<'a>, FieldError>;
 
@@ -47,12 +49,13 @@ impl ObjectValue for Environment<'_> {
     }
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let state = |side| (!self.project.stamp(side).is_null).then_some(State { environment: *self, side });
+        let state = |side| (!self.project.null.contains(&side)).then_some(State { environment: *self, side });
+        let facts = &self.project.inventory.environment;
         Ok(match info.field_name() {
             "applied" => ResolvedValue::nullable_object(state(Side::Applied)),
             "definition" => ResolvedValue::nullable_object(state(Side::Definition)),
-            "adapterType" => ResolvedValue::leaf(self.project.adapter.clone()),
-            "dbtProjectName" => ResolvedValue::leaf(self.project.name.clone()),
+            "adapterType" => ResolvedValue::leaf(facts.adapter_type.clone()),
+            "dbtProjectName" => ResolvedValue::leaf(facts.project_name.clone()),
             _ => return Err(self.unknown_field_error(info)),
         })
     }
@@ -63,20 +66,35 @@ struct State<'e> {
     side: Side,
 }
 
+/// What the API's `ResourceNodeType` calls a type; unit tests are tests there.
+pub(super) fn type_word(kind: ResourceType) -> &'static str {
+    match kind {
+        ResourceType::Model | ResourceType::External | ResourceType::Function => "Model",
+        ResourceType::Source => "Source",
+        ResourceType::Seed => "Seed",
+        ResourceType::Snapshot => "Snapshot",
+        ResourceType::Test | ResourceType::UnitTest => "Test",
+        ResourceType::Exposure => "Exposure",
+        ResourceType::Metric => "Metric",
+        ResourceType::SemanticModel => "SemanticModel",
+        ResourceType::SavedQuery => "SavedQuery",
+        ResourceType::Group => "Group",
+    }
+}
+
+/// The types that `resources` lists, as the counts name them.
+fn resources() -> Vec<ResourceType> {
+    ResourceType::ALL.into_iter().filter(|kind| is_listed(*kind) && *kind != ResourceType::Group).collect()
+}
+
 impl State<'_> {
     fn counts(&self) -> Value {
-        let kinds = Kind::LISTED.iter().filter(|kind| self.side == Side::Definition || !kind.is_definition_only());
-        let count =
-            |&kind: &Kind| (kind.word().to_owned(), self.environment.index.listed(self.side, kind).len().into());
+        let kinds = ResourceType::ALL.into_iter().filter(|kind| is_listed(*kind));
+        let kinds = kinds.filter(|kind| self.side == Side::Definition || kind.has_applied_state());
+        let count = |kind: ResourceType| {
+            (kind.as_str().to_owned(), self.environment.index.listed(self.side, kind).len().into())
+        };
         kinds.map(count).collect::<serde_json::Map<_, _>>().into()
-    }
-
-    /// All nodes of the state, in the order of their ids.
-    fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.environment
-            .project
-            .nodes()
-            .filter(|(_, node)| node.kind() != Kind::External && (self.side == Side::Definition || node.is_applied()))
     }
 
     fn lineage<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
@@ -87,9 +105,12 @@ impl State<'_> {
             }
         }
         let filter = Filter::of(filter);
-        let nodes = self.nodes().filter(move |(_, node)| node.kind() != Kind::Group && filter.matches(node));
+        let (environment, project) = (self.environment, self.environment.project);
+        let nodes = project.of(self.side).filter(|(_, node)| node.resource_type != ResourceType::Group);
+        let objects = nodes.map(move |(_, node)| (node, object(project, node)));
+        let matching = objects.filter(move |(node, object)| filter.matches(node, object));
         Ok(ResolvedValue::list(
-            nodes.map(|(id, node)| ResolvedValue::object(Lineage { environment: self.environment, id, node })),
+            matching.map(move |(node, object)| ResolvedValue::object(Lineage { environment, node, object })),
         ))
     }
 }
@@ -103,10 +124,11 @@ impl ObjectValue for State<'_> {
     }
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        use Kind::*;
-        let stamp = self.environment.project.stamp(self.side);
-        let listed =
-            |kinds: &[Kind]| Connection::of(self.environment, self.side, kinds, info).map(ResolvedValue::object);
+        use ResourceType::*;
+        let project = self.environment.project;
+        let listed = |kinds: &[ResourceType]| {
+            Connection::of(self.environment, self.side, kinds, info).map(ResolvedValue::object)
+        };
         match info.field_name() {
             "models" => listed(&[Model]),
             "sources" => listed(&[Source]),
@@ -119,10 +141,10 @@ impl ObjectValue for State<'_> {
             "savedQueries" => listed(&[SavedQuery]),
             "groups" => listed(&[Group]),
             "macros" => listed(&[]),
-            "resources" => listed(&Kind::LISTED[..10]),
+            "resources" => listed(&resources()),
             "lineage" => self.lineage(info),
-            "lastUpdatedAt" => Ok(ResolvedValue::leaf(stamp.last_updated_at.map(|at| at.to_string()))),
-            "latestGitSha" => Ok(ResolvedValue::leaf(self.environment.project.git_sha())),
+            "lastUpdatedAt" => Ok(ResolvedValue::leaf(project.last_updated_at(self.side).map(|at| at.to_string()))),
+            "latestGitSha" => Ok(ResolvedValue::leaf(project.git_sha())),
             "resourceCounts" => Ok(leaf(&self.counts())),
             name => Err(error(format!("`{name}` is not served here"))),
         }
@@ -132,40 +154,38 @@ impl ObjectValue for State<'_> {
 /// A node in the answer to `lineage`.
 struct Lineage<'e> {
     environment: Environment<'e>,
-    id: &'e str,
     node: &'e Node,
+    object: Value,
 }
 
 impl ObjectValue for Lineage<'_> {
     fn type_name(&self) -> &str {
-        match self.node.kind {
-            Kind::Model | Kind::External | Kind::Group => "ModelLineageNode",
-            Kind::Source => "SourceLineageNode",
-            Kind::Seed => "SeedLineageNode",
-            Kind::Snapshot => "SnapshotLineageNode",
-            Kind::Test | Kind::UnitTest => "TestLineageNode",
-            Kind::Exposure => "ExposureLineageNode",
-            Kind::Metric => "MetricLineageNode",
-            Kind::SemanticModel => "SemanticModelLineageNode",
-            Kind::SavedQuery => "SavedQueryLineageNode",
+        match type_word(self.node.resource_type) {
+            "Source" => "SourceLineageNode",
+            "Seed" => "SeedLineageNode",
+            "Snapshot" => "SnapshotLineageNode",
+            "Test" => "TestLineageNode",
+            "Exposure" => "ExposureLineageNode",
+            "Metric" => "MetricLineageNode",
+            "SemanticModel" => "SemanticModelLineageNode",
+            "SavedQuery" => "SavedQueryLineageNode",
+            _ => "ModelLineageNode",
         }
     }
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let project = self.environment.project;
-        let is_external = |id: &&String| project.node(id).is_some_and(|node| node.kind == Kind::External);
-        let ids = |public: bool| {
-            let ids = self.node.parents.iter().filter(move |id| is_external(id) == public);
-            ResolvedValue::list(ids.map(|id| ResolvedValue::leaf(id.as_str())))
+        let ids = |listed: bool| {
+            let is_wanted = move |id: &&UniqueId| self.environment.project.is_listed(id.as_str()) == listed;
+            ResolvedValue::list(self.node.parents.iter().filter(is_wanted).map(|id| ResolvedValue::leaf(id.as_str())))
         };
         Ok(match info.field_name() {
-            "parentIds" => ids(false),
-            "publicParentIds" => ids(true),
-            "resourceType" => ResolvedValue::leaf(self.node.kind.type_word()),
-            "materializationType" => leaf(self.node.field("materializedType")),
-            "lastRunStatus" => leaf(&self.node.field("executionInfo")["lastRunStatus"]),
+            "parentIds" => ids(true),
+            "publicParentIds" => ids(false),
+            "resourceType" => ResolvedValue::leaf(type_word(self.node.resource_type)),
+            "materializationType" => leaf(&self.object["materializedType"]),
+            "lastRunStatus" => leaf(&self.object["executionInfo"]["lastRunStatus"]),
             "matchesMethod" => ResolvedValue::leaf(true),
-            name => resolve(self.environment, self.id, info, self.node.fields.get(name).map(|value| &**value)),
+            name => resolve(self.environment, self.node.unique_id.as_str(), info, member(&self.object, name)),
         })
     }
 }

@@ -401,11 +401,11 @@ mod tests {
         let moved = |answer: &Answer| answer.json["data"]["environment"]["applied"]["lastUpdatedAt"].clone();
         assert_ne!(moved(&before), moved(&after));
         server.change(1, |project| project.remove("model.mini_shop.orders"));
-        assert!(server.change(1, |project| project.node(&id).expect("there").parents().is_empty()));
+        assert!(server.change(1, |project| project.node(&id).expect("there").parents.is_empty()));
         server.change(1, |project| project.restore("model.mini_shop.orders"));
         assert_eq!(
-            server.change(1, |project| project.node(&id).expect("there").parents().to_vec()),
-            ["model.mini_shop.orders"]
+            server.change(1, |project| project.node(&id).expect("there").parents.clone()),
+            ["model.mini_shop.orders".into()]
         );
         server.change(1, |project| project.set_null_applied(true));
         let null = ask(&server);
