@@ -7,9 +7,10 @@ use secrecy::ExposeSecret;
 
 use super::{Exit, Files};
 use crate::catalog;
-use crate::config::{EnvironmentConfig, Need};
+use crate::config::{Need, OriginConfig, PlatformConfig};
 use crate::origin::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
 use crate::output::sanitize;
+use crate::sync::{self, Environment};
 use crate::time::Timestamp;
 
 #[derive(Debug, clap::Args)]
@@ -32,20 +33,20 @@ impl Check {
 }
 
 async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let config = files.load(Need::Platform)?;
+    let config = files.load(Need::Origins)?;
     writeln!(out, "the configuration is valid; the catalog is {}", config.catalog.path.display())?;
     let limits = Limits::new(config.concurrency(), 1);
     let mut exit = Exit::Done;
-    for environment in &config.environments {
-        writeln!(out, "\n{} (environment {}) at {}", environment.name, environment.id, environment.discovery)?;
-        writeln!(out, "  with `lineaged serve`, the next syncs are at {}", environment.schedule.next_three())?;
-        let findings = match Client::new(&environment.discovery, &limits) {
-            Ok(client) => {
-                let report = discovery::check(&client, environment.id).await;
-                print_counts(&report, out)?;
-                examine(environment, &report)
+    for environment in sync::environments(&config)? {
+        let Environment { id, config } = environment;
+        let name = sanitize(&config.name);
+        let findings = match &config.origin {
+            OriginConfig::Discovery(platform) => {
+                writeln!(out, "\n{name} (environment {id}) at {}", platform.access)?;
+                writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
+                ask_platform(platform, &limits, out).await?
             }
-            Err(error) => vec![Finding::wrong(error.to_string())],
+            OriginConfig::Artifacts(_) => todo!(),
         };
         for Finding { wrong, text } in findings {
             writeln!(out, "  {} {}", if wrong { "✗" } else { "!" }, sanitize(&text))?;
@@ -53,6 +54,21 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+async fn ask_platform(
+    platform: &PlatformConfig,
+    limits: &Limits,
+    out: &mut dyn Write,
+) -> std::io::Result<Vec<Finding>> {
+    match Client::new(&platform.access, limits) {
+        Ok(client) => {
+            let report = discovery::check(&client, platform.platform_id).await;
+            print_counts(&report, out)?;
+            Ok(examine(platform, &report))
+        }
+        Err(error) => Ok(vec![Finding::wrong(error.to_string())]),
+    }
 }
 
 /// Something to tell: either no sync can work, or one works but with less than there could be.
@@ -92,17 +108,17 @@ fn print_counts(report: &CheckReport, out: &mut dyn Write) -> std::io::Result<()
     Ok(())
 }
 
-fn examine(environment: &EnvironmentConfig, report: &CheckReport) -> Vec<Finding> {
+fn examine(platform: &PlatformConfig, report: &CheckReport) -> Vec<Finding> {
     let mut findings = Vec::new();
     let stamps = match &report.stamps {
         Ok(stamps) => stamps,
         Err(error) => {
             findings.push(Finding::wrong(error.to_string()));
-            findings.extend(about_token(environment, Some(error)));
+            findings.extend(about_token(platform, Some(error)));
             return findings;
         }
     };
-    findings.extend(about_token(environment, None));
+    findings.extend(about_token(platform, None));
     let idle =
         "is the environment marked production or staging (its settings, deployment type), and has a job run in it?";
     match (&stamps.applied, &stamps.definition) {
@@ -151,8 +167,8 @@ fn about_age(applied: &StateStamp, idle: &str) -> Option<Finding> {
 }
 
 /// What can be told from the look of the token, without showing it.
-fn about_token(environment: &EnvironmentConfig, error: Option<&Error>) -> Option<Finding> {
-    let token = environment.discovery.token.as_ref()?.expose_secret();
+fn about_token(platform: &PlatformConfig, error: Option<&Error>) -> Option<Finding> {
+    let token = platform.access.token.as_ref()?.expose_secret();
     if ["Bearer ", "Token "].iter().any(|word| token.starts_with(word)) {
         return Some(Finding::wrong("the token begins with `Bearer` or `Token`: leave that word out, it is added"));
     }

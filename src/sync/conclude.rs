@@ -1,11 +1,11 @@
 //! What is done with what was read: made comparable, judged, compared, applied or held.
 
 use super::Outcome;
-use super::read::{Found, Whole};
+use super::read::Found;
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Applied, Catalog, Ending, Known, Mode, Standing, Stored, SyncId};
 use crate::inventory::{Inventory, Pool, Reading};
-use crate::origin::discovery::Cost;
+use crate::origin::{Cost, Whole};
 use crate::plan::cycle_warnings;
 use crate::plan::diff;
 use crate::plan::{self, Doubts, Held, Verdict};
@@ -224,7 +224,7 @@ impl Plan {
             is_first,
             now: Timestamp::now(),
         };
-        let verdict = plan::judge(&read, request.environment.policy, &mut doubts);
+        let verdict = plan::judge(&read, request.environment.config.policy, &mut doubts);
         Self { fetched, warnings, verdict, doubts }
     }
 }

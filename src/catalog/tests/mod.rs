@@ -2,6 +2,7 @@
 
 mod clocks;
 mod coverage;
+mod environments;
 mod files;
 mod health;
 mod history;

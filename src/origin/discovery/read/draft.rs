@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::inventory::{Code, Column, FreshnessCheck, Json, Node, ResourceType, Text, UniqueId};
-use crate::origin::discovery::CodeText;
+use crate::origin::CodeText;
 use crate::origin::discovery::error::printable;
 use crate::origin::discovery::read::reference::Reference;
 use crate::origin::discovery::read::scalars::BigInt;

@@ -18,11 +18,12 @@ use self::assembly::Assembly;
 use self::draft::Draft;
 use self::environment::Stamps;
 use self::page::Reader;
-use super::{Client, CodeText, Error, Kind, Place, Progress};
+use super::{Client, Error, Kind, Place};
 use super::{
     data_tests, exposures, groups, metrics, models, saved_queries, seeds, semantic_models, snapshots, sources,
 };
 use crate::inventory::{Reading, ResourceType, State, Tally, UniqueId};
+use crate::origin::{CodeText, Progress};
 
 /// How often an environment is read that keeps moving.
 const READS: u32 = 3;

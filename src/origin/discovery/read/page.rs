@@ -11,7 +11,7 @@ use crate::origin::discovery::read::draft::Draft;
 use crate::origin::discovery::read::environment::Stamps;
 use crate::origin::discovery::wire::client::Client;
 use crate::origin::discovery::wire::retry::Ask;
-use crate::origin::discovery::{CodeText, Progress};
+use crate::origin::{CodeText, Progress};
 use tokio::sync::mpsc::Sender;
 
 /// A document that is read page by page.
