@@ -8,7 +8,7 @@ use super::meaning;
 use crate::discovery::draft::{
     Draft, Properties, clean, database, layer, path, prose, text, time, without_nulls, word,
 };
-use crate::inventory::{Column, Json, ResourceType, UniqueId, unquoted};
+use crate::inventory::{Column, Json, Node, ResourceType, UniqueId, unquoted};
 
 /// The members of a node that are read.
 pub(super) fn wanted(key: &str) -> Option<&'static str> {
@@ -261,7 +261,7 @@ fn model(making: &mut Making<'_>) {
     language(making);
     let materialized = making.raw.peek("config")["materialized"].clone();
     let node = &making.draft.node;
-    let layer = layer(None, node.name.as_deref(), node.file_path.as_deref());
+    let layer = layer(layer_of_api(node), node.name.as_deref(), node.file_path.as_deref());
     making.draft.node.layer = layer;
     making.draft.node.materialization = word(making.text_of("materialized", materialized));
     making.draft.node.access = word(making.or_config("access"));
@@ -279,6 +279,14 @@ fn model(making: &mut Making<'_>) {
     });
     making.properties.value("constraints", constraints.collect::<Value>());
     making.keep("config");
+}
+
+/// The layer that the platform derives: by the prefix of the name, else it is the folder of marts that counts, whatever lies within it.
+fn layer_of_api(node: &Node) -> Option<&'static str> {
+    let name = node.name.as_deref().unwrap_or_default();
+    let has_prefix = ["stg_", "int_", "fct_", "dim_"].iter().any(|prefix| name.starts_with(prefix));
+    let is_mart = !has_prefix && node.file_path.as_deref().is_some_and(|path| path.contains("/marts/"));
+    is_mart.then_some("marts")
 }
 
 /// How a version stands to the latest, in the API's words.
