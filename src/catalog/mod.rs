@@ -6,6 +6,7 @@ mod backup;
 mod environments;
 mod error;
 mod file;
+mod history;
 mod holds;
 mod integrity;
 mod load;

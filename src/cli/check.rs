@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use super::{Exit, Files};
 use crate::catalog;
 use crate::config::{Need, OriginConfig, PlatformConfig};
+use crate::origin::artifacts::{self, Place};
 use crate::origin::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
 use crate::output::sanitize;
 use crate::sync::{self, Environment};
@@ -46,7 +47,12 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
                 writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
                 ask_platform(platform, &limits, out).await?
             }
-            OriginConfig::Artifacts(_) => todo!(),
+            OriginConfig::Artifacts(files) => {
+                let paths: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
+                writeln!(out, "\n{name} (environment {id}) in {}", sanitize(&paths.join(", ")))?;
+                writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
+                look_at_files(&files.into(), out)?
+            }
         };
         for Finding { wrong, text } in findings {
             writeln!(out, "  {} {}", if wrong { "✗" } else { "!" }, sanitize(&text))?;
@@ -85,6 +91,32 @@ impl Finding {
     fn note(text: impl Into<String>) -> Self {
         Self { wrong: false, text: text.into() }
     }
+}
+
+/// Says which files there are, of which dbt version and when, and what they can't tell.
+fn look_at_files(place: &Place, out: &mut dyn Write) -> std::io::Result<Vec<Finding>> {
+    let survey = match artifacts::survey(place) {
+        Ok(survey) => survey,
+        Err(error) => return Ok(vec![Finding::wrong(told(&error))]),
+    };
+    let unknown = || "unknown".to_owned();
+    let (project, adapter) = (survey.project_name.unwrap_or_else(unknown), survey.adapter_type.unwrap_or_else(unknown));
+    writeln!(out, "  project {} on {}", sanitize(&project), sanitize(&adapter))?;
+    for file in &survey.files {
+        let command = file.command.as_ref().map_or_else(String::new, |command| format!(" of `dbt {command}`"));
+        let (version, at) = (file.dbt_version.clone().unwrap_or_else(unknown), file.generated_at);
+        let at = at.map_or_else(unknown, |at| at.to_string());
+        let what = format!("{}{command}, dbt {version}, {at}", file.kind.as_str());
+        let path = file.path.display().to_string();
+        writeln!(out, "  {}  {}", sanitize(&path), sanitize(&what))?;
+    }
+    Ok(survey.notes.into_iter().map(Finding::note).collect())
+}
+
+/// An error with its causes, in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 fn print_counts(report: &CheckReport, out: &mut dyn Write) -> std::io::Result<()> {

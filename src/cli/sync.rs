@@ -113,8 +113,13 @@ pub(super) fn tell(name: &str, report: &Report, out: &mut dyn Write) -> std::io:
     let seconds = took.as_secs_f64();
     let (requests, size) = (cost.requests, bytes(cost.bytes));
     let seen = seen.map_or_else(String::new, |seen| format!("{seen} nodes seen, "));
-    let requests = if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
-    writeln!(out, "{name}: {seen}{what}; {requests}, {size}, {seconds:.1} s")?;
+    let requests = match requests {
+        // Files are read, not asked for.
+        0 => String::new(),
+        1 => "1 request, ".to_owned(),
+        count => format!("{count} requests, "),
+    };
+    writeln!(out, "{name}: {seen}{what}; {requests}{size}, {seconds:.1} s")?;
     Ok(exit)
 }
 

@@ -1,10 +1,18 @@
 //! Where an environment is read from: asked whether anything has moved, and read whole. What a read costs, what tells two moments
 //! apart and what can go wrong is told in the same words for every origin.
 
+pub mod artifacts;
+mod assembly;
 pub mod discovery;
+mod draft;
+mod reference;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
+use self::artifacts::Place;
 use crate::config::OriginConfig;
 use crate::inventory::{Code, Reading};
 
@@ -37,6 +45,9 @@ pub enum Error {
     /// The Discovery API.
     #[error(transparent)]
     Discovery(#[from] discovery::Error),
+    /// dbt's files.
+    #[error(transparent)]
+    Artifacts(#[from] Arc<artifacts::Error>),
 }
 
 impl Error {
@@ -44,6 +55,7 @@ impl Error {
     pub fn platform(&self) -> Option<&discovery::Error> {
         match self {
             Self::Discovery(error) => Some(error),
+            Self::Artifacts(_) => None,
         }
     }
 }
@@ -53,6 +65,8 @@ impl Error {
 pub enum Origin {
     /// The Discovery API, and the platform's own id of the environment.
     Discovery(discovery::Client, i64),
+    /// The files that dbt leaves, and how many bytes of them were read.
+    Artifacts(Arc<Place>, AtomicU64),
 }
 
 /// What an origin says of the moment that it shows.
@@ -60,6 +74,8 @@ pub enum Origin {
 pub enum Stamps {
     /// The platform's stamps and counts.
     Discovery(discovery::Moment),
+    /// Which files there are, how large and old they are, and what they hold.
+    Artifacts(String),
 }
 
 impl Stamps {
@@ -67,6 +83,7 @@ impl Stamps {
     pub fn text(&self) -> &str {
         match self {
             Self::Discovery(moment) => &moment.text,
+            Self::Artifacts(text) => text,
         }
     }
 }
@@ -90,7 +107,7 @@ impl Origin {
             OriginConfig::Discovery(platform) => {
                 Ok(Self::Discovery(discovery::Client::new(&platform.access, limits)?, platform.platform_id))
             }
-            OriginConfig::Artifacts(_) => todo!(),
+            OriginConfig::Artifacts(files) => Ok(Self::Artifacts(Arc::new(files.into()), AtomicU64::new(0))),
         }
     }
 
@@ -98,9 +115,17 @@ impl Origin {
     ///
     /// # Errors
     /// If the origin can't be reached.
-    pub async fn probe(&self, _before: Option<&str>) -> Result<Stamps, Error> {
+    pub async fn probe(&self, before: Option<&str>) -> Result<Stamps, Error> {
         match self {
             Self::Discovery(client, id) => Ok(Stamps::Discovery(discovery::probe(client, *id).await?)),
+            Self::Artifacts(place, bytes) => {
+                let (place, last) = (Arc::clone(place), before.map(str::to_owned));
+                let probed = blocking(move || artifacts::probe(&place, last.as_deref())).await?;
+                bytes.fetch_add(probed.bytes, Ordering::Relaxed);
+                // What was only touched is what was read.
+                let text = before.filter(|_| probed.is_same).map_or(probed.text, str::to_owned);
+                Ok(Stamps::Artifacts(text))
+            }
         }
     }
 
@@ -122,6 +147,23 @@ impl Origin {
                 let stamps = moment.is_of(&before, &reading.inventory).then(|| moment.text.clone());
                 Ok(Whole { reading, stamps })
             }
+            Self::Artifacts(place, bytes) => {
+                let (place, mut code) = (Arc::clone(place), Some(code));
+                let read = blocking(move || {
+                    let mut send = |of: &Code, text: String| {
+                        // Nobody takes it any more where the sync has ended, and then nothing of it is used.
+                        let sent = code.as_ref().map(|code| code.blocking_send(CodeText { code: of.clone(), text }));
+                        if matches!(sent, Some(Err(_))) {
+                            code = None;
+                        }
+                    };
+                    artifacts::read(&place, &mut send, &|_, _, _| ())
+                });
+                let artifacts::Read { reading, stamps, bytes: read } = read.await?;
+                bytes.fetch_add(read, Ordering::Relaxed);
+                progress("files", reading.inventory.nodes.len() as u64, reading.inventory.nodes.len() as u64);
+                Ok(Whole { reading, stamps: Some(stamps) })
+            }
         }
     }
 
@@ -129,6 +171,29 @@ impl Origin {
     pub fn cost(&self) -> Cost {
         match self {
             Self::Discovery(client, _) => client.cost(),
+            Self::Artifacts(_, bytes) => Cost { bytes: bytes.load(Ordering::Relaxed), ..Cost::default() },
         }
     }
+}
+
+/// Reads files off the threads that serve others.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, artifacts::Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done.map_err(Arc::new)?),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Text from outside, made fit to print: one line, no control characters, at most `limit` characters.
+pub(crate) fn printable(text: &str, limit: usize) -> String {
+    let clean = |c: char| {
+        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }
+    };
+    let mut short: String = text.trim().chars().take(limit).map(clean).collect();
+    if text.trim().chars().nth(limit).is_some() {
+        short.push('…');
+    }
+    short
 }

@@ -74,7 +74,7 @@ impl TestCatalog {
         if diff.is_empty() {
             catalog.leave_unchanged(sync, &ending, &fetched.environment, ended)?;
         } else {
-            let applied = Applied { sync, environment_id, fetched, diff: &diff, ending: &ending };
+            let applied = Applied { sync, environment_id, fetched, diff: &diff, history: None, ending: &ending };
             catalog.apply(&applied, ended)?;
         }
         Ok(diff.changes.len())

@@ -24,7 +24,16 @@ fn now() -> Timestamp {
 }
 
 fn read<'a>(stored: &'a Inventory, fetched: &'a Inventory) -> Read<'a> {
-    Read { stored, fetched, kept: NONE, tallies: &[], applied_is_null: false, is_first: false, now: now() }
+    Read {
+        stored,
+        fetched,
+        kept: NONE,
+        tallies: &[],
+        applied_is_null: false,
+        is_of_files: false,
+        is_first: false,
+        now: now(),
+    }
 }
 
 fn approving(losses: &[Loss]) -> Doubts {
