@@ -212,4 +212,3 @@ fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told) {
         }
     }
 }
-
