@@ -9,13 +9,12 @@ mod owners;
 
 use crate::inventory::{History, Inventory, Reading};
 use crate::time::Timestamp;
-use carry::Carried;
 use owners::resolve_owners;
 
 pub(crate) use graph::Graph;
 pub(crate) use guard::*;
 
-pub use carry::carry_over;
+pub use carry::{Carried, carry_over};
 pub use diff::{Change, ChangeKind, Counts, Diff, diff};
 pub use graph::cycle_warnings;
 

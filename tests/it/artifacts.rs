@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lineaged::demo::{Project, Server};
-use lineaged::discovery::{self, Client, Limits};
-use lineaged::inventory::{Inventory, Node, Reading, ResourceType, Timestamp, carry_over};
+use lineaged::inventory::{Inventory, Node, Reading, ResourceType};
 use lineaged::origin::artifacts::{Place, probe, read};
+use lineaged::origin::discovery::{self, Client, Limits};
+use lineaged::plan::carry_over;
+use lineaged::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::sample;
@@ -55,7 +57,11 @@ fn from_the_api(folder: &Path, now: Timestamp) -> Inventory {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let client = Client::new(&config.environments[0].discovery, &Limits::new(4, 100_000)).expect("a client");
+        let client = Client::new(
+            &config.environments[0].origin.platform().expect("of the platform").access,
+            &Limits::new(4, 100_000),
+        )
+        .expect("a client");
         let (code, mut texts) = tokio::sync::mpsc::channel(64);
         let emptied = tokio::spawn(async move { while texts.recv().await.is_some() {} });
         let (reading, _) = discovery::fetch(&client, 1, code, &|_, _, _| {}).await.expect("fetched");

@@ -7,6 +7,7 @@ mod files;
 mod health;
 mod history;
 mod holds;
+mod told;
 mod words;
 mod writers;
 

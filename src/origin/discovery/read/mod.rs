@@ -117,7 +117,8 @@ fn tallies(before: &Stamps, applied: &[Vec<Draft>], defined: &[Vec<Draft>], ids:
     let of = |drafts: &Vec<Draft>| drafts.iter().map(|draft| draft.node.resource_type).collect::<Vec<_>>();
     let (built, only_defined): (Vec<_>, Vec<_>) = ResourceType::ALL
         .into_iter()
-        .filter(|kind| *kind != ResourceType::External)
+        // Functions are not listed, whatever is counted.
+        .filter(|kind| !matches!(kind, ResourceType::External | ResourceType::Function))
         .partition(|kind| kind.has_applied_state());
     let mut tallies = Vec::new();
     if before.applied.is_some() {
