@@ -22,7 +22,7 @@ use crate::time::Timestamp;
 
 const OUTCOMES: [&str; 5] = ["applied", "unchanged", "failed", "held", "interrupted"];
 
-const RESOURCE_TYPES: [&str; 12] = [
+const RESOURCE_TYPES: [&str; 13] = [
     "model",
     "source",
     "seed",
@@ -33,6 +33,7 @@ const RESOURCE_TYPES: [&str; 12] = [
     "metric",
     "semantic_model",
     "saved_query",
+    "function",
     "group",
     "external",
 ];

@@ -127,7 +127,7 @@ const OLD_SYNCS: &str = "
     AND s.sync_id NOT IN (SELECT removed_by FROM node WHERE removed_by IS NOT NULL)";
 
 /// Code that neither a node nor a change refers to.
-const UNUSED_CODE: &str = "
+pub(super) const UNUSED_CODE: &str = "
     DELETE FROM raw_code
     WHERE sha256 NOT IN (SELECT raw_code_sha256 FROM node WHERE raw_code_sha256 IS NOT NULL)
     AND sha256 NOT IN (

@@ -5,6 +5,7 @@ mod check;
 mod coverage;
 #[cfg(feature = "demo")]
 mod demo;
+mod forget;
 mod health;
 mod lineage;
 mod packages;
@@ -69,7 +70,7 @@ struct Files {
 impl Files {
     fn load(&self, need: Need) -> Result<Config, Problems> {
         let config = config::load(&Source { config: self.config.clone(), catalog: self.catalog.clone() }, need)?;
-        if need == Need::Platform {
+        if need == Need::Origins {
             for warning in &config.warnings {
                 note(&format!("warning: {warning}"));
             }
@@ -222,6 +223,8 @@ enum Command {
     Status(read::Status),
     /// Approve what a held sync would remove
     Approve(sync::Approve),
+    /// Delete an environment and its history from the catalog
+    Forget(forget::Forget),
     /// List what changed, and what may break by it
     Changes(changes::Changes),
     /// List the nodes
@@ -314,6 +317,7 @@ impl Cli {
             }
             Command::Check(check) => check.run(&files, &mut Redacted::new(out)),
             Command::Sync(sync) => block_on(sync.run(&files, &mut Redacted::new(out))),
+            Command::Forget(forget) => forget.run(&files, &mut out),
             Command::Approve(approve) => approve.run(&files, &mut out),
             Command::Status(status) => status.run(&files, &mut out),
             Command::Changes(changes) => changes.run(&files, &mut out),
@@ -370,7 +374,15 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     let usage = error.is::<Problems>()
         || error.is::<Misuse>()
         || matches!(error.downcast_ref(), Some(answers::Error::Question(_) | answers::Error::Malformed(_)))
-        || matches!(error.downcast_ref(), Some(catalog::Error::NotHeld(_) | catalog::Error::TooEarly { .. }));
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                catalog::Error::NotHeld(_)
+                    | catalog::Error::TooEarly { .. }
+                    | catalog::Error::NumberTaken { .. }
+                    | catalog::Error::NoEnvironment { .. }
+            )
+        );
     if usage { Exit::Usage } else { Exit::Failed }
 }
 

@@ -9,6 +9,7 @@ use crate::catalog::{self, SyncId};
 use crate::config::Need;
 use crate::inventory::ResourceType;
 use crate::output::sanitize;
+use crate::sync;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Status {
@@ -44,8 +45,8 @@ impl Status {
         ];
         self.printing.print(table.only(&columns), out)?;
         let is_wanted = |environment: i64| self.reading.as_of.is_none() && id.is_none_or(|id| id == environment);
-        for environment in config.environments.iter().filter(|environment| is_wanted(environment.id)) {
-            let (name, next) = (sanitize(&environment.name), environment.schedule.next_three());
+        for sync::Environment { id: _, config } in sync::environments(&config)?.iter().filter(|it| is_wanted(it.id)) {
+            let (name, next) = (sanitize(&config.name), config.schedule.next_three());
             writeln!(out, "\n{name}: with `lineaged serve`, the next syncs are at {next}")?;
         }
         for held in

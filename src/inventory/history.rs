@@ -1,6 +1,7 @@
 //! What a read saw of runs and checks beside the last of each node: files hold the results of several runs.
 
-use super::{FreshnessCheck, Text, Timestamp, UniqueId};
+use super::{FreshnessCheck, Text, UniqueId};
+use crate::time::Timestamp;
 
 /// Results of runs, checks of sources, and the runs themselves: those that count, whether they were seen before or not.
 #[derive(Debug, Clone, Default, PartialEq)]

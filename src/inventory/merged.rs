@@ -1,4 +1,4 @@
-//! A relation's columns from two tellers: the warehouse, and the project that declares them.
+//! One list of columns from two: what the warehouse has, and what the project declares.
 
 use std::collections::HashMap;
 

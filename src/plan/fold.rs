@@ -91,7 +91,9 @@ fn fold_columns(node: &mut Node, old: Option<&Node>, told: &Told) {
             if !kept.is_empty() {
                 node.columns = merged_columns(kept, std::mem::take(&mut node.columns));
             }
-            node.properties = with_catalog_properties(&node.properties, &old.properties);
+            if node.properties != old.properties {
+                node.properties = with_catalog_properties(&node.properties, &old.properties);
+            }
             let was_current = old.columns.iter().any(|column| column.in_warehouse == Some(false));
             was_current && old.last_run.executed_at == built_at
         }
@@ -182,6 +184,3 @@ fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,10 +2,12 @@
 
 mod clocks;
 mod coverage;
+mod environments;
 mod files;
 mod health;
 mod history;
 mod holds;
+mod told;
 mod words;
 mod writers;
 

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::files::Parse;
 use super::json::{EachSeed, Fit, Misfits, Raw};
+use super::metadata::Metadata;
 use crate::inventory::{Column, Json, ResourceType, Told, UniqueId, merged_columns, shape};
-use crate::origin::discovery::read::draft::{Draft, prose, text, without_nulls};
+use crate::origin::draft::{Draft, prose, text, without_nulls};
 use crate::time::Timestamp;
 
 /// Gives nodes what a catalog knows of them, where no newer one has named them.
@@ -20,6 +21,8 @@ pub(super) struct CatalogParser<'a> {
     pub told: &'a mut Told,
     pub misfits: &'a mut Misfits,
     pub warnings: &'a mut Vec<String>,
+    /// Whom it has told of.
+    pub applied: Vec<UniqueId>,
 }
 
 fn wanted(key: &str) -> Option<&'static str> {
@@ -30,23 +33,14 @@ impl Parse for CatalogParser<'_> {
     type Out = ();
 
     fn parse<'de, D: Deserializer<'de>>(&mut self, json: D) -> Result<(), D::Error> {
-        // Whole before any of it counts: a file that breaks off may be read again.
-        let mut entries = Vec::new();
-        let keep = |id: &str| self.drafts.contains_key(id) && !self.told.catalogued.contains_key(id);
-        json.deserialize_map(Sections { entries: &mut entries, keep: &keep })?;
-        for (id, raw) in entries {
-            self.apply(UniqueId::from(id), raw);
-        }
-        Ok(())
+        self.forget();
+        json.deserialize_map(Sections(self))
     }
 }
 
-struct Sections<'a> {
-    entries: &'a mut Vec<(String, Raw)>,
-    keep: &'a dyn Fn(&str) -> bool,
-}
+struct Sections<'p, 'a>(&'p mut CatalogParser<'a>);
 
-impl<'de> Visitor<'de> for Sections<'_> {
+impl<'de> Visitor<'de> for Sections<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,16 +49,16 @@ impl<'de> Visitor<'de> for Sections<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
-            if key == "nodes" || key == "sources" {
-                let mut each = |id: String, raw: Raw| {
-                    if (self.keep)(&id) {
-                        self.entries.push((id, raw));
-                    }
-                    true
-                };
-                map.next_value_seed(EachSeed { wanted, each: &mut each })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            match key.as_str() {
+                "nodes" | "sources" => {
+                    let mut each = |id: String, raw: Raw| {
+                        self.0.apply(UniqueId::from(id), raw);
+                        true
+                    };
+                    map.next_value_seed(EachSeed { wanted, each: &mut each })?;
+                }
+                "metadata" => self.0.at = Metadata::of(&map.next_value()?).generated_at,
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
@@ -72,8 +66,23 @@ impl<'de> Visitor<'de> for Sections<'_> {
 }
 
 impl CatalogParser<'_> {
+    /// Takes back what a try before this one has told, which broke off.
+    fn forget(&mut self) {
+        for id in self.applied.drain(..) {
+            self.told.catalogued.remove(&id);
+            if let Some(draft) = self.drafts.get_mut(&id) {
+                draft.node.columns.retain(|column| column.is_declared == Some(true));
+                for column in &mut draft.node.columns {
+                    (column.position, column.in_warehouse) = (None, None);
+                    (column.data_type, column.comment) = (None, None);
+                }
+            }
+        }
+    }
+
     fn apply(&mut self, id: UniqueId, mut raw: Raw) {
-        let Some(draft) = self.drafts.get_mut(&id) else { return };
+        let is_told = self.told.catalogued.contains_key(&id);
+        let Some(draft) = self.drafts.get_mut(&id).filter(|_| !is_told) else { return };
         self.told.built.insert(id.clone());
         let node = &mut draft.node;
         // It is in no warehouse, whatever an older catalog says.
@@ -101,7 +110,8 @@ impl CatalogParser<'_> {
             properties.insert("stats".to_owned(), Value::Array(stats));
             node.properties = Json::new(&Value::Object(properties));
         }
-        self.told.catalogued.insert(id, self.at);
+        self.told.catalogued.insert(id.clone(), self.at);
+        self.applied.push(id);
     }
 }
 

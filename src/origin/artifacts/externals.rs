@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::json::{Fit, Misfits, Raw};
 use super::node::parents;
 use crate::inventory::{ResourceType, UniqueId};
-use crate::origin::discovery::read::draft::{Draft, clean, text};
+use crate::origin::draft::{Draft, clean, text};
 
 /// What is known of nodes that are not this project's own.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::inventory::shape;
-use crate::origin::discovery::read::draft::clean;
+use crate::origin::draft::clean;
 
 /// What of a map is wanted: a known key as it is listed, or nothing.
 pub(super) type Wanted = fn(&str) -> Option<&'static str>;

@@ -13,7 +13,7 @@ use super::json::{EachSeed, Keys, Misfits, Raw};
 use super::metadata::Metadata;
 use super::node::{self, type_of, wanted};
 use crate::inventory::{Code, ResourceType, UniqueId};
-use crate::origin::discovery::read::draft::Draft;
+use crate::origin::draft::Draft;
 
 /// Whom source texts are told.
 pub(super) type TellCode<'a> = &'a mut dyn FnMut(&Code, String);

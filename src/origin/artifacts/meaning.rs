@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::json::{list, part};
 use super::node::{Making, code};
 use crate::inventory::{UniqueId, shape, unquoted};
-use crate::origin::discovery::read::draft::{Tested, clean, prose, text, without_nulls};
-use crate::origin::discovery::read::reference::Reference;
+use crate::origin::draft::{Tested, clean, prose, text, without_nulls};
+use crate::origin::reference::Reference;
 
 pub(super) fn data_test(making: &mut Making<'_>) {
     code(making);

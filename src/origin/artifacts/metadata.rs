@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::files::{FileKind, Parse};
 use super::{EnvKeys, Error};
 use crate::inventory::{Text, shape};
-use crate::origin::discovery::read::draft::clean;
+use crate::origin::draft::clean;
 use crate::time::Timestamp;
 
 /// The versions of the manifest whose every part is known.

@@ -24,6 +24,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::{self, ArtifactsConfig};
+
 pub use error::Error;
 pub use files::FileKind;
 pub use read::{Read, read};
@@ -50,4 +52,15 @@ pub struct EnvKeys {
     pub job_name: Option<String>,
     /// Why it ran.
     pub cause: Option<String>,
+}
+
+impl From<&ArtifactsConfig> for Place {
+    fn from(config: &ArtifactsConfig) -> Self {
+        let config::EnvKeys { git_sha, job_name, cause } = config.env_keys.clone();
+        Self {
+            paths: config.paths.clone(),
+            project: config.project.clone(),
+            env_keys: EnvKeys { git_sha, job_name, cause },
+        }
+    }
 }

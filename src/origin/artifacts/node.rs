@@ -5,10 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::json::{Fit, Misfits, Raw, list, part};
 use super::meaning;
-use crate::inventory::{Column, Json, ResourceType, UniqueId, unquoted};
-use crate::origin::discovery::read::draft::{
-    Draft, Properties, clean, database, layer, path, prose, text, time, without_nulls, word,
-};
+use crate::inventory::{Column, Json, Node, ResourceType, UniqueId, unquoted};
+use crate::origin::draft::{Draft, Properties, clean, database, layer, path, prose, text, time, without_nulls, word};
 
 /// The members of a node that are read.
 pub(super) fn wanted(key: &str) -> Option<&'static str> {
@@ -179,7 +177,7 @@ fn common(making: &mut Making<'_>) {
     making.draft.node.file_path = path(making.text_of("original_file_path", file)).map(Into::into);
     let tags = making.raw.or_config("tags");
     let tags = making.fit().0.texts("tags", tags);
-    making.draft.node.tags = Some(crate::origin::discovery::read::draft::list(tags));
+    making.draft.node.tags = Some(crate::origin::draft::list(tags));
     let meta = making.raw.or_config("meta");
     making.draft.meta(Some(meta));
     let (package, fqn) = (making.text("package_name"), making.texts("fqn"));
@@ -261,7 +259,7 @@ fn model(making: &mut Making<'_>) {
     language(making);
     let materialized = making.raw.peek("config")["materialized"].clone();
     let node = &making.draft.node;
-    let layer = layer(None, node.name.as_deref(), node.file_path.as_deref());
+    let layer = layer(layer_of_api(node), node.name.as_deref(), node.file_path.as_deref());
     making.draft.node.layer = layer;
     making.draft.node.materialization = word(making.text_of("materialized", materialized));
     making.draft.node.access = word(making.or_config("access"));
@@ -279,6 +277,14 @@ fn model(making: &mut Making<'_>) {
     });
     making.properties.value("constraints", constraints.collect::<Value>());
     making.keep("config");
+}
+
+/// The layer that the platform derives: by the prefix of the name, else it is the folder of marts that counts, whatever lies within it.
+fn layer_of_api(node: &Node) -> Option<&'static str> {
+    let name = node.name.as_deref().unwrap_or_default();
+    let has_prefix = ["stg_", "int_", "fct_", "dim_"].iter().any(|prefix| name.starts_with(prefix));
+    let is_mart = !has_prefix && node.file_path.as_deref().is_some_and(|path| path.contains("/marts/"));
+    is_mart.then_some("marts")
 }
 
 /// How a version stands to the latest, in the API's words.

@@ -11,7 +11,7 @@ use super::json::{EachSeed, Raw};
 use super::manifest::TellCode;
 use super::place::{place_of, place_of_node};
 use crate::inventory::{Code, Text, UniqueId};
-use crate::origin::discovery::read::draft::{Draft, clean};
+use crate::origin::draft::{Draft, clean};
 
 /// What older manifests, and the newest, tell of their invocations.
 #[derive(Debug, Default)]

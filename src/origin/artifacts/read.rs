@@ -8,13 +8,14 @@ use super::files::{FileKind, Reader, find};
 use super::manifest::{Manifest, ManifestParser, TellCode};
 use super::metadata::{Head, Metadata};
 use super::older::{Invocations, OlderParser};
-use super::results::ResultsParser;
+use super::results::{Results, ResultsParser};
 use super::runs::Runs;
 use super::stamps::text_of;
 use super::{Error, Place};
 use crate::inventory::{Code, EnvironmentFacts, Reading, ResourceType, Told, UniqueId};
-use crate::origin::discovery::read::assembly::Assembly;
-use crate::origin::discovery::read::draft::Draft;
+use crate::origin::assembly::Assembly;
+use crate::origin::draft::Draft;
+use crate::time::Timestamp;
 
 /// What the files came to.
 #[derive(Debug)]
@@ -181,7 +182,7 @@ fn catalogs(
     manifest: &mut Manifest,
     told: &mut Told,
     warnings: &mut Vec<String>,
-) -> Result<Option<crate::time::Timestamp>, Error> {
+) -> Result<Option<Timestamp>, Error> {
     let mut headed = Vec::new();
     for path in paths {
         let metadata = reader.head(path, &mut Head::default())?;
@@ -193,8 +194,14 @@ fn catalogs(
     let total = headed.len() as u64;
     for (done, file) in (1..).zip(headed) {
         let Manifest { drafts, misfits, .. } = manifest;
-        let mut parser =
-            CatalogParser { at: file.metadata.generated_at, drafts, told, misfits, warnings: &mut *warnings };
+        let mut parser = CatalogParser {
+            at: file.metadata.generated_at,
+            drafts,
+            told,
+            misfits,
+            warnings: &mut *warnings,
+            applied: Vec::new(),
+        };
         reader.read(&file.path, &mut parser)?;
         (reader.progress)("catalogs", done, total);
     }
@@ -206,7 +213,7 @@ fn files_of_results(
     kind: FileKind,
     paths: Vec<&Path>,
     wants_code: &dyn Fn(&str) -> bool,
-) -> Result<Vec<super::results::Results>, Error> {
+) -> Result<Vec<Results>, Error> {
     let total = paths.len() as u64;
     let mut files = Vec::new();
     for (done, path) in (1..).zip(paths) {

@@ -11,7 +11,7 @@ use super::json::{EachSeed, Raw};
 use super::metadata::Metadata;
 use super::place::place_of;
 use crate::inventory::{UniqueId, shape};
-use crate::origin::discovery::read::draft::clean;
+use crate::origin::draft::clean;
 use crate::time::Timestamp;
 
 /// What a command tells.

@@ -8,7 +8,7 @@ use super::older::Invocations;
 use super::place::place_of_node;
 use super::results::{Command, Outcome, Results};
 use crate::inventory::{Check, Code, Invocation, LastRun, ResourceType, RunResult, Text, Told, UniqueId};
-use crate::origin::discovery::read::draft::{Draft, text, time};
+use crate::origin::draft::{Draft, text, time};
 use crate::time::Timestamp;
 
 /// The nodes that results are told of, and what they come to.

@@ -57,11 +57,13 @@ struct Remembered {
     lineaged: String,
     project: Option<String>,
     env_keys: EnvKeys,
-    files: BTreeMap<PathBuf, FileStamp>,
+    /// By path, as text: one that is no Unicode has to be remembered, too.
+    files: BTreeMap<String, FileStamp>,
 }
 
 impl Remembered {
     fn of(place: &Place, files: BTreeMap<PathBuf, FileStamp>) -> Self {
+        let files = files.into_iter().map(|(path, stamp)| (name(&path), stamp)).collect();
         let lineaged = env!("CARGO_PKG_VERSION").to_owned();
         Self { lineaged, project: place.project.clone(), env_keys: place.env_keys.clone(), files }
     }
@@ -69,7 +71,7 @@ impl Remembered {
     /// Whether the content is the same, whatever became of the files that hold it.
     fn is_same(&self, other: &Self) -> bool {
         let Self { lineaged, project, env_keys, files } = self;
-        let contents = |files: &BTreeMap<PathBuf, FileStamp>| {
+        let contents = |files: &BTreeMap<String, FileStamp>| {
             files.iter().map(|(path, stamp)| (path.clone(), stamp.sha256.clone())).collect::<Vec<_>>()
         };
         *lineaged == other.lineaged
@@ -111,7 +113,7 @@ pub fn probe(place: &Place, before: Option<&str>) -> Result<Stamps, Error> {
 fn stamp(path: &Path, before: Option<&Remembered>, bytes: &mut u64) -> Result<FileStamp, Error> {
     let metadata = std::fs::metadata(path).map_err(|source| Error::Read { file: path.to_owned(), source })?;
     let stat = Stat::of(&metadata);
-    let known = before.and_then(|before| before.files.get(path));
+    let known = before.and_then(|before| before.files.get(&name(path)));
     if let Some(known) = known.filter(|known| known.stat == stat && stat.mtime.is_some()) {
         return Ok(known.clone());
     }
@@ -126,6 +128,10 @@ pub(super) fn text_of(place: &Place, files: BTreeMap<PathBuf, FileStamp>) -> Str
 }
 
 fn text(remembered: &Remembered) -> String {
-    // Only a path that is no Unicode can't be written: such a read is not remembered.
+    // Numbers and texts alone: this can't fail.
     serde_json::to_string(remembered).unwrap_or_default()
+}
+
+fn name(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }

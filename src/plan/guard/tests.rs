@@ -1,5 +1,7 @@
 //! What is held, what is applied, and what is not relied upon.
 
+mod files;
+
 use super::*;
 use crate::inventory::UniqueId;
 
