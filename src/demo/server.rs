@@ -149,10 +149,10 @@ impl Shared {
     /// Answers a request, spoiled by every fault that matches.
     pub(super) fn answer(&self, body: &Body) -> Reply {
         let operation = body.operation();
-        let engine = self.engine_for(&operation);
+        let engine = self.engine_for(&operation, body);
         let execute = || self.execute(engine.as_deref().unwrap_or(&self.engine), body);
         let mut faults = lock(&self.faults);
-        if faults.iter().any(|fault| fault.is_about(&operation)) {
+        if faults.iter().any(|fault| fault.is_about(&operation, body)) {
             return self.spoiled(body, &operation, &mut faults, &execute);
         }
         drop(faults);
@@ -177,9 +177,9 @@ impl Shared {
     }
 
     /// The engine whose schema lacks what a fault says it lacks, if one does.
-    fn engine_for(&self, operation: &str) -> Option<Arc<Engine>> {
+    fn engine_for(&self, operation: &str, body: &Body) -> Option<Arc<Engine>> {
         let mut missing = Vec::new();
-        for fault in lock(&self.faults).iter_mut().filter(|fault| fault.is_about(operation)) {
+        for fault in lock(&self.faults).iter_mut().filter(|fault| fault.is_about(operation, body)) {
             let Action::UnknownField(field) = &fault.action else { continue };
             let field = field.clone();
             if fault.strikes(&Place { is_first: true, is_last: true }) {
@@ -205,7 +205,7 @@ impl Shared {
         let place = Place::of(after, &mut answer);
         let striking: Vec<&Fault> = faults
             .iter_mut()
-            .filter(|fault| fault.is_about(operation) && !matches!(fault.action, Action::UnknownField(_)))
+            .filter(|fault| fault.is_about(operation, body) && !matches!(fault.action, Action::UnknownField(_)))
             .filter_map(|fault| fault.strikes(&place).then_some(&*fault))
             .collect();
         for fault in &striking {

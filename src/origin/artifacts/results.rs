@@ -7,7 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::files::Parse;
-use super::json::{Fit, Misfits, EachSeed, Raw};
+use super::json::{EachSeed, Fit, Misfits, Raw};
 use super::metadata::Metadata;
 use super::place::place_of;
 use crate::inventory::{UniqueId, shape};
