@@ -173,11 +173,6 @@ impl Project {
         self.finish(APPLIED, id, "fail", Some(message), Some(failures));
     }
 
-    /// Makes a test warn.
-    pub fn warn_test(&mut self, id: &str, failures: i64, message: &str) {
-        self.finish(APPLIED, id, "warn", Some(message), Some(failures));
-    }
-
     /// Makes a test pass.
     pub fn pass_test(&mut self, id: &str) {
         self.finish(APPLIED, id, "pass", None, Some(0));
@@ -229,11 +224,6 @@ impl Project {
     /// Moves a state's `lastUpdatedAt`, and nothing else.
     pub fn move_last_updated_at(&mut self, side: Side) {
         self.run(&[side]);
-    }
-
-    /// Lets time pass: the next change happens after `now`.
-    pub fn set_clock(&mut self, now: Timestamp) {
-        self.clock = now;
     }
 
     /// Copies all nodes (`__2`, `__3`, …), with the edges among the copies, until there are at least so many models.
@@ -458,12 +448,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_project_has_nothing_and_can_come_back() {
+    fn what_was_removed_comes_back_with_its_edges() {
         let mut project = Project::bundled(now());
-        project.empty();
-        assert!(project.ids().is_empty() && project.edges().is_empty());
+        let before = (project.ids(), project.edges());
+        project.remove(ORDERS);
+        assert!(project.edges().iter().all(|(parent, child)| parent != ORDERS && child != ORDERS));
         project.restore(ORDERS);
-        assert_eq!(project.ids().len(), 1);
+        assert_eq!((project.ids(), project.edges()), before);
     }
 
     #[test]

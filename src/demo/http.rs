@@ -165,8 +165,7 @@ fn head(reply: &Reply, keeps_alive: bool) -> String {
         Delivery::Cut(bytes, Length::Cut) => Some(bytes.min(reply.body.len())),
         _ => Some(reply.body.len()),
     };
-    let mut head =
-        format!("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n", reply.status, reason(reply.status), reply.content_type);
+    let mut head = format!("HTTP/1.1 {} Answer\r\nContent-Type: {}\r\n", reply.status, reply.content_type);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -184,19 +183,4 @@ fn gzip(body: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(body)?;
     gzip.finish()
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        _ => "Answer",
-    }
 }

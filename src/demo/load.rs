@@ -1,12 +1,12 @@
 //! Reads a project as the origin of files does, and moves it in time, so that its newest moment is now.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::object::JOB;
 use super::project::Project;
-use crate::inventory::{Inventory, LastRun, Text};
+use crate::inventory::{Inventory, Text};
 use crate::origin::artifacts::{self, Place};
 use crate::plan::{Carried, carry_over};
 use crate::time::Timestamp;
@@ -42,7 +42,7 @@ impl Project {
         inventory.add_externals();
         let facts = &mut inventory.environment;
         facts.applied_at = facts.applied_at.max(facts.definition_at);
-        number_runs(&mut inventory);
+        number_run(&mut inventory);
         let shift = newest(&inventory).map_or(0, |newest| now.since(newest));
         move_times(&mut inventory, shift);
         let (removed, null) = (HashMap::new(), Vec::new());
@@ -83,34 +83,14 @@ impl Drop for Temporary {
     }
 }
 
-/// Gives runs numbers, as the platform does: files know their runs by other ids.
-fn number_runs(inventory: &mut Inventory) {
-    let mut ended: BTreeMap<Text, Option<Timestamp>> = BTreeMap::new();
-    for LastRun { run_id, at, success_run_id, executed_at, .. } in runs(inventory) {
-        for (run, at) in [(run_id, *at), (success_run_id, *executed_at)] {
-            if let Some(run) = run {
-                let known = ended.entry(Text::clone(run)).or_default();
-                *known = at.max(*known);
-            }
-        }
-    }
-    let mut by_time: Vec<(Option<Timestamp>, Text)> = ended.into_iter().map(|(run, at)| (at, run)).collect();
-    by_time.sort_unstable_by(|a, b| b.cmp(a));
-    let number =
-        |(place, (_, run)): (i64, (Option<Timestamp>, Text))| (run, Text::from((NEWEST_RUN - place).to_string()));
-    let numbers: HashMap<Text, Text> = (0..).zip(by_time).map(number).collect();
-    for run in runs(inventory) {
+/// Gives the run a number, as the platform does: files know it by another id.
+fn number_run(inventory: &mut Inventory) {
+    for run in inventory.nodes.values_mut().map(|node| &mut node.last_run) {
         run.job_id = run.run_id.is_some().then_some(JOB);
         for id in [&mut run.run_id, &mut run.success_run_id].into_iter().flatten() {
-            if let Some(number) = numbers.get(id) {
-                *id = Text::clone(number);
-            }
+            *id = NEWEST_RUN.to_string().into();
         }
     }
-}
-
-fn runs(inventory: &mut Inventory) -> impl Iterator<Item = &mut LastRun> {
-    inventory.nodes.values_mut().map(|node| &mut node.last_run)
 }
 
 /// The newest moment of which the project tells.
@@ -134,7 +114,7 @@ fn move_times(inventory: &mut Inventory, millis: i64) {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use serde_json::Value;
 

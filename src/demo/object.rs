@@ -91,7 +91,7 @@ fn value(json: &Option<Json>) -> Value {
     json.as_ref().map_or(Value::Null, Json::value)
 }
 
-pub(super) fn time(at: Option<Timestamp>) -> Value {
+fn time(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, |at| at.to_string().into())
 }
 

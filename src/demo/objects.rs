@@ -1,4 +1,4 @@
-//! The resolvers above the nodes: the root, environments, their two states, and lineage. Nodes are in `node_object`, paging and
+//! The resolvers above the nodes: the root, environments, their two states, and what they list. Nodes are in `node_object`, paging and
 //! filters in `connection`.
 
 use std::collections::BTreeMap;
@@ -6,18 +6,16 @@ use std::collections::BTreeMap;
 use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
 use serde_json::Value;
 
-use super::connection::{Connection, Filter};
-use super::node_object::{argument, error, leaf, resolve};
-use super::object::{member, object};
+use super::connection::Connection;
+use super::node_object::{argument, error, not_served};
 use super::project::{Index, Project, Side, is_listed};
-use crate::inventory::{Node, ResourceType, UniqueId};
+use crate::inventory::ResourceType;
 
 pub(super) type Resolved<'a> = Result<ResolvedValue<'a>, FieldError>;
 
 /// One environment, ready to be asked.
 #[derive(Clone, Copy)]
 pub(super) struct Environment<'a> {
-    pub id: i64,
     pub project: &'a Project,
     pub index: &'a Index,
 }
@@ -32,7 +30,7 @@ impl ObjectValue for Query<'_> {
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
         if info.field_name() != "environment" {
-            return Err(error(format!("`{}` is not served here: only `environment` is", info.field_name())));
+            return Err(not_served(info.field_name()));
         }
         let id = argument(info.arguments(), "id");
         let id = id.as_i64().or_else(|| id.as_str()?.parse().ok());
@@ -69,7 +67,6 @@ struct State<'e> {
 /// What the API's `ResourceNodeType` calls a type; unit tests are tests there.
 pub(super) fn type_word(kind: ResourceType) -> &'static str {
     match kind {
-        ResourceType::Model | ResourceType::External | ResourceType::Function => "Model",
         ResourceType::Source => "Source",
         ResourceType::Seed => "Seed",
         ResourceType::Snapshot => "Snapshot",
@@ -79,6 +76,7 @@ pub(super) fn type_word(kind: ResourceType) -> &'static str {
         ResourceType::SemanticModel => "SemanticModel",
         ResourceType::SavedQuery => "SavedQuery",
         ResourceType::Group => "Group",
+        ResourceType::Model | ResourceType::External | ResourceType::Function => "Model",
     }
 }
 
@@ -95,23 +93,6 @@ impl State<'_> {
             (kind.as_str().to_owned(), self.environment.index.listed(self.side, kind).len().into())
         };
         kinds.map(count).collect::<serde_json::Map<_, _>>().into()
-    }
-
-    fn lineage<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let filter = argument(info.arguments(), "filter");
-        for key in ["select", "exclude", "columnNames"] {
-            if !filter[key].is_null() {
-                return Err(error(format!("`{key}` of the lineage filter is not served here")));
-            }
-        }
-        let filter = Filter::of(filter);
-        let (environment, project) = (self.environment, self.environment.project);
-        let nodes = project.of(self.side).filter(|(_, node)| node.resource_type != ResourceType::Group);
-        let objects = nodes.map(move |(_, node)| (node, object(project, node)));
-        let matching = objects.filter(move |(node, object)| filter.matches(node, object));
-        Ok(ResolvedValue::list(
-            matching.map(move |(node, object)| ResolvedValue::object(Lineage { environment, node, object })),
-        ))
     }
 }
 
@@ -142,50 +123,10 @@ impl ObjectValue for State<'_> {
             "groups" => listed(&[Group]),
             "macros" => listed(&[]),
             "resources" => listed(&resources()),
-            "lineage" => self.lineage(info),
             "lastUpdatedAt" => Ok(ResolvedValue::leaf(project.last_updated_at(self.side).map(|at| at.to_string()))),
             "latestGitSha" => Ok(ResolvedValue::leaf(project.git_sha())),
-            "resourceCounts" => Ok(leaf(&self.counts())),
-            name => Err(error(format!("`{name}` is not served here"))),
+            "resourceCounts" => Ok(ResolvedValue::leaf(self.counts())),
+            name => Err(not_served(name)),
         }
-    }
-}
-
-/// A node in the answer to `lineage`.
-struct Lineage<'e> {
-    environment: Environment<'e>,
-    node: &'e Node,
-    object: Value,
-}
-
-impl ObjectValue for Lineage<'_> {
-    fn type_name(&self) -> &str {
-        match type_word(self.node.resource_type) {
-            "Source" => "SourceLineageNode",
-            "Seed" => "SeedLineageNode",
-            "Snapshot" => "SnapshotLineageNode",
-            "Test" => "TestLineageNode",
-            "Exposure" => "ExposureLineageNode",
-            "Metric" => "MetricLineageNode",
-            "SemanticModel" => "SemanticModelLineageNode",
-            "SavedQuery" => "SavedQueryLineageNode",
-            _ => "ModelLineageNode",
-        }
-    }
-
-    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let ids = |listed: bool| {
-            let is_wanted = move |id: &&UniqueId| self.environment.project.is_listed(id.as_str()) == listed;
-            ResolvedValue::list(self.node.parents.iter().filter(is_wanted).map(|id| ResolvedValue::leaf(id.as_str())))
-        };
-        Ok(match info.field_name() {
-            "parentIds" => ids(true),
-            "publicParentIds" => ids(false),
-            "resourceType" => ResolvedValue::leaf(type_word(self.node.resource_type)),
-            "materializationType" => leaf(&self.object["materializedType"]),
-            "lastRunStatus" => leaf(&self.object["executionInfo"]["lastRunStatus"]),
-            "matchesMethod" => ResolvedValue::leaf(true),
-            name => resolve(self.environment, self.node.unique_id.as_str(), info, member(&self.object, name)),
-        })
     }
 }

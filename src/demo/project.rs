@@ -149,7 +149,6 @@ pub(super) fn tested(node: &Node) -> Vec<UniqueId> {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     by_kind: HashMap<(Side, ResourceType), Vec<UniqueId>>,
-    children: HashMap<UniqueId, Vec<UniqueId>>,
     tests: HashMap<UniqueId, Vec<UniqueId>>,
 }
 
@@ -160,9 +159,6 @@ impl Index {
             for side in [Side::Applied, Side::Definition].into_iter().filter(|side| side.has(node)) {
                 index.by_kind.entry((side, node.resource_type)).or_default().push(id.clone());
             }
-            for parent in &node.parents {
-                index.children.entry(parent.clone()).or_default().push(id.clone());
-            }
             for tested in tested(node) {
                 index.tests.entry(tested).or_default().push(id.clone());
             }
@@ -172,10 +168,6 @@ impl Index {
 
     pub(super) fn listed(&self, side: Side, kind: ResourceType) -> &[UniqueId] {
         self.by_kind.get(&(side, kind)).map_or(&[], Vec::as_slice)
-    }
-
-    pub(super) fn children(&self, id: &str) -> &[UniqueId] {
-        self.children.get(id).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn tests(&self, id: &str) -> &[UniqueId] {

@@ -58,14 +58,7 @@ impl Server {
     /// # Errors
     /// When it cannot listen.
     pub fn start(environments: Vec<(i64, Project)>) -> Result<Self, Error> {
-        Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0)), environments)
-    }
-
-    /// Serves these environments at this address.
-    ///
-    /// # Errors
-    /// When it cannot listen there.
-    pub fn start_on(address: SocketAddr, environments: Vec<(i64, Project)>) -> Result<Self, Error> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
@@ -171,7 +164,7 @@ impl Shared {
         let environments = self.environments.read().unwrap_or_else(PoisonError::into_inner);
         let ready = environments.iter().map(|(&id, held)| {
             let index = held.index.get_or_init(|| Index::of(&held.project));
-            (id, Environment { id, project: &held.project, index })
+            (id, Environment { project: &held.project, index })
         });
         engine.execute(body, ready.collect())
     }
