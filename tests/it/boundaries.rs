@@ -29,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 
 /// A crate and the files (or folders) under `src` that may name it.
 const HOMES: [(&str, &[&str]); 10] = [
-    ("rusqlite", &["catalog/", "derive/", "answers/", "cli/"]),
+    ("rusqlite", &["catalog/", "derive/", "answers/"]),
     ("reqwest", &["origin/discovery/"]),
     ("graphql_client", &["origin/discovery/"]),
     ("petgraph", &["plan/graph.rs"]),
@@ -76,8 +76,7 @@ fn rooms_named(code: &str) -> BTreeSet<String> {
         let rest = &code[at + start.len()..];
         let group = rest.strip_prefix('{').and_then(|rest| rest.split_once("};")).map(|(group, _)| group);
         for path in group.map_or(vec![rest], |group| group.split(',').collect()) {
-            let name: String =
-                path.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let name: String = path.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
             named.insert(name);
         }
     }
