@@ -216,6 +216,45 @@ CREATE TABLE freshness_result (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX freshness_result_by_check ON freshness_result (node_key, checked_at, sync_id);
 
+-- What files told of runs beside the last of each node, which `run_result` has: one row for each node of each run.
+CREATE TABLE told_result (
+    node_key INTEGER NOT NULL REFERENCES node,
+    run_id TEXT NOT NULL,
+    sync_id INTEGER NOT NULL,
+    status TEXT,
+    completed_at TEXT,
+    execution_seconds REAL,
+    error TEXT,
+    failures INTEGER,
+    PRIMARY KEY (node_key, run_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX told_result_by_run ON told_result (run_id, node_key);
+
+-- What files told of freshness checks in the same way.
+CREATE TABLE told_check (
+    node_key INTEGER NOT NULL REFERENCES node,
+    checked_at TEXT NOT NULL,
+    sync_id INTEGER NOT NULL,
+    max_loaded_at TEXT,
+    status TEXT,
+    PRIMARY KEY (node_key, checked_at)
+) STRICT, WITHOUT ROWID;
+
+-- What an invocation of dbt Core says of itself.
+CREATE TABLE invocation (
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    run_id TEXT NOT NULL,
+    sync_id INTEGER NOT NULL,
+    job_name TEXT,
+    status TEXT,
+    started_at TEXT,
+    finished_at TEXT,
+    duration_seconds REAL,
+    git_sha TEXT,
+    cause TEXT,
+    PRIMARY KEY (environment_id, run_id)
+) STRICT, WITHOUT ROWID;
+
 -- The health of a node whenever a sync found another status; NULL since it has none. The sync may have been pruned.
 CREATE TABLE health_note (
     node_key INTEGER NOT NULL REFERENCES node,
@@ -916,33 +955,55 @@ JOIN node n ON n.node_key = r.node_key
 WHERE r.run_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM run_result b
     WHERE b.run_id = r.run_id AND b.node_key = r.node_key
-    AND (b.is_attempt > r.is_attempt OR b.is_attempt = r.is_attempt AND b.sync_id > r.sync_id));
+    AND (b.is_attempt > r.is_attempt OR b.is_attempt = r.is_attempt AND b.sync_id > r.sync_id))
+AND (r.is_attempt OR NOT EXISTS (SELECT 1 FROM told_result t WHERE t.node_key = r.node_key AND t.run_id = r.run_id))
+UNION ALL
+SELECT
+    n.environment_id,
+    n.unique_id,
+    t.run_id,
+    NULL AS job_id,
+    t.status,
+    t.completed_at,
+    t.execution_seconds,
+    t.error,
+    t.failures
+FROM told_result t
+JOIN node n ON n.node_key = t.node_key
+WHERE NOT EXISTS (
+    SELECT 1 FROM run_result r WHERE r.run_id = t.run_id AND r.node_key = t.node_key AND r.is_attempt);
 
--- What the platform's other interfaces would tell of a run is NULL as long as nothing asks them.
+-- What neither files nor the platform's other interfaces tell of a run is NULL.
 CREATE VIEW runs AS
 SELECT
-    environment_id,
-    run_id,
-    max(job_id) AS job_id,
+    r.environment_id,
+    r.run_id,
+    max(r.job_id) AS job_id,
     count(*) AS node_count,
-    count(*) FILTER (WHERE status IN ('error', 'fail')) AS failed_count,
-    max(completed_at) AS completed_at,
-    CAST(NULL AS TEXT) AS job_name,
-    CAST(NULL AS TEXT) AS status,
-    CAST(NULL AS TEXT) AS started_at,
-    CAST(NULL AS TEXT) AS finished_at,
-    CAST(NULL AS REAL) AS duration_seconds,
-    CAST(NULL AS TEXT) AS git_sha,
-    CAST(NULL AS TEXT) AS cause
-FROM run_results
-GROUP BY environment_id, run_id;
+    count(*) FILTER (WHERE r.status IN ('error', 'fail')) AS failed_count,
+    max(r.completed_at) AS completed_at,
+    i.job_name,
+    i.status,
+    i.started_at,
+    i.finished_at,
+    i.duration_seconds,
+    i.git_sha,
+    i.cause
+FROM run_results r
+LEFT JOIN invocation i ON i.environment_id = r.environment_id AND i.run_id = r.run_id
+GROUP BY r.environment_id, r.run_id;
 
 CREATE VIEW freshness_results AS
 SELECT n.environment_id, n.unique_id, f.checked_at, f.max_loaded_at, f.status
 FROM freshness_result f
 JOIN node n ON n.node_key = f.node_key
 WHERE f.checked_at IS NOT NULL AND f.sync_id = (
-    SELECT max(sync_id) FROM freshness_result WHERE node_key = f.node_key AND checked_at = f.checked_at);
+    SELECT max(sync_id) FROM freshness_result WHERE node_key = f.node_key AND checked_at = f.checked_at)
+UNION ALL
+SELECT n.environment_id, n.unique_id, t.checked_at, t.max_loaded_at, t.status
+FROM told_check t
+JOIN node n ON n.node_key = t.node_key
+WHERE NOT EXISTS (SELECT 1 FROM freshness_result f WHERE f.node_key = t.node_key AND f.checked_at = t.checked_at);
 
 CREATE VIEW syncs AS
 SELECT

@@ -70,7 +70,7 @@ fn apply(catalog: &mut Catalog, fetched: &Inventory) -> Duration {
     let stored = Stored::load(catalog.connection(), 1, &mut Pool::default()).expect("loaded");
     let diff = diff(&stored.inventory, fetched, &stored.tombstones);
     let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
-    let applied = Applied { sync, environment_id: 1, fetched, diff: &diff, ending: &ending };
+    let applied = Applied { sync, environment_id: 1, fetched, diff: &diff, history: None, ending: &ending };
     catalog.apply(&applied, Timestamp::now()).expect("applied");
     began.elapsed()
 }

@@ -162,50 +162,24 @@ struct Layout {
     is_filled: bool,
 }
 
-impl Layout {
-    fn begin<W: Write + ?Sized>(&mut self, out: &mut W, sign: &[u8]) -> io::Result<()> {
-        self.depth += 1;
-        out.write_all(sign)
-    }
-
-    fn end<W: Write + ?Sized>(&mut self, out: &mut W, sign: &[u8]) -> io::Result<()> {
-        self.depth -= 1;
-        out.write_all(sign)
-    }
-}
-
 impl Formatter for Layout {
     fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.begin(out, b"[")
+        self.depth += 1;
+        self.is_filled &= self.depth > 1;
+        out.write_all(b"[")
     }
 
     fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        if self.has_lines && self.depth == 1 {
-            self.is_filled = true;
-            return out.write_all(if first { b"\n  " } else { b",\n  " });
-        }
-        out.write_all(if first { b"" } else { b", " })
+        let comma: &[u8] = if first { b"" } else { b"," };
+        out.write_all(comma)?;
+        let breaks = self.has_lines && self.depth == 1;
+        self.is_filled |= breaks;
+        out.write_all(if breaks { b"\n  " } else { b"" })
     }
 
     fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        let is_last = self.is_filled && self.depth == 1;
-        self.end(out, if is_last { b"\n]" } else { b"]" })
-    }
-
-    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.begin(out, b"{")
-    }
-
-    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        out.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        out.write_all(b": ")
-    }
-
-    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.end(out, b"}")
+        self.depth -= 1;
+        out.write_all(if self.is_filled && self.depth == 0 { b"\n]" } else { b"]" })
     }
 
     fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
@@ -351,10 +325,10 @@ mod tests {
         assert_eq!(printed(Format::Json, vec![]), "[]\n");
         assert_eq!(
             printed(Format::Json, vec![vec![json!("a"), json!(1)]]),
-            "[\n  {\"z_name\": \"a\", \"a_count\": 1}\n]\n"
+            "[\n  {\"z_name\":\"a\",\"a_count\":1}\n]\n"
         );
         let lines = printed(Format::Ndjson, vec![vec![json!("a\nb"), json!(1)], vec![Value::Null, json!(2.5)]]);
-        assert_eq!(lines, "{\"z_name\": \"a\\nb\", \"a_count\": 1}\n{\"z_name\": null, \"a_count\": 2.5}\n");
+        assert_eq!(lines, "{\"z_name\":\"a\\nb\",\"a_count\":1}\n{\"z_name\":null,\"a_count\":2.5}\n");
     }
 
     #[test]

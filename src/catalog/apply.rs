@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, ToSql, Transaction};
 
+use super::history::write_history;
 use super::settings::renew_coverage;
 use super::syncs::{Ending, SyncId, finish, note_environment};
 use super::{Catalog, Error};
@@ -13,7 +14,9 @@ use crate::derive::health::note_health;
 use crate::derive::lineage::write_lineage;
 use crate::derive::tests::write_tests;
 use crate::derive::words::{forget_words, index_words};
-use crate::inventory::{Column, EnvironmentFacts, FACTS, Fact, Inventory, LastRun, Node, ResourceType, UniqueId};
+use crate::inventory::{
+    Column, EnvironmentFacts, FACTS, Fact, History, Inventory, LastRun, Node, ResourceType, UniqueId,
+};
 use crate::plan::{Change, ChangeKind, Diff};
 use crate::time::Timestamp;
 
@@ -28,6 +31,8 @@ pub struct Applied<'a> {
     pub fetched: &'a Inventory,
     /// How that differs from what is stored.
     pub diff: &'a Diff<'a>,
+    /// What files told of runs and checks beside the last of each node.
+    pub history: Option<&'a History>,
     /// What the sync's row says.
     pub ending: &'a Ending,
 }
@@ -36,7 +41,7 @@ impl Catalog {
     /// Applies a diff that was made against what this catalog holds now, assigns each change its `seq`, and closes the sync as
     /// `applied` at `now`. On an error nothing of it is written; the first apply of a day looks before whether the file is whole.
     pub fn apply(&mut self, applied: &Applied<'_>, now: Timestamp) -> Result<(), Error> {
-        let Applied { sync, environment_id, fetched, diff, ending } = applied;
+        let Applied { sync, environment_id, fetched, diff, history, ending } = applied;
         let environment = &fetched.environment;
         let moved = diff.changes.iter().any(moves_lineage);
         self.check_daily(now)?;
@@ -57,6 +62,9 @@ impl Catalog {
             }
             for node in &diff.refreshed {
                 writer.write_run_facts(node)?;
+            }
+            if let Some(history) = history {
+                write_history(transaction, (*environment_id, *sync), history, &writer.keys)?;
             }
             index_words(transaction, diff, &writer.keys)?;
             if !diff.changes.is_empty() {
@@ -373,7 +381,7 @@ impl Writer<'_> {
     }
 }
 
-fn text(time: Option<Timestamp>) -> Option<String> {
+pub(super) fn text(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 

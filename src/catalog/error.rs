@@ -65,6 +65,24 @@ pub enum Error {
         "another process wrote this environment while it was being read, so nothing of this sync was written: run it again, and let all writers reach the catalog by one path"
     )]
     Overtaken,
+    /// Two environments would have one number.
+    #[error(
+        "environment {number} is `{}` in the catalog, and `{}` is configured with that id: give it another id, or forget the first with `lineaged forget {}`", names[0], names[1], names[0]
+    )]
+    NumberTaken {
+        /// The number.
+        number: i64,
+        /// Who has it, and who asks for it.
+        names: [String; 2],
+    },
+    /// The catalog holds no such environment.
+    #[error("the catalog holds no environment `{name}`: {}", there_are(names))]
+    NoEnvironment {
+        /// What was asked for.
+        name: String,
+        /// Those that there are.
+        names: Vec<String>,
+    },
     /// The process was told to end.
     #[error("told to end: nothing was written")]
     Interrupted,
@@ -172,5 +190,13 @@ impl std::fmt::Display for Waited {
             0 => Ok(()),
             seconds => write!(f, ", for which it was waited {seconds} s"),
         }
+    }
+}
+
+/// What there is instead.
+fn there_are(names: &[String]) -> String {
+    match names {
+        [] => "it holds none".to_owned(),
+        names => format!("there is {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
     }
 }

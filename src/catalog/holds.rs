@@ -206,6 +206,13 @@ pub fn known(
     read().map_err(Error::sqlite("read"))
 }
 
+/// What the probe of the newest sync that read said, where that is remembered.
+pub fn last_stamps(connection: &Connection, environment_id: i64) -> Result<Option<String>, Error> {
+    let sql = "SELECT p.stamps FROM sync s JOIN probe p ON p.sync_id = s.sync_id
+               WHERE s.environment_id = ?1 ORDER BY s.sync_id DESC LIMIT 1";
+    connection.query_row(sql, [environment_id], |row| row.get(0)).optional().map_err(Error::sqlite("read"))
+}
+
 /// The hold that a probe repeats. The environment is read in full again after 1, 2, 4, … firings or after an hour, and at once when the
 /// hold was approved: so that a glitch heals by itself.
 fn still_held(

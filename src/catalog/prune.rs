@@ -104,6 +104,12 @@ fn forget_states(transaction: &Transaction<'_>, before: &str) -> rusqlite::Resul
              SELECT 1 FROM temp.beginning b WHERE b.node_key = f.node_key AND f.sync_id < b.checked);
          DELETE FROM health_note AS h WHERE EXISTS (
              SELECT 1 FROM temp.beginning b WHERE b.node_key = h.node_key AND h.sync_id < b.noted);
+         DELETE FROM told_result AS t WHERE EXISTS (
+             SELECT 1 FROM temp.beginning b WHERE b.node_key = t.node_key AND t.sync_id <= b.sync_id);
+         DELETE FROM told_check AS t WHERE EXISTS (
+             SELECT 1 FROM temp.beginning b WHERE b.node_key = t.node_key AND t.sync_id <= b.sync_id);
+         DELETE FROM invocation AS i WHERE NOT EXISTS (SELECT 1 FROM run_result r WHERE r.run_id = i.run_id)
+             AND NOT EXISTS (SELECT 1 FROM told_result t WHERE t.run_id = i.run_id);
          DROP TABLE temp.beginning;",
     )
 }
@@ -121,7 +127,7 @@ const OLD_SYNCS: &str = "
     AND s.sync_id NOT IN (SELECT removed_by FROM node WHERE removed_by IS NOT NULL)";
 
 /// Code that neither a node nor a change refers to.
-const UNUSED_CODE: &str = "
+pub(super) const UNUSED_CODE: &str = "
     DELETE FROM raw_code
     WHERE sha256 NOT IN (SELECT raw_code_sha256 FROM node WHERE raw_code_sha256 IS NOT NULL)
     AND sha256 NOT IN (

@@ -5,15 +5,20 @@ use std::collections::HashSet;
 use rusqlite::{Connection, Transaction};
 use serde_json::Value;
 
+use super::environments::{Configured, note_configured, numbers};
 use super::selectable::selectable;
 use super::{Catalog, Error};
 use crate::derive::coverage;
 use crate::selection::{self, Budget};
 
 impl Catalog {
-    /// Keeps `settings`, and which environments are configured: `environments` are their ids. Without any of those nothing is known
-    /// of them, since only commands that sync demand them. What is the same as before is not written.
-    pub fn configure(&mut self, settings: &[(&'static str, Value)], environments: &[i64]) -> Result<(), Error> {
+    /// Keeps `settings`, and which environments are configured. What is the same as before is not written.
+    ///
+    /// # Errors
+    /// If two environments would have one number, or the catalog can't be written.
+    pub fn configure(&mut self, settings: &[(&'static str, Value)], environments: &[Configured]) -> Result<(), Error> {
+        let numbers = numbers(Some(&self.connection), environments)?;
+        let configured: Vec<(i64, &Configured)> = numbers.into_iter().zip(environments).collect();
         self.write(|transaction| {
             let mut changed = Vec::new();
             for (name, value) in settings {
@@ -28,7 +33,7 @@ impl Catalog {
                 // Owners are told by a read: so the next sync reads, whatever the probe says.
                 transaction.execute("DELETE FROM probe", [])?;
             }
-            if environments.is_empty() { Ok(()) } else { mark_configured(transaction, environments) }
+            note_configured(transaction, &configured)
         })
     }
 }
@@ -66,10 +71,4 @@ fn excluded(connection: &Connection, environment_id: i64) -> rusqlite::Result<Ha
     let found = selection::select(&project, Some(&selector), &nothing, &Budget::until(None))
         .map_err(|over| unreadable(over.to_string().into()))?;
     Ok(found.nodes.into_iter().map(|place| ids[place].clone()).collect())
-}
-
-fn mark_configured(transaction: &Transaction<'_>, environments: &[i64]) -> rusqlite::Result<()> {
-    let sql = "UPDATE environment SET is_configured = NOT is_configured
-               WHERE is_configured <> (environment_id IN (SELECT value FROM json_each(?1)))";
-    transaction.execute(sql, [Value::from(environments).to_string()]).map(drop)
 }

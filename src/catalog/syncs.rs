@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::environments::claim_name;
 use super::file::FileId;
 use super::holds::write_doubts;
 use super::settings::renew_coverage;
@@ -90,16 +91,10 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<SyncId, Error> {
         self.write(|transaction| {
-            // A name means one environment: whatever had it before is told apart by its id.
-            transaction.execute(
-                "UPDATE environment SET name = name || ' (' || environment_id || ')'
-                 WHERE name = ?2 AND environment_id <> ?1",
-                (environment_id, name),
-            )?;
+            claim_name(transaction, environment_id, name)?;
             transaction.execute(
                 "INSERT INTO environment (environment_id, name, platform_id) VALUES (?1, ?2, ?1)
-                 ON CONFLICT (environment_id) DO UPDATE SET name = excluded.name, is_configured = 1
-                 WHERE name <> excluded.name OR NOT is_configured",
+                 ON CONFLICT (environment_id) DO UPDATE SET name = excluded.name WHERE name <> excluded.name",
                 (environment_id, name),
             )?;
             transaction.execute(

@@ -105,7 +105,16 @@ impl Undo<'_> {
     /// It did not exist.
     fn delete(&self, key: i64) -> rusqlite::Result<()> {
         self.part(key)?;
-        for table in ["compiled_code", "run_result", "freshness_result", "health_note", "node_coverage", "node"] {
+        for table in [
+            "compiled_code",
+            "run_result",
+            "freshness_result",
+            "told_result",
+            "told_check",
+            "health_note",
+            "node_coverage",
+            "node",
+        ] {
             let sql = format!("DELETE FROM {table} WHERE node_key = ?1");
             self.transaction.prepare_cached(&sql)?.execute([key])?;
         }

@@ -7,9 +7,11 @@ use secrecy::ExposeSecret;
 
 use super::{Exit, Files};
 use crate::catalog;
-use crate::config::{EnvironmentConfig, Need};
+use crate::config::{Need, OriginConfig, PlatformConfig};
+use crate::origin::artifacts::{self, Place};
 use crate::origin::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
 use crate::output::sanitize;
+use crate::sync::{self, Environment};
 use crate::time::Timestamp;
 
 #[derive(Debug, clap::Args)]
@@ -32,20 +34,25 @@ impl Check {
 }
 
 async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let config = files.load(Need::Platform)?;
+    let config = files.load(Need::Origins)?;
     writeln!(out, "the configuration is valid; the catalog is {}", config.catalog.path.display())?;
     let limits = Limits::new(config.concurrency(), 1);
     let mut exit = Exit::Done;
-    for environment in &config.environments {
-        writeln!(out, "\n{} (environment {}) at {}", environment.name, environment.id, environment.discovery)?;
-        writeln!(out, "  with `lineaged serve`, the next syncs are at {}", environment.schedule.next_three())?;
-        let findings = match Client::new(&environment.discovery, &limits) {
-            Ok(client) => {
-                let report = discovery::check(&client, environment.id).await;
-                print_counts(&report, out)?;
-                examine(environment, &report)
+    for environment in sync::environments(&config)? {
+        let Environment { id, config } = environment;
+        let name = sanitize(&config.name);
+        let findings = match &config.origin {
+            OriginConfig::Discovery(platform) => {
+                writeln!(out, "\n{name} (environment {id}) at {}", platform.access)?;
+                writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
+                ask_platform(platform, &limits, out).await?
             }
-            Err(error) => vec![Finding::wrong(error.to_string())],
+            OriginConfig::Artifacts(files) => {
+                let paths: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
+                writeln!(out, "\n{name} (environment {id}) in {}", sanitize(&paths.join(", ")))?;
+                writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
+                look_at_files(&files.into(), out)?
+            }
         };
         for Finding { wrong, text } in findings {
             writeln!(out, "  {} {}", if wrong { "✗" } else { "!" }, sanitize(&text))?;
@@ -53,6 +60,21 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         }
     }
     Ok(exit)
+}
+
+async fn ask_platform(
+    platform: &PlatformConfig,
+    limits: &Limits,
+    out: &mut dyn Write,
+) -> std::io::Result<Vec<Finding>> {
+    match Client::new(&platform.access, limits) {
+        Ok(client) => {
+            let report = discovery::check(&client, platform.platform_id).await;
+            print_counts(&report, out)?;
+            Ok(examine(platform, &report))
+        }
+        Err(error) => Ok(vec![Finding::wrong(error.to_string())]),
+    }
 }
 
 /// Something to tell: either no sync can work, or one works but with less than there could be.
@@ -69,6 +91,32 @@ impl Finding {
     fn note(text: impl Into<String>) -> Self {
         Self { wrong: false, text: text.into() }
     }
+}
+
+/// Says which files there are, of which dbt version and when, and what they can't tell.
+fn look_at_files(place: &Place, out: &mut dyn Write) -> std::io::Result<Vec<Finding>> {
+    let survey = match artifacts::survey(place) {
+        Ok(survey) => survey,
+        Err(error) => return Ok(vec![Finding::wrong(told(&error))]),
+    };
+    let unknown = || "unknown".to_owned();
+    let (project, adapter) = (survey.project_name.unwrap_or_else(unknown), survey.adapter_type.unwrap_or_else(unknown));
+    writeln!(out, "  project {} on {}", sanitize(&project), sanitize(&adapter))?;
+    for file in &survey.files {
+        let command = file.command.as_ref().map_or_else(String::new, |command| format!(" of `dbt {command}`"));
+        let (version, at) = (file.dbt_version.clone().unwrap_or_else(unknown), file.generated_at);
+        let at = at.map_or_else(unknown, |at| at.to_string());
+        let what = format!("{}{command}, dbt {version}, {at}", file.kind.as_str());
+        let path = file.path.display().to_string();
+        writeln!(out, "  {}  {}", sanitize(&path), sanitize(&what))?;
+    }
+    Ok(survey.notes.into_iter().map(Finding::note).collect())
+}
+
+/// An error with its causes, in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 fn print_counts(report: &CheckReport, out: &mut dyn Write) -> std::io::Result<()> {
@@ -92,17 +140,17 @@ fn print_counts(report: &CheckReport, out: &mut dyn Write) -> std::io::Result<()
     Ok(())
 }
 
-fn examine(environment: &EnvironmentConfig, report: &CheckReport) -> Vec<Finding> {
+fn examine(platform: &PlatformConfig, report: &CheckReport) -> Vec<Finding> {
     let mut findings = Vec::new();
     let stamps = match &report.stamps {
         Ok(stamps) => stamps,
         Err(error) => {
             findings.push(Finding::wrong(error.to_string()));
-            findings.extend(about_token(environment, Some(error)));
+            findings.extend(about_token(platform, Some(error)));
             return findings;
         }
     };
-    findings.extend(about_token(environment, None));
+    findings.extend(about_token(platform, None));
     let idle =
         "is the environment marked production or staging (its settings, deployment type), and has a job run in it?";
     match (&stamps.applied, &stamps.definition) {
@@ -151,8 +199,8 @@ fn about_age(applied: &StateStamp, idle: &str) -> Option<Finding> {
 }
 
 /// What can be told from the look of the token, without showing it.
-fn about_token(environment: &EnvironmentConfig, error: Option<&Error>) -> Option<Finding> {
-    let token = environment.discovery.token.as_ref()?.expose_secret();
+fn about_token(platform: &PlatformConfig, error: Option<&Error>) -> Option<Finding> {
+    let token = platform.access.token.as_ref()?.expose_secret();
     if ["Bearer ", "Token "].iter().any(|word| token.starts_with(word)) {
         return Some(Finding::wrong("the token begins with `Bearer` or `Token`: leave that word out, it is added"));
     }

@@ -115,7 +115,7 @@ fn start_afresh(path: &Path) -> anyhow::Result<()> {
 }
 
 async fn sync_once(config: &Arc<Config>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let environment = config.environments[0].clone();
+    let environment = sync::environments(config)?.swap_remove(0);
     let watch = Progress::start(NAME).watch();
     let (_pull, stop) = Stop::new();
     let request = Request {

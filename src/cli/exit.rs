@@ -49,7 +49,13 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     }
     let is_usage = match (error.downcast_ref(), error.downcast_ref()) {
         (Some(answers::Error::Catalog(error)), _) | (None, Some(error)) => {
-            matches!(error, catalog::Error::NotHeld(_) | catalog::Error::TooEarly { .. })
+            matches!(
+                error,
+                catalog::Error::NotHeld(_)
+                    | catalog::Error::TooEarly { .. }
+                    | catalog::Error::NumberTaken { .. }
+                    | catalog::Error::NoEnvironment { .. }
+            )
         }
         (Some(answers::Error::TookTooLong(_) | answers::Error::Sqlite(_)), _) => false,
         (Some(_), _) => true,

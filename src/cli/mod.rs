@@ -8,6 +8,7 @@ mod coverage;
 #[cfg(feature = "demo")]
 mod demo;
 mod exit;
+mod forget;
 mod freshness;
 mod health;
 mod init;
@@ -75,7 +76,7 @@ struct Files {
 impl Files {
     fn load(&self, need: Need) -> Result<Config, Problems> {
         let config = config::load(&Source { config: self.config.clone(), catalog: self.catalog.clone() }, need)?;
-        if need == Need::Platform {
+        if need == Need::Origins {
             for warning in &config.warnings {
                 note(&format!("warning: {warning}"));
             }
@@ -101,6 +102,8 @@ enum Command {
     Status(status::Status),
     /// Approve what a held sync would remove
     Approve(approve::Approve),
+    /// Delete an environment and its history from the catalog
+    Forget(forget::Forget),
     /// List what changed, and what may break by it
     Changes(changes::Changes),
     /// List the nodes
@@ -153,6 +156,7 @@ impl Cli {
             Command::Init => init::run(files, &mut out),
             Command::Check(check) => check.run(&files, &mut Redacted::new(out)),
             Command::Sync(sync) => block_on(sync.run(&files, &mut Redacted::new(out))),
+            Command::Forget(forget) => forget.run(&files, &mut out),
             Command::Approve(approve) => approve.run(&files, &mut out),
             Command::Status(status) => status.run(&files, &mut out),
             Command::Changes(changes) => changes.run(&files, &mut out),

@@ -8,7 +8,7 @@ use crate::daemon;
 
 /// Serves until the process is told to end.
 pub(super) async fn run(files: &Files) -> anyhow::Result<Exit> {
-    let config = files.load(Need::Platform)?;
+    let config = files.load(Need::Origins)?;
     let writers = Writers::default();
     let stop = on_signal(&writers, Exit::Done);
     daemon::serve(config, writers, stop).await?;

@@ -7,6 +7,7 @@ use super::{Exit, Files, Printing, Reading};
 use crate::catalog::SyncId;
 use crate::config::Need;
 use crate::output::sanitize;
+use crate::sync;
 
 /// What people see of an environment.
 const COLUMNS: [&str; 8] = [
@@ -43,8 +44,8 @@ impl Status {
         }
         self.printing.print(status.environments.only(&COLUMNS), out)?;
         let is_wanted = |environment: i64| self.reading.as_of.is_none() && id.is_none_or(|id| id == environment);
-        for environment in config.environments.iter().filter(|environment| is_wanted(environment.id)) {
-            let (name, next) = (sanitize(&environment.name), environment.schedule.next_three());
+        for sync::Environment { id: _, config } in sync::environments(&config)?.iter().filter(|it| is_wanted(it.id)) {
+            let (name, next) = (sanitize(&config.name), config.schedule.next_three());
             writeln!(out, "\n{name}: with `lineaged serve`, the next syncs are at {next}")?;
         }
         for held in &status.held {

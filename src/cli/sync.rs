@@ -7,11 +7,11 @@ use super::progress::Progress;
 use super::stop::on_signal;
 use super::{Exit, Files, Misuse, note};
 use crate::catalog::{SyncId, Trigger, Writers};
-use crate::config::{Config, EnvironmentConfig, Need};
+use crate::config::{Config, Need};
 use crate::origin::discovery::Limits;
 use crate::output::sanitize;
 use crate::plan::{Held, Loss, LossKind};
-use crate::sync::{self, Outcome, Report, Request};
+use crate::sync::{self, Environment, Outcome, Report, Request};
 
 /// So many warnings and ids are printed; all of them are in the catalog.
 pub(super) const SHOWN: usize = 10;
@@ -31,7 +31,7 @@ pub(super) struct Sync {
 
 impl Sync {
     pub(super) async fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let config = Arc::new(files.load(Need::Platform)?);
+        let config = Arc::new(files.load(Need::Origins)?);
         let environments = choose(&config, &self.environment)?;
         let limits = Limits::new(config.concurrency(), 1);
         let writers = Writers::default();
@@ -42,7 +42,7 @@ impl Sync {
                 exits.push(Exit::Interrupted);
                 break;
             }
-            let name = environment.name.clone();
+            let name = environment.config.name.clone();
             let request = Request {
                 config: Arc::clone(&config),
                 environment,
@@ -69,14 +69,15 @@ impl Sync {
     }
 }
 
-fn choose(config: &Config, names: &[String]) -> Result<Vec<EnvironmentConfig>, Misuse> {
-    let known: Vec<&str> = config.environments.iter().map(|environment| environment.name.as_str()).collect();
+fn choose(config: &Config, names: &[String]) -> anyhow::Result<Vec<Environment>> {
+    let mut environments = sync::environments(config)?;
+    let known: Vec<&str> = environments.iter().map(|environment| environment.config.name.as_str()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let known = known.join("`, `");
-        return Err(Misuse(format!("the configuration has no environment `{unknown}`, but `{known}`")));
+        return Err(Misuse(format!("the configuration has no environment `{unknown}`, but `{known}`")).into());
     }
-    let wanted = |environment: &&EnvironmentConfig| names.is_empty() || names.contains(&environment.name);
-    Ok(config.environments.iter().filter(wanted).cloned().collect())
+    environments.retain(|environment| names.is_empty() || names.contains(&environment.config.name));
+    Ok(environments)
 }
 
 /// Prints what a sync did: its line on standard output, what needs attention on standard error.
@@ -111,8 +112,13 @@ pub(super) fn tell(name: &str, report: &Report, out: &mut dyn Write) -> std::io:
     let seconds = took.as_secs_f64();
     let (requests, size) = (cost.requests, bytes(cost.bytes));
     let seen = seen.map_or_else(String::new, |seen| format!("{seen} nodes seen, "));
-    let requests = if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
-    writeln!(out, "{name}: {seen}{what}; {requests}, {size}, {seconds:.1} s")?;
+    let requests = match requests {
+        // Files are read, not asked for.
+        0 => String::new(),
+        1 => "1 request, ".to_owned(),
+        count => format!("{count} requests, "),
+    };
+    writeln!(out, "{name}: {seen}{what}; {requests}{size}, {seconds:.1} s")?;
     Ok(exit)
 }
 

@@ -38,8 +38,23 @@ pub(super) const KEYS: &[(&str, &str)] = &[
 ];
 
 /// The keys of one of the `[[environments]]`.
-pub(super) const ENVIRONMENT_KEYS: &[&str] =
-    &["id", "name", "url", "token", "token_file", "cron", "interval", "max_removed_percent", "min_removed_floor"];
+pub(super) const ENVIRONMENT_KEYS: &[&str] = &[
+    "id",
+    "name",
+    "origin",
+    "platform_id",
+    "account_id",
+    "url",
+    "token",
+    "token_file",
+    "paths",
+    "project",
+    "env_keys",
+    "cron",
+    "interval",
+    "max_removed_percent",
+    "min_removed_floor",
+];
 
 /// The keys whose values are never printed, and never go through a parser that might.
 pub(super) const SECRETS: &[&str] = &["discovery.token", "webhook.secret", "http.api_token"];

@@ -1,17 +1,15 @@
 //! From the sources to a valid configuration: defaults, then the file, then variables, then flags.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use figment::value::Dict;
 
 use super::reader::{Found, Reader, variable};
 use super::{
-    CatalogConfig, Config, CoverageConfig, CoverageTargets, DEFAULT_FILE, DiscoveryConfig, EnvironmentConfig,
-    HttpConfig, Problems, SyncConfig, keys,
+    CatalogConfig, Config, CoverageConfig, CoverageTargets, DEFAULT_FILE, DiscoveryConfig, HttpConfig, Problems,
+    SyncConfig, environments, keys,
 };
 use crate::plan::Policy;
 use crate::redact;
@@ -34,8 +32,8 @@ pub struct Source {
 pub enum Need {
     /// Only the catalog.
     Reading,
-    /// The platform, so environments and tokens.
-    Platform,
+    /// What is read from, so environments and tokens.
+    Origins,
 }
 
 /// Reads and checks the configuration.
@@ -173,7 +171,7 @@ fn read(reader: &mut Reader, need: Need) -> Config {
         reader.problems.add("http.listen", "http.api_token not set", help);
     }
     let shared = DiscoveryConfig { token: shared_token.map(|found| found.secret), ..discovery };
-    read_environments(reader, &shared, need, &mut config);
+    environments::read(reader, &shared, need, &mut config);
     config.warnings.sort();
     config.warnings.dedup();
     config
@@ -239,13 +237,13 @@ fn read_discovery(reader: &mut Reader) -> DiscoveryConfig {
     }
 }
 
-const PERCENT: &str = "0 to 100";
-const FLOOR: &str = "a whole number from 0 on";
-const URL_HELP: &str =
+pub(super) const PERCENT: &str = "0 to 100";
+pub(super) const FLOOR: &str = "a whole number from 0 on";
+pub(super) const URL_HELP: &str =
     "https://… as in Account settings > Access URLs, without user and password; http:// only to a loopback address";
 
 /// An https URL with a host and without a user; http only to loopback.
-fn valid_url(text: &str) -> Option<String> {
+pub(super) fn valid_url(text: &str) -> Option<String> {
     redact::keep_url(text);
     let url = url::Url::parse(text).ok()?;
     let loopback = match url.host()? {
@@ -257,7 +255,7 @@ fn valid_url(text: &str) -> Option<String> {
     (plain && (url.scheme() == "https" || url.scheme() == "http" && loopback)).then(|| text.to_owned())
 }
 
-fn read_schedule(
+pub(super) fn read_schedule(
     reader: &mut Reader,
     cron: Option<(&str, String)>,
     interval: Option<(&str, String)>,
@@ -282,130 +280,8 @@ fn read_schedule(
     }
 }
 
-fn read_environments(reader: &mut Reader, shared: &DiscoveryConfig, need: Need, config: &mut Config) {
-    let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
-    let shared_cron = reader.figment.contains("schedule.cron").then(|| reader.text("schedule.cron")).flatten();
-    let shared_interval = reader.text("schedule.interval");
-    let dicts = reader.environments();
-    if dicts.is_empty() {
-        // The schedule is checked also where nothing uses it yet.
-        let cron = shared_cron.clone().map(|text| ("schedule.cron", text));
-        read_schedule(reader, cron, shared_interval.clone().map(|text| ("schedule.interval", text)));
-    }
-    if need == Need::Platform && dicts.is_empty() {
-        let help = "there is none: add [[environments]] with the id and a name of each environment to read";
-        reader.problems.add("environments", "not set", help);
-    }
-    for (number, dict) in dicts.iter().enumerate() {
-        let place = format!("environments[{number}]");
-        let Some((id, name)) = read_identity(reader, &place, dict) else { continue };
-        for (fresh, what) in
-            [(ids.insert(id), format!("id {id}")), (names.insert(name.clone()), format!("name `{name}`"))]
-        {
-            if !fresh {
-                reader.problems.add(&place, &what, format!("{what} is there twice: each environment needs its own"));
-            }
-        }
-        let discovery = read_access(reader, &place, dict, shared, config);
-        if need == Need::Platform && discovery.token.is_none() {
-            let help = format!(
-                "set {} or discovery.token_file to a service token with the permission set Metadata Only",
-                variable("discovery.token")
-            );
-            reader.problems.add(
-                &format!("{place}.token"),
-                "not set",
-                format!("there is no token for `{name}`: {help}"),
-            );
-        }
-        let own = |reader: &mut Reader, key: &str| {
-            let value = dict.get(key)?;
-            reader.parse_value(&format!("{place}.{key}"), value, "text", |text| Some(text.to_owned()))
-        };
-        let (cron_key, interval_key) = (format!("{place}.cron"), format!("{place}.interval"));
-        let own_cron = own(reader, "cron").map(|text| (cron_key.as_str(), text));
-        let own_interval = own(reader, "interval").map(|text| (interval_key.as_str(), text));
-        let (cron, interval) = if own_cron.is_some() || own_interval.is_some() {
-            (own_cron, own_interval)
-        } else {
-            let cron = shared_cron.clone().map(|text| ("schedule.cron", text));
-            (cron, shared_interval.clone().map(|text| ("schedule.interval", text)))
-        };
-        if let Some(schedule) = read_schedule(reader, cron, interval) {
-            let policy = read_policy(reader, &place, dict, config.sync.policy);
-            config.environments.push(EnvironmentConfig { id, name, discovery, schedule, policy });
-        }
-    }
-}
-
-/// What a read may take away, with what an environment says otherwise.
-fn read_policy(reader: &mut Reader, place: &str, dict: &Dict, shared: Policy) -> Policy {
-    let mut policy = shared;
-    let percent = |text: &str| text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
-    if let Some(value) = dict.get("max_removed_percent")
-        && let Some(number) = reader.parse_value(&format!("{place}.max_removed_percent"), value, PERCENT, percent)
-    {
-        policy.max_removed_percent = number;
-    }
-    if let Some(value) = dict.get("min_removed_floor")
-        && let Some(number) =
-            reader.parse_value(&format!("{place}.min_removed_floor"), value, FLOOR, |text| text.parse().ok())
-    {
-        policy.min_removed_floor = number;
-    }
-    policy
-}
-
-fn read_identity(reader: &mut Reader, place: &str, dict: &Dict) -> Option<(i64, String)> {
-    let mut required = |key: &str, expected: &str| match dict.get(key) {
-        Some(value) => Some(value.clone()),
-        None => {
-            reader.problems.add(&format!("{place}.{key}"), "not set", format!("is missing: use {expected}"));
-            None
-        }
-    };
-    let id_help = "the number in the URL of the environment's page";
-    let name_help = "a short name of your own, e.g. prod";
-    let (id, name) = (required("id", id_help), required("name", name_help));
-    let id = reader.parse_value(&format!("{place}.id"), &id?, id_help, |text| text.parse().ok().filter(|id| *id > 0));
-    let named = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let name = reader.parse_value(&format!("{place}.name"), &name?, name_help, named);
-    Some((id?, name?))
-}
-
-/// The shared way to the platform, with what an environment says otherwise.
-fn read_access(
-    reader: &mut Reader,
-    place: &str,
-    dict: &Dict,
-    shared: &DiscoveryConfig,
-    config: &mut Config,
-) -> DiscoveryConfig {
-    let mut discovery = shared.clone();
-    if let Some(value) = dict.get("url")
-        && let Some(url) = reader.parse_value(&format!("{place}.url"), value, URL_HELP, valid_url)
-    {
-        // Another host must not be sent the token that was given for the first one.
-        let same_host = |a: &str, b: &str| {
-            let host = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
-            host(a) == host(b)
-        };
-        let own_token = dict.contains_key("token") || dict.contains_key("token_file");
-        if !same_host(&url, &shared.url) && !own_token && shared.token.is_some() {
-            config.warnings.push(format!("{place} has a url of its own, so `discovery.token` is sent there, too"));
-        }
-        discovery.url = url;
-    }
-    if dict.contains_key("token") || dict.contains_key("token_file") {
-        let found = reader.secret_of(&format!("{place}.token"), dict.get("token"), dict.get("token_file"));
-        config.warnings.extend(found.as_ref().and_then(readable_by_others));
-        discovery.token = found.map(|found| found.secret);
-    }
-    discovery
-}
-
 #[cfg(unix)]
-fn readable_by_others(found: &Found) -> Option<String> {
+pub(super) fn readable_by_others(found: &Found) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
     let file = found.file.as_ref()?;
     let mode = std::fs::metadata(file).ok()?.mode();
@@ -419,6 +295,6 @@ fn readable_by_others(found: &Found) -> Option<String> {
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_: &Found) -> Option<String> {
+pub(super) fn readable_by_others(_: &Found) -> Option<String> {
     None
 }

@@ -1,5 +1,6 @@
 //! The configuration: what may be said, its defaults, and every problem with it at once.
 
+mod environments;
 mod keys;
 mod load;
 mod problems;
@@ -105,16 +106,58 @@ pub struct CoverageTargets {
 /// One environment to read.
 #[derive(Debug, Clone)]
 pub struct EnvironmentConfig {
-    /// dbt's environment id.
-    pub id: i64,
+    /// Its number in the catalog. `None`, which only files may have: the catalog gives one, and keeps it with the name.
+    pub id: Option<i64>,
     /// Unique name, as used on the command line.
     pub name: String,
-    /// How to reach the platform for it.
-    pub discovery: DiscoveryConfig,
+    /// Where it is read from.
+    pub origin: OriginConfig,
     /// When to sync it.
     pub schedule: Schedule,
     /// What a read may take away.
     pub policy: Policy,
+}
+
+/// Where an environment is read from.
+#[derive(Debug, Clone)]
+pub enum OriginConfig {
+    /// An environment of the dbt platform, through its Discovery API.
+    Discovery(PlatformConfig),
+    /// The files that dbt leaves.
+    Artifacts(ArtifactsConfig),
+}
+
+/// An environment of the platform.
+#[derive(Debug, Clone)]
+pub struct PlatformConfig {
+    /// dbt's own id of it.
+    pub platform_id: i64,
+    /// The account that it is of; needed where two regions give the same id.
+    pub account_id: Option<i64>,
+    /// How to reach it.
+    pub access: DiscoveryConfig,
+}
+
+/// Where dbt's files are.
+#[derive(Debug, Clone, Default)]
+pub struct ArtifactsConfig {
+    /// Folders or globs, absolute.
+    pub paths: Vec<PathBuf>,
+    /// Which project, where the files of several lie together.
+    pub project: Option<String>,
+    /// What of a run's environment tells of it.
+    pub env_keys: EnvKeys,
+}
+
+/// The names of variables, in `metadata.env` of dbt's files, that tell of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EnvKeys {
+    /// Which holds the git commit.
+    pub git_sha: Option<String>,
+    /// Which holds the name of the job.
+    pub job_name: Option<String>,
+    /// Which holds why it ran.
+    pub cause: Option<String>,
 }
 
 /// How to reach the Discovery API.
@@ -158,19 +201,16 @@ impl Config {
         let discovery =
             DiscoveryConfig { url, token: Some(token), requests_per_minute: 60_000, give_up_after, ..discovery };
         let policy = config.sync.policy;
-        config.environments = vec![EnvironmentConfig { id, name: name.to_owned(), discovery, schedule, policy }];
+        let origin = OriginConfig::Discovery(PlatformConfig { platform_id: id, account_id: None, access: discovery });
+        config.environments = vec![EnvironmentConfig { id: Some(id), name: name.to_owned(), origin, schedule, policy }];
         config.catalog.path = catalog;
         Ok(config)
     }
 
     /// How many requests may be in flight at once, in the whole process.
     pub fn concurrency(&self) -> u32 {
-        self.environments.iter().map(|environment| environment.discovery.concurrency).max().unwrap_or(1)
-    }
-
-    /// The ids of the environments.
-    pub fn environment_ids(&self) -> Vec<i64> {
-        self.environments.iter().map(|environment| environment.id).collect()
+        let of = |environment: &EnvironmentConfig| environment.origin.platform().map(|it| it.access.concurrency);
+        self.environments.iter().filter_map(of).max().unwrap_or(1)
     }
 
     /// What views need of the configuration: it is stored in the catalog by the next command that writes.
@@ -181,6 +221,24 @@ impl Config {
             ("exclude", self.coverage.exclude.clone().into()),
             ("stale_after_days", self.stale_after_days.into()),
         ]
+    }
+}
+
+impl OriginConfig {
+    /// The word of the view `environments`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Discovery(_) => "discovery",
+            Self::Artifacts(_) => "artifacts",
+        }
+    }
+
+    /// The environment of the platform, if it is one.
+    pub fn platform(&self) -> Option<&PlatformConfig> {
+        match self {
+            Self::Discovery(platform) => Some(platform),
+            Self::Artifacts(_) => None,
+        }
     }
 }
 

@@ -49,13 +49,14 @@ impl Reader {
         self.folder_of_value(self.figment.find_value(key).ok().as_ref())
     }
 
-    fn folder_of_value(&self, value: Option<&Value>) -> PathBuf {
+    /// The same, of a value.
+    pub(super) fn folder_of_value(&self, value: Option<&Value>) -> PathBuf {
         let folder = self.file.as_deref().and_then(Path::parent).filter(|_| !self.is_variable(value));
         folder.map(Path::to_owned).unwrap_or_default()
     }
 
     /// Notes a problem with the value of a key.
-    fn complain(&mut self, key: &str, value: &Value, message: String) {
+    pub(super) fn complain(&mut self, key: &str, value: &Value, message: String) {
         let source = self.source_of(key, value);
         self.problems.add(key, source, message);
     }

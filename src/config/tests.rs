@@ -15,6 +15,10 @@ fn load_here(need: Need) -> Result<Config, Problems> {
     load(&Source::default(), need)
 }
 
+fn access(environment: &EnvironmentConfig) -> &DiscoveryConfig {
+    &environment.origin.platform().expect("of the platform").access
+}
+
 fn in_jail(check: impl FnOnce(&mut Jail) -> figment::error::Result<()>) {
     Jail::expect_with(|jail| {
         jail.clear_env();
@@ -27,7 +31,7 @@ fn the_example_holds_every_key_with_its_default() {
     in_jail(|jail| {
         jail.create_file(DEFAULT_FILE, EXAMPLE)?;
         jail.set_env("LINEAGED_DISCOVERY__TOKEN", "t");
-        let config = load_here(Need::Platform).expect("valid");
+        let config = load_here(Need::Origins).expect("valid");
         let defaults = load::defaults().expect("valid");
         let shown =
             |config: &Config| format!("{:?} {:?} {:?} {:?}", config.catalog, config.sync, config.http, config.coverage);
@@ -35,10 +39,7 @@ fn the_example_holds_every_key_with_its_default() {
         assert_eq!(config.environments[0].name, "prod");
         let (discovery, schedule) = load::shared_defaults().expect("valid");
         let found = &config.environments[0];
-        assert_eq!(
-            format!("{:?}", DiscoveryConfig { token: None, ..found.discovery.clone() }),
-            format!("{discovery:?}")
-        );
+        assert_eq!(format!("{:?}", DiscoveryConfig { token: None, ..access(found).clone() }), format!("{discovery:?}"));
         assert_eq!(format!("{:?}", found.schedule), format!("{schedule:?}"));
         let mut section = "";
         let said: Vec<String> = EXAMPLE
@@ -83,8 +84,8 @@ fn secrets_are_taken_literally_and_shown_nowhere() {
         jail.create_file(DEFAULT_FILE, ENVIRONMENTS)?;
         for token in ["123456789", "true", "[1,2]", " blank ", "a\"b"] {
             jail.set_env("LINEAGED_DISCOVERY__TOKEN", token);
-            let config = load_here(Need::Platform).expect(token);
-            let found = config.environments[0].discovery.token.as_ref().expect("a token");
+            let config = load_here(Need::Origins).expect(token);
+            let found = access(&config.environments[0]).token.as_ref().expect("a token");
             assert_eq!(found.expose_secret(), token);
             assert!(!format!("{config:?}").contains(&format!("{token:?}")), "{token}");
         }
@@ -97,8 +98,8 @@ fn a_token_file_is_read_without_its_line_break_and_warned_about_if_others_can_re
     in_jail(|jail| {
         jail.create_file("token", "dbtc_x\n")?;
         jail.create_file(DEFAULT_FILE, &format!("[discovery]\ntoken_file = \"token\"\n{ENVIRONMENTS}"))?;
-        let config = load_here(Need::Platform).expect("valid");
-        assert_eq!(config.environments[0].discovery.token.as_ref().expect("a token").expose_secret(), "dbtc_x");
+        let config = load_here(Need::Origins).expect("valid");
+        assert_eq!(access(&config.environments[0]).token.as_ref().expect("a token").expose_secret(), "dbtc_x");
         #[cfg(unix)]
         assert!(config.warnings.iter().any(|warning| warning.contains("chmod 600 token")), "{:?}", config.warnings);
         Ok(())
@@ -124,7 +125,7 @@ fn all_problems_are_told_at_once_each_with_key_source_and_help() {
         jail.create_file(DEFAULT_FILE, &format!("{file}{ENVIRONMENTS}{ENVIRONMENTS}"))?;
         jail.set_env("LINEAGED_SYNC__MAX_REMOVED_PERCENT", "101");
         jail.set_env("LINEAGED_TYPO", "1");
-        let problems = load_here(Need::Platform).expect_err("invalid");
+        let problems = load_here(Need::Origins).expect_err("invalid");
         let text = problems.to_string();
         for part in [
             "discovery.page_size (lineaged.toml)",
@@ -149,7 +150,7 @@ fn all_problems_are_told_at_once_each_with_key_source_and_help() {
 fn reading_needs_neither_token_nor_environments() {
     in_jail(|_| {
         assert!(load_here(Need::Reading).is_ok());
-        let text = load_here(Need::Platform).expect_err("nothing to read").to_string();
+        let text = load_here(Need::Origins).expect_err("nothing to read").to_string();
         assert!(text.contains("environments (not set)"), "{text}");
         Ok(())
     });
@@ -196,22 +197,22 @@ fn relative_paths_start_at_the_file_that_says_them_and_those_of_variables_at_the
         let own = "[[environments]]\nid = 2\nname = \"own\"\ntoken_file = \"own\"\n";
         jail.create_file("etc/lineaged.toml", &format!("{file}{ENVIRONMENTS}{own}"))?;
         jail.set_env("LINEAGED_CONFIG", "etc/lineaged.toml");
-        let config = load_here(Need::Platform).expect("valid");
+        let config = load_here(Need::Origins).expect("valid");
         let tokens = |config: &Config| -> Vec<String> {
-            let token = |it: &EnvironmentConfig| it.discovery.token.as_ref().expect("one").expose_secret().to_owned();
+            let token = |it: &EnvironmentConfig| access(it).token.as_ref().expect("one").expose_secret().to_owned();
             config.environments.iter().map(token).collect()
         };
         assert_eq!(tokens(&config), ["dbtc_file", "dbtc_own"]);
-        assert_eq!(config.environments[0].discovery.ca_file, Some(PathBuf::from("etc/ca.pem")));
+        assert_eq!(access(&config.environments[0]).ca_file, Some(PathBuf::from("etc/ca.pem")));
         assert_eq!(config.catalog.path, PathBuf::from("etc/lineaged.db"), "also what the file leaves to its default");
         jail.create_file("here", "dbtc_here")?;
         jail.set_env("LINEAGED_DISCOVERY__TOKEN_FILE", "here");
         jail.set_env("LINEAGED_CATALOG__PATH", "here.db");
         jail.set_env("LINEAGED_ENVIRONMENTS", "[{id=834,name=\"prod\"},{id=2,name=\"own\",token_file=\"here\"}]");
-        let config = load_here(Need::Platform).expect("valid");
+        let config = load_here(Need::Origins).expect("valid");
         assert_eq!(config.catalog.path, PathBuf::from("here.db"));
         assert_eq!(tokens(&config), ["dbtc_here", "dbtc_here"]);
-        assert_eq!((config.environments[0].id, config.environments[0].name.as_str()), (834, "prod"));
+        assert_eq!((config.environments[0].id, config.environments[0].name.as_str()), (Some(834), "prod"));
         Ok(())
     });
 }
@@ -287,4 +288,51 @@ fn what_coverage_leaves_out_and_is_to_reach_is_checked() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn files_need_a_name_and_paths_and_neither_an_id_nor_a_token() {
+    in_jail(|jail| {
+        jail.create_file(
+            DEFAULT_FILE,
+            "[[environments]]\nname = \"core\"\norigin = \"artifacts\"\npaths = [\"target\", \"/var/nightly/*/\"]\n\
+             env_keys = { git_sha = \"GITHUB_SHA\" }\n",
+        )?;
+        let config = load_here(Need::Origins).expect("valid");
+        let environment = &config.environments[0];
+        assert_eq!((environment.id, environment.origin.as_str()), (None, "artifacts"));
+        let OriginConfig::Artifacts(files) = &environment.origin else { panic!("{environment:?}") };
+        assert!(files.paths[0].is_absolute() && files.paths[0].ends_with("target"), "{files:?}");
+        assert_eq!(files.paths[1], PathBuf::from("/var/nightly/*/"));
+        assert_eq!(files.env_keys.git_sha.as_deref(), Some("GITHUB_SHA"));
+        Ok(())
+    });
+}
+
+#[test]
+fn what_only_the_other_origin_has_is_a_problem_and_a_bucket_has_to_be_copied_first() {
+    let problems = |text: &str| {
+        let mut told = String::new();
+        in_jail(|jail| {
+            jail.create_file(DEFAULT_FILE, &format!("[[environments]]\nname = \"core\"\n{text}"))?;
+            jail.set_env("LINEAGED_DISCOVERY__TOKEN", "t");
+            told = load_here(Need::Origins).expect_err("invalid").to_string();
+            Ok(())
+        });
+        told
+    };
+    let files = "origin = \"artifacts\"\n";
+    assert!(problems(files).contains("environments[0].paths"));
+    assert!(problems(&format!("{files}paths = []")).contains("is no list of texts"));
+    assert!(problems(&format!("{files}paths = [\"s3://bucket/x\"]")).contains("copy it first"));
+    assert!(
+        problems(&format!("{files}paths = [\"x\"]\nurl = \"https://a.example\"")).contains("files have no such key")
+    );
+    assert!(problems("id = 1\npaths = [\"x\"]").contains("only files have this key"));
+    assert!(problems("").contains("environments[0].id"));
+    assert!(problems("id = 1\norigin = \"cloud\"").contains("discovery, or artifacts"));
+    assert!(
+        problems(&format!("{files}paths = [\"x\"]\nenv_keys = {{ sha = \"X\" }}"))
+            .contains("git_sha, job_name or cause")
+    );
 }

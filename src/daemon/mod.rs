@@ -11,11 +11,12 @@ use tokio::time::Instant;
 
 use crate::answers::Reader;
 use crate::catalog::{self, Catalog, DaemonLock, Trigger, Writers};
-use crate::config::{Config, EnvironmentConfig};
+use crate::config::{Config, PlatformConfig};
 use crate::http;
+use crate::origin;
 use crate::origin::discovery::{self, Kind, Limits};
 use crate::schedule::Schedule;
-use crate::sync::{self, Due, Interrupted, Outcome, Report, Request, Stop, Watch};
+use crate::sync::{self, Due, Environment, Interrupted, Outcome, Report, Request, Stop, Watch};
 use crate::telemetry::Telemetry;
 use crate::time::Timestamp;
 
@@ -60,11 +61,12 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen at {listen}"))?;
     let address = listener.local_addr().context("can't tell the address that is listened at")?;
-    let environments: Vec<(i64, String)> = config.environments.iter().map(|e| (e.id, e.name.clone())).collect();
+    let environments = sync::environments(&config)?;
+    let names: Vec<(i64, String)> = environments.iter().map(|it| (it.id, it.config.name.clone())).collect();
     let shared = Shared {
-        due: Due::new(environments.iter().cloned()),
+        due: Due::new(environments.iter().map(|environment| environment.id)),
         limits: Limits::new(config.concurrency(), config.environments.len()),
-        telemetry: Telemetry::new(&environments),
+        telemetry: Telemetry::new(&names),
         writers,
         stop: stop.clone(),
         config: Arc::new(config),
@@ -75,11 +77,12 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
         http: shared.config.http.clone(),
         webhook_secret: shared.config.webhook_secret.clone(),
         telemetry: shared.telemetry.clone(),
-        environments: environments.clone(),
+        environments: names,
+        platforms: environments.iter().filter_map(platform).collect(),
         limits: http::Limits::default(),
     };
     let mut tasks = JoinSet::new();
-    for environment in &shared.config.environments {
+    for environment in &environments {
         tasks.spawn(keep_time(shared.clone(), environment.clone()));
         tasks.spawn(keep_synced(shared.clone(), environment.clone()));
     }
@@ -97,10 +100,16 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
     Ok(())
 }
 
+/// An environment as webhooks name it, if it is one of the platform.
+fn platform(environment: &Environment) -> Option<http::Platform> {
+    let PlatformConfig { platform_id, account_id, access: _ } = environment.config.origin.platform()?;
+    Some(http::Platform { id: environment.id, platform_id: *platform_id, account_id: *account_id })
+}
+
 /// Makes or migrates the catalog, and looks whether its file is whole, before anybody reads it.
 async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
     let (path, writers) = (config.catalog.path.clone(), writers.clone());
-    let (settings, environments) = (config.settings(), config.environment_ids());
+    let (settings, environments) = (config.settings(), sync::configured(config));
     let open = move || -> Result<(), catalog::Error> {
         let waiting = |holder: &str| tracing::warn!(holder, "waiting for another process that writes the catalog");
         let mut catalog = Catalog::open(&path, &writers, "start of serve", &waiting)?;
@@ -112,7 +121,7 @@ async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
 }
 
 /// Marks the environment at each firing of its schedule, and once at the start if one was missed or the last sync failed.
-async fn keep_time(shared: Shared, environment: EnvironmentConfig) {
+async fn keep_time(shared: Shared, environment: Environment) {
     let path = shared.config.catalog.path.clone();
     let id = environment.id;
     let last = spawn_blocking(move || {
@@ -120,16 +129,17 @@ async fn keep_time(shared: Shared, environment: EnvironmentConfig) {
         reader.last_sync_at(id, Timestamp::now()).ok().flatten()
     });
     let last = last.await.ok().flatten();
-    let missed = last.is_none_or(|last| environment.schedule.next(last).is_some_and(|next| next <= Timestamp::now()));
+    let missed =
+        last.is_none_or(|last| environment.config.schedule.next(last).is_some_and(|next| next <= Timestamp::now()));
     if missed {
         shared.due.mark(id, Trigger::Startup);
     }
     let mut stop = shared.stop.clone();
     let mut asked = Timestamp::now();
-    while let Some(next) = environment.schedule.next(asked) {
-        tracing::info!(environment = environment.name, at = %next, "next firing");
+    while let Some(next) = environment.config.schedule.next(asked) {
+        tracing::info!(environment = environment.config.name, at = %next, "next firing");
         let came = tokio::select! {
-            came = wait_until(next, asked, &environment.schedule) => came,
+            came = wait_until(next, asked, &environment.config.schedule) => came,
             () = stop.pulled() => return,
         };
         if came {
@@ -179,7 +189,7 @@ fn look(before: Timestamp, now: Timestamp, moment: Timestamp) -> Look {
 }
 
 /// Syncs the environment whenever it is due. Its trouble is its own: it rests, and the others go on.
-async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
+async fn keep_synced(shared: Shared, environment: Environment) {
     let mut stop = shared.stop.clone();
     let mut failures = 0;
     // What a webhook told of is still unread after a failure.
@@ -214,8 +224,10 @@ async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
             Ok(Report { outcome: Outcome::Held(..), .. }) => Some(Instant::now() + LOOK_AGAIN),
             _ => None,
         };
-        let (telemetry, name) = (&shared.telemetry, environment.name.as_str());
-        telemetry.retried(name, shared.limits.take_retries(environment.id));
+        let (telemetry, name) = (&shared.telemetry, environment.config.name.as_str());
+        if let Some(platform) = environment.config.origin.platform() {
+            telemetry.retried(name, shared.limits.take_retries(platform.platform_id));
+        }
         let Err(error) = result else {
             telemetry.cooldown(name, None);
             shared.due.done(environment.id);
@@ -237,7 +249,8 @@ async fn keep_synced(shared: Shared, environment: EnvironmentConfig) {
 /// How long an environment rests: as long as the platform asks, else longer with each failure; an hour where only a person can help.
 fn rest_after(error: &anyhow::Error, failures: u32) -> Duration {
     let grown = FIRST_REST.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_REST);
-    match error.downcast_ref::<discovery::Error>().map(discovery::Error::kind) {
+    let kind = error.downcast_ref::<origin::Error>().and_then(origin::Error::platform).map(discovery::Error::kind);
+    match kind {
         Some(Kind::RateLimited { wait }) => (*wait).max(FIRST_REST),
         Some(Kind::Unauthorized { .. } | Kind::Forbidden { .. }) if failures > 0 => LONGEST_REST,
         _ => grown.mul_f64(0.75 + fastrand::f64() / 2.0),

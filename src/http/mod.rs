@@ -32,6 +32,7 @@ use crate::sync::Due;
 use crate::telemetry::Telemetry;
 
 pub use server::serve;
+pub use webhook::Platform;
 
 /// What is served, and to whom.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct State {
     pub due: Due,
     /// The configured environments (id and name).
     pub environments: Vec<(i64, String)>,
+    /// Those of the platform, as webhooks name them.
+    pub platforms: Vec<Platform>,
     /// The catalog's file.
     pub catalog: PathBuf,
     /// `[http]`.

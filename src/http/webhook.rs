@@ -28,7 +28,7 @@ use super::guard::only;
 use super::peers::Peer;
 use super::problem::Problem;
 use crate::catalog::Trigger;
-use crate::sync::{Due, Marked};
+use crate::sync::Due;
 use crate::telemetry::Delivery;
 use crate::time::Timestamp;
 
@@ -80,6 +80,24 @@ impl Deliveries {
     }
 }
 
+/// An environment of the platform, as webhooks name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Platform {
+    /// Its number in the catalog.
+    pub id: i64,
+    /// The platform's id of it. Two regions can give the same.
+    pub platform_id: i64,
+    /// The platform's account, where it is configured.
+    pub account_id: Option<i64>,
+}
+
+impl Platform {
+    /// Whether a delivery is of it. What is not told on one side is not compared.
+    fn is(&self, environment: i64, account: Option<i64>) -> bool {
+        self.platform_id == environment && self.account_id.zip(account).is_none_or(|(own, told)| own == told)
+    }
+}
+
 /// When the last forged delivery was told to the log, and how many came since.
 #[derive(Debug, Default)]
 pub(super) struct Forgeries(Mutex<(Option<Instant>, u64)>);
@@ -126,7 +144,8 @@ pub(super) async fn dbt(
         app.forgeries.tell();
         return Err(Problem::Forged);
     }
-    let delivery = take(&app.state.due, &app.deliveries, &body, Timestamp::now());
+    let (state, now) = (&app.state, Timestamp::now());
+    let delivery = take(&state.platforms, &state.due, &app.deliveries, &body, now);
     count(delivery);
     match delivery {
         Delivery::Ahead => tracing::warn!("a webhook's time stamp is too far ahead: are the clocks right?"),
@@ -177,6 +196,7 @@ struct Event {
     event_id: Option<Value>,
     event_type: Option<Value>,
     timestamp: Option<Value>,
+    account_id: Option<Value>,
     #[serde(default)]
     data: Option<Data>,
 }
@@ -189,7 +209,7 @@ struct Data {
 }
 
 /// Decides what an authentic delivery comes to.
-fn take(due: &Due, deliveries: &Deliveries, body: &[u8], now: Timestamp) -> Delivery {
+fn take(platforms: &[Platform], due: &Due, deliveries: &Deliveries, body: &[u8], now: Timestamp) -> Delivery {
     let Ok(event) = serde_json::from_slice::<Event>(body) else { return Delivery::Unreadable };
     let data = event.data.unwrap_or_default();
     if event.event_type.as_ref().and_then(Value::as_str) != Some("job.run.completed") {
@@ -202,22 +222,25 @@ fn take(due: &Due, deliveries: &Deliveries, body: &[u8], now: Timestamp) -> Deli
         age if age < -AHEAD_MILLIS => return Delivery::Ahead,
         _ => {}
     }
-    let id = data.environment_id.and_then(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok()));
-    let Some(id) = id.filter(|id| due.knows(*id)) else { return Delivery::UnknownEnvironment };
+    let number = |value: Option<Value>| value.and_then(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok()));
+    let (environment, account) = (number(data.environment_id), number(event.account_id));
+    let is_it = |platform: &&Platform| environment.is_some_and(|environment| platform.is(environment, account));
+    let ids: Vec<i64> = platforms.iter().filter(is_it).map(|platform| platform.id).collect();
+    let (Some(environment), false) = (environment, ids.is_empty()) else { return Delivery::UnknownEnvironment };
     // Without an id of its own, an event is the end of its run; and else its very bytes.
     let name = |value: Option<Value>| value.filter(|value| value.is_string() || value.is_number());
     let event = match (name(event.event_id), name(data.run_id)) {
         (Some(event), _) => format!("event {event}"),
-        (None, Some(run)) => format!("run {run} of {id}"),
+        (None, Some(run)) => format!("run {run} of {environment}"),
         (None, None) => format!("body {}", String::from_utf8_lossy(body)),
     };
     if !deliveries.is_new(&event, happened, now) {
         return Delivery::Duplicate;
     }
-    match due.mark(id, Trigger::Webhook) {
-        Marked::Pending | Marked::Running => Delivery::Accepted,
-        Marked::Unknown => Delivery::UnknownEnvironment,
+    for id in ids {
+        due.mark(id, Trigger::Webhook);
     }
+    Delivery::Accepted
 }
 
 #[cfg(test)]
@@ -236,7 +259,8 @@ mod tests {
 
     #[test]
     fn what_a_delivery_comes_to() {
-        let due = Due::new([(834, "prod".to_owned())]);
+        let due = Due::new([834]);
+        let platforms = [Platform { id: 834, platform_id: 834, account_id: None }];
         let deliveries = Deliveries::default();
         let now = at("2026-11-24T12:00:00Z");
         let fresh = "2026-11-24T11:59:59.123456789Z";
@@ -278,8 +302,26 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            assert_eq!(take(&due, &deliveries, body.as_bytes(), now), expected, "{number}: {body}");
+            assert_eq!(take(&platforms, &due, &deliveries, body.as_bytes(), now), expected, "{number}: {body}");
         }
+    }
+
+    #[test]
+    fn two_regions_may_give_the_same_number_and_the_account_tells_them_apart() {
+        let due = Due::new([1, 2]);
+        let platform = |id, account_id| Platform { id, platform_id: 834, account_id };
+        let now = at("2026-11-24T12:00:00Z");
+        let told = |platforms: &[Platform], account: &str| {
+            let body = format!(
+                r#"{{"eventType":"job.run.completed","timestamp":"2026-11-24T12:00:00Z",{account}"data":{{"environmentId":"834"}}}}"#
+            );
+            take(platforms, &due, &Deliveries::default(), body.as_bytes(), now)
+        };
+        let two = [platform(1, Some(7)), platform(2, Some(8))];
+        assert_eq!(told(&two, "\"accountId\":8,"), Delivery::Accepted);
+        assert_eq!(told(&two, "\"accountId\":9,"), Delivery::UnknownEnvironment);
+        assert_eq!(told(&two, ""), Delivery::Accepted, "without an account both may be meant");
+        assert_eq!(told(&[platform(1, None)], "\"accountId\":9,"), Delivery::Accepted);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! All nodes and edges of one environment at one moment, as plain data. What was fetched and what is stored are both an
 //! [`Inventory`]; nothing here knows the network, SQL or the clock.
 
+mod history;
+mod merged;
 mod node;
 mod placeholder;
 mod pool;
@@ -18,6 +20,8 @@ use sha2::{Digest, Sha256};
 
 use crate::time::Timestamp;
 
+pub use history::{Check, History, Invocation, RunResult};
+pub use merged::merged_columns;
 pub use node::{Column, FACTS, Fact, FreshnessCheck, LastRun, Node};
 pub use placeholder::Placeholders;
 pub use pool::Pool;
@@ -81,6 +85,7 @@ pub enum ResourceType {
     Metric,
     SemanticModel,
     SavedQuery,
+    Function,
     Group,
     /// Another project's public model, or whatever else an edge names without that it could be read.
     External,
@@ -88,7 +93,7 @@ pub enum ResourceType {
 
 impl ResourceType {
     /// Every resource type, in the order in which they are listed to users.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Model,
         Self::Source,
         Self::Seed,
@@ -99,6 +104,7 @@ impl ResourceType {
         Self::Metric,
         Self::SemanticModel,
         Self::SavedQuery,
+        Self::Function,
         Self::Group,
         Self::External,
     ];
@@ -116,6 +122,7 @@ impl ResourceType {
             Self::Metric => "metric",
             Self::SemanticModel => "semantic_model",
             Self::SavedQuery => "saved_query",
+            Self::Function => "function",
             Self::Group => "group",
             Self::External => "external",
         }
@@ -124,9 +131,8 @@ impl ResourceType {
     /// True where a node is built or checked in the warehouse, so that "applied" and "defined" differ.
     pub fn has_applied_state(self) -> bool {
         match self {
-            Self::Model | Self::Source | Self::Seed | Self::Snapshot | Self::Test | Self::UnitTest | Self::Exposure => {
-                true
-            }
+            Self::Model | Self::Source | Self::Seed | Self::Snapshot | Self::Function => true,
+            Self::Test | Self::UnitTest | Self::Exposure => true,
             Self::Metric | Self::SemanticModel | Self::SavedQuery | Self::Group | Self::External => false,
         }
     }
@@ -241,7 +247,9 @@ impl Inventory {
         // Those that the platform described itself are external, too, and are not in `missing`.
         for node in self.nodes.values() {
             for parent in &node.parents {
-                if self.nodes.get(parent).is_some_and(|node| node.resource_type == ResourceType::External) {
+                // What lies above one is known where files tell its own parents.
+                let is_end = |node: &Node| node.resource_type == ResourceType::External && node.parents.is_empty();
+                if self.nodes.get(parent).is_some_and(is_end) {
                     let children = missing.entry(parent.clone()).or_default();
                     if !children.contains(&node.unique_id) {
                         children.push(node.unique_id.clone());
@@ -274,6 +282,19 @@ pub struct Reading {
     pub tallies: Vec<Tally>,
     /// What the reader should know, one sentence each.
     pub warnings: Vec<String>,
+    /// Of files alone, which tell of what they name: what they did and did not tell. `None` for an answer that is whole.
+    pub told: Option<Told>,
+}
+
+/// What a read of files told, beside the nodes themselves: each command writes of what it was to do, and what it leaves out is not gone.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The nodes that a result, or the warehouse's catalog, shows to be there.
+    pub built: BTreeSet<UniqueId>,
+    /// The nodes that a catalog names, each with the time of the newest that does.
+    pub catalogued: BTreeMap<UniqueId, Option<Timestamp>>,
+    /// Results, checks and invocations, all that count.
+    pub history: History,
 }
 
 /// One of the two states that the platform holds of an environment.

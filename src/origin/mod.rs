@@ -1,3 +1,199 @@
-//! Where an environment is read from.
+//! Where an environment is read from: asked whether anything has moved, and read whole. What a read costs, what tells two moments
+//! apart and what can go wrong is told in the same words for every origin.
 
+pub mod artifacts;
+mod assembly;
 pub mod discovery;
+mod draft;
+mod reference;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc::Sender;
+
+use self::artifacts::Place;
+use crate::config::OriginConfig;
+use crate::inventory::{Code, Reading};
+
+/// A source text on its way to the catalog; nodes hold only the hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeText {
+    /// The hash under which nodes refer to it.
+    pub code: Code,
+    /// The text itself.
+    pub text: String,
+}
+
+/// Called while a read goes on, with the list's or file's name, the nodes seen so far and their total.
+pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Send + Sync);
+
+/// What has been asked of an origin so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Requests sent.
+    pub requests: u64,
+    /// Bytes of decompressed answers, or of files that were read.
+    pub bytes: u64,
+    /// Questions asked again after a failure.
+    pub retries: u64,
+}
+
+/// Why an origin could not be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The Discovery API.
+    #[error(transparent)]
+    Discovery(#[from] discovery::Error),
+    /// dbt's files.
+    #[error(transparent)]
+    Artifacts(#[from] Arc<artifacts::Error>),
+}
+
+impl Error {
+    /// The platform's, if it is one of the platform.
+    pub fn platform(&self) -> Option<&discovery::Error> {
+        match self {
+            Self::Discovery(error) => Some(error),
+            Self::Artifacts(_) => None,
+        }
+    }
+}
+
+/// Where one environment is read from.
+#[derive(Debug)]
+pub enum Origin {
+    /// The Discovery API, and the platform's own id of the environment.
+    Discovery(discovery::Client, i64),
+    /// The files that dbt leaves, and how many bytes of them were read.
+    Artifacts(Arc<Place>, AtomicU64),
+}
+
+/// What an origin says of the moment that it shows.
+#[derive(Debug)]
+pub enum Stamps {
+    /// The platform's stamps and counts.
+    Discovery(discovery::Moment),
+    /// Which files there are, how large and old they are, and what they hold.
+    Artifacts(String),
+}
+
+impl Stamps {
+    /// All of it as text: equal texts mean that nothing has moved, as far as the origin tells.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Discovery(moment) => &moment.text,
+            Self::Artifacts(text) => text,
+        }
+    }
+}
+
+/// A complete read.
+#[derive(Debug)]
+pub struct Whole {
+    /// What was read.
+    pub reading: Reading,
+    /// What the next probe is compared with, if the read saw one moment that is known: else the next firing reads again.
+    pub stamps: Option<String>,
+}
+
+impl Origin {
+    /// Prepares what reading needs. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// If there is no token, or a file that is needed can't be read.
+    pub fn new(config: &OriginConfig, limits: &discovery::Limits) -> Result<Self, Error> {
+        match config {
+            OriginConfig::Discovery(platform) => {
+                Ok(Self::Discovery(discovery::Client::new(&platform.access, limits)?, platform.platform_id))
+            }
+            OriginConfig::Artifacts(files) => Ok(Self::Artifacts(Arc::new(files.into()), AtomicU64::new(0))),
+        }
+    }
+
+    /// Asks as cheaply as possible which moment there is to see. `before`: the text of the stamps that were remembered last.
+    ///
+    /// # Errors
+    /// If the origin can't be reached.
+    pub async fn probe(&self, before: Option<&str>) -> Result<Stamps, Error> {
+        match self {
+            Self::Discovery(client, id) => Ok(Stamps::Discovery(discovery::probe(client, *id).await?)),
+            Self::Artifacts(place, bytes) => {
+                let (place, last) = (Arc::clone(place), before.map(str::to_owned));
+                let probed = blocking(move || artifacts::probe(&place, last.as_deref())).await?;
+                bytes.fetch_add(probed.bytes, Ordering::Relaxed);
+                // What was only touched is what was read.
+                let text = before.filter(|_| probed.is_same).map_or(probed.text, str::to_owned);
+                Ok(Stamps::Artifacts(text))
+            }
+        }
+    }
+
+    /// Reads everything, proved to be complete and of one moment. Source texts go to `code` while the read goes on, so its receiver
+    /// must be emptied at the same time.
+    ///
+    /// # Errors
+    /// If anything is missing.
+    pub async fn read(
+        &self,
+        probed: Option<&Stamps>,
+        code: Sender<CodeText>,
+        progress: Progress<'_>,
+    ) -> Result<Whole, Error> {
+        match self {
+            Self::Discovery(client, id) => {
+                let (reading, before) = discovery::fetch(client, *id, code, progress).await?;
+                let Some(Stamps::Discovery(moment)) = probed else { return Ok(Whole { reading, stamps: None }) };
+                let stamps = moment.is_of(&before, &reading.inventory).then(|| moment.text.clone());
+                Ok(Whole { reading, stamps })
+            }
+            Self::Artifacts(place, bytes) => {
+                let (place, mut code) = (Arc::clone(place), Some(code));
+                let read = blocking(move || {
+                    let mut send = |of: &Code, text: String| {
+                        // Nobody takes it any more where the sync has ended, and then nothing of it is used.
+                        let sent = code.as_ref().map(|code| code.blocking_send(CodeText { code: of.clone(), text }));
+                        if matches!(sent, Some(Err(_))) {
+                            code = None;
+                        }
+                    };
+                    artifacts::read(&place, &mut send, &|_, _, _| ())
+                });
+                let artifacts::Read { reading, stamps, bytes: read } = read.await?;
+                bytes.fetch_add(read, Ordering::Relaxed);
+                progress("files", reading.inventory.nodes.len() as u64, reading.inventory.nodes.len() as u64);
+                Ok(Whole { reading, stamps: Some(stamps) })
+            }
+        }
+    }
+
+    /// What has been asked so far.
+    pub fn cost(&self) -> Cost {
+        match self {
+            Self::Discovery(client, _) => client.cost(),
+            Self::Artifacts(_, bytes) => Cost { bytes: bytes.load(Ordering::Relaxed), ..Cost::default() },
+        }
+    }
+}
+
+/// Reads files off the threads that serve others.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, artifacts::Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done.map_err(Arc::new)?),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Text from outside, made fit to print: one line, no control characters, at most `limit` characters.
+pub(crate) fn printable(text: &str, limit: usize) -> String {
+    let clean = |c: char| {
+        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }
+    };
+    let mut short: String = text.trim().chars().take(limit).map(clean).collect();
+    if text.trim().chars().nth(limit).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::inventory::{FreshnessCheck, Inventory, Json, LastRun, Node, Reading, ResourceType, Unanswered};
+use super::fold::fold;
+use crate::inventory::{
+    FreshnessCheck, History, Inventory, Json, LastRun, Node, Reading, ResourceType, Told, Unanswered,
+};
 
 /// The facts in `properties` that only the warehouse's catalog provides.
 const CATALOG_PROPERTIES: [&str; 4] = ["stats", "relation_type", "relation_owner", "relation_comment"];
 
 /// A reading, completed.
 #[derive(Debug, Default)]
-pub(crate) struct Carried {
+pub struct Carried {
     /// The inventory to compare.
     pub inventory: Inventory,
     /// Where a stored value stands in place of an answer that was null: `definition`, `applied`, or `catalog` and a node's id. A
@@ -19,11 +22,13 @@ pub(crate) struct Carried {
     pub kept: BTreeSet<String>,
     /// Those of the read, and those that carrying over adds.
     pub warnings: Vec<String>,
+    /// What files told of runs and checks; `None` for an answer of the platform. Such a read is applied also where nothing else is new.
+    pub history: Option<History>,
 }
 
 /// Completes `reading` with what `stored` knows and the platform did not answer this time.
-pub(crate) fn carry_over(reading: Reading, stored: &Inventory) -> Carried {
-    let Reading { mut inventory, unanswered, mut warnings, tallies: _ } = reading;
+pub fn carry_over(reading: Reading, stored: &Inventory) -> Carried {
+    let Reading { mut inventory, unanswered, mut warnings, tallies: _, told } = reading;
     let mut kept = BTreeSet::new();
     if unanswered.definition {
         let nodes = keep_defined(&mut inventory, stored, &mut warnings);
@@ -42,7 +47,12 @@ pub(crate) fn carry_over(reading: Reading, stored: &Inventory) -> Carried {
             kept.insert(format!("catalog {id}"));
         }
     }
-    Carried { inventory, kept, warnings }
+    let history = told.map(|told| {
+        warnings.extend(fold(&mut inventory, stored, &told));
+        let Told { history, .. } = told;
+        history
+    });
+    Carried { inventory, kept, warnings, history }
 }
 
 /// `definition: null`: the nodes that only it provides stay as they are; what is no longer applied is at least still defined,
@@ -92,7 +102,7 @@ fn keep_unanswered(node: &mut Node, old: &Node, unanswered: &Unanswered) -> bool
     kept
 }
 
-fn with_catalog_properties(new: &Json, old: &Json) -> Json {
+pub(super) fn with_catalog_properties(new: &Json, old: &Json) -> Json {
     let (Value::Object(mut new), Value::Object(mut old)) = (new.value(), old.value()) else {
         return new.clone();
     };
@@ -149,7 +159,7 @@ mod tests {
             inventory(vec![Node::new("metric.m", ResourceType::Metric), model("model.gone"), model("model.here")]);
         let unanswered = Unanswered { definition: true, ..Unanswered::default() };
         let reading = Reading { inventory: inventory(vec![model("model.here")]), unanswered, ..Reading::default() };
-        let Carried { inventory: result, kept, warnings } = carry_over(reading, &stored);
+        let Carried { inventory: result, kept, warnings, .. } = carry_over(reading, &stored);
         assert_eq!(kept.into_iter().collect::<Vec<_>>(), ["definition"]);
         assert_eq!(result.nodes.len(), 3);
         assert_eq!(result.nodes["model.gone"].is_applied, Some(false));

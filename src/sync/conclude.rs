@@ -1,15 +1,12 @@
 //! What is done with what was read: made comparable, judged, compared, applied or held.
 
 use super::Outcome;
-use super::read::{Found, Whole};
+use super::read::Found;
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Applied, Catalog, Ending, Known, Mode, Standing, Stored, SyncId};
-use crate::inventory::{Inventory, Pool, Reading};
-use crate::origin::discovery::Cost;
-use crate::plan::cycle_warnings;
-use crate::plan::diff;
-use crate::plan::{self, Doubts, Held, Verdict};
-use crate::plan::{Carried, carry_over, resolve_owners};
+use crate::inventory::Pool;
+use crate::origin::{Cost, Whole};
+use crate::plan::{Before, Doubts, Held, Plan, Rules, Verdict, diff};
 use crate::time::Timestamp;
 
 /// How it ended, how many nodes were read, and what the user should know.
@@ -141,8 +138,8 @@ fn decide(
     drop(pool);
     let Standing { doubts, is_first } = Standing::load(catalog.connection(), environment_id)?;
     let (reasons, doubts) = first.map_or((None, doubts), |first| (Some(first.reasons), first.doubts));
-    let Plan { fetched, mut warnings, verdict, doubts } =
-        Plan::make(request, reading, &stored, Standing { doubts, is_first });
+    let before = Before { stored: &stored.inventory, doubts, is_first };
+    let Plan { fetched, mut warnings, verdict, doubts, history } = Plan::make(reading, before, &rules(request));
     let Verdict { held, look_again, is_certain, warnings: more } = verdict;
     if look_again && reasons.is_none() {
         let reasons = held.map(|held| held.reasons).unwrap_or_default();
@@ -170,11 +167,13 @@ fn decide(
     let counts = diff.counts();
     let ending = Ending { counts: Some(counts), ..ending };
     let environment = &fetched.environment;
-    if diff.is_empty() {
+    // Files that were read are applied, also where all that is new is an older result, or nothing.
+    if diff.is_empty() && history.is_none() {
         catalog.leave_unchanged(sync, &ending, environment, Timestamp::now())?;
         return Ok(Decided::Done((Outcome::Unchanged, Some(seen), warnings)));
     }
-    let applied = Applied { sync, environment_id, fetched: &fetched, diff: &diff, ending: &ending };
+    let history = history.as_ref();
+    let applied = Applied { sync, environment_id, fetched: &fetched, diff: &diff, history, ending: &ending };
     catalog.apply(&applied, Timestamp::now())?;
     Ok(Decided::Done((Outcome::Applied(counts), Some(seen), warnings)))
 }
@@ -190,41 +189,20 @@ fn plan_only(request: &Request, whole: Whole) -> anyhow::Result<Finished> {
         Err(catalog::Error::Missing(_)) => (Stored::default(), Standing { is_first: true, ..Standing::default() }),
         Err(error) => return Err(error.into()),
     };
-    let Plan { fetched, mut warnings, verdict, .. } = Plan::make(request, whole.reading, &stored, standing);
+    let Standing { doubts, is_first } = standing;
+    let before = Before { stored: &stored.inventory, doubts, is_first };
+    let Plan { fetched, mut warnings, verdict, .. } = Plan::make(whole.reading, before, &rules(request));
     warnings.extend(verdict.warnings);
     let diff = diff(&stored.inventory, &fetched, &stored.tombstones);
     let lines = diff.changes.iter().map(ToString::to_string).collect();
     Ok((Outcome::Planned(lines, diff.counts(), verdict.held), Some(fetched.node_count() as u64), warnings))
 }
 
-/// A complete read, made comparable, with the guard's verdict on it.
-struct Plan {
-    fetched: Inventory,
-    warnings: Vec<String>,
-    verdict: Verdict,
-    doubts: Doubts,
-}
-
-impl Plan {
-    fn make(request: &Request, reading: Reading, stored: &Stored, standing: Standing) -> Self {
-        let config = &request.config;
-        let applied_is_null = reading.unanswered.applied;
-        let tallies = reading.tallies.clone();
-        let Carried { inventory: mut fetched, kept, mut warnings } = carry_over(reading, &stored.inventory);
-        resolve_owners(&mut fetched, &config.coverage.owner_meta_keys);
-        warnings.extend(fetched.add_externals());
-        warnings.extend(cycle_warnings(&fetched));
-        let Standing { mut doubts, is_first } = standing;
-        let read = plan::Read {
-            stored: &stored.inventory,
-            fetched: &fetched,
-            kept: &kept,
-            tallies: &tallies,
-            applied_is_null,
-            is_first,
-            now: Timestamp::now(),
-        };
-        let verdict = plan::judge(&read, request.environment.policy, &mut doubts);
-        Self { fetched, warnings, verdict, doubts }
+/// What the configuration says of a read, and the time that it is judged at.
+fn rules(request: &Request) -> Rules<'_> {
+    Rules {
+        owner_meta_keys: &request.config.coverage.owner_meta_keys,
+        policy: request.environment.config.policy,
+        now: Timestamp::now(),
     }
 }

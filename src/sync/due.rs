@@ -18,7 +18,6 @@ pub struct Due(Arc<Mutex<BTreeMap<i64, State>>>);
 
 #[derive(Debug, Default)]
 struct State {
-    name: String,
     running: bool,
     /// After a failure nothing but a request of a person starts a sync before this.
     rests_until: Option<Instant>,
@@ -44,25 +43,9 @@ pub enum Marked {
 }
 
 impl Due {
-    /// Nothing is due yet, of these environments (id and name).
-    pub fn new(environments: impl IntoIterator<Item = (i64, String)>) -> Self {
-        let states = environments.into_iter().map(|(id, name)| (id, State { name, ..State::default() })).collect();
-        Self(Arc::new(Mutex::new(states)))
-    }
-
-    /// The id of the environment that is called `name`.
-    pub fn id_of(&self, name: &str) -> Option<i64> {
-        self.lock().iter().find(|(_, state)| state.name == name).map(|(id, _)| *id)
-    }
-
-    /// The ids of all environments.
-    pub fn ids(&self) -> Vec<i64> {
-        self.lock().keys().copied().collect()
-    }
-
-    /// True if there is such an environment.
-    pub fn knows(&self, environment_id: i64) -> bool {
-        self.lock().contains_key(&environment_id)
+    /// Nothing is due yet, of the environments with these numbers.
+    pub fn new(environments: impl IntoIterator<Item = i64>) -> Self {
+        Self(Arc::new(Mutex::new(environments.into_iter().map(|id| (id, State::default())).collect())))
     }
 
     /// True while the environment is being synced.
@@ -159,7 +142,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn marks_coalesce_into_one_pending_sync() {
-        let due = Due::new([(1, "prod".to_owned())]);
+        let due = Due::new([1]);
         assert_eq!(due.mark(9, Trigger::Cron), Marked::Unknown);
         for _ in 0..1000 {
             assert_eq!(due.mark(1, Trigger::Webhook), Marked::Pending);
@@ -177,7 +160,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_webhook_waits_for_others_and_a_timer_does_not() {
-        let due = Due::new([(1, "prod".to_owned())]);
+        let due = Due::new([1]);
         let began = Instant::now();
         due.mark(1, Trigger::Webhook);
         due.take(1).await;
@@ -192,7 +175,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_failure_it_is_due_by_itself_when_it_has_rested() {
         const REST: Duration = Duration::from_secs(60);
-        let due = Due::new([(1, "prod".to_owned())]);
+        let due = Due::new([1]);
         due.mark(1, Trigger::Cron);
         due.take(1).await;
         // A firing and a webhook, before and after the failure, do not end the rest.
@@ -215,7 +198,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_person_does_not_wait_for_the_end_of_a_rest() {
-        let due = Due::new([(1, "prod".to_owned())]);
+        let due = Due::new([1]);
         due.mark(1, Trigger::Cron);
         due.take(1).await;
         due.failed(1, Duration::from_secs(3600));

@@ -2,6 +2,7 @@
 
 mod conclude;
 mod due;
+mod environments;
 mod read;
 mod request;
 
@@ -13,13 +14,15 @@ use tokio::task::spawn_blocking;
 use tracing::Instrument;
 
 use crate::catalog::{self, Catalog, SyncId};
-use crate::origin::discovery::{Client, Cost, Limits};
+use crate::origin::discovery::Limits;
+use crate::origin::{Cost, Origin};
 use crate::plan::Counts;
 use crate::plan::Held;
 use crate::time::Timestamp;
 
 use conclude::{Job, Step, conclude};
 pub use due::{DEBOUNCE, Due, Marked};
+pub use environments::{Environment, configured, environments};
 use read::{Found, find, read};
 pub use request::{Interrupted, Request, Stop, Watch};
 
@@ -76,7 +79,8 @@ pub async fn run(request: &Request, limits: &Limits) -> anyhow::Result<Report> {
         let (catalog, sync) = begin(request.clone()).await.map_err(Interrupted::or)?;
         (Some(catalog), Some(sync))
     };
-    let span = tracing::info_span!("sync", sync = sync.map(|SyncId(id)| id), environment = request.environment.name);
+    let span =
+        tracing::info_span!("sync", sync = sync.map(|SyncId(id)| id), environment = request.environment.config.name);
     proceed(request, limits, catalog, sync, began).instrument(span).await
 }
 
@@ -87,14 +91,14 @@ async fn proceed(
     sync: Option<SyncId>,
     began: Instant,
 ) -> anyhow::Result<Report> {
-    let client = Client::new(&request.environment.discovery, limits);
-    let cost = || client.as_ref().map(Client::cost).unwrap_or_default();
-    let (mut moment, mut first) = (None, None);
+    let origin = Origin::new(&request.environment.config.origin, limits);
+    let cost = || origin.as_ref().map(Origin::cost).unwrap_or_default();
+    let (mut stamps, mut first) = (None, None);
     let (outcome, seen, warnings) = loop {
-        let found = match &client {
-            Ok(client) if first.is_none() => find(request, client, &mut catalog, &mut moment).await,
-            Ok(client) => {
-                let whole = read(request, client, &mut catalog, moment.as_ref()).await;
+        let found = match &origin {
+            Ok(origin) if first.is_none() => find(request, origin, &mut catalog, &mut stamps).await,
+            Ok(origin) => {
+                let whole = read(request, origin, &mut catalog, stamps.as_ref()).await;
                 whole.map(|whole| Found::Whole(Box::new(whole)))
             }
             Err(error) => Err(error.clone().into()),
@@ -121,12 +125,12 @@ async fn proceed(
 /// Opens the catalog, stores what views need of the configuration, and notes that a sync begins.
 async fn begin(request: Request) -> anyhow::Result<(Catalog, SyncId)> {
     let open = move || -> Result<_, catalog::Error> {
-        let purpose = format!("sync of {}", request.environment.name);
+        let purpose = format!("sync of {}", request.environment.config.name);
         let mut catalog =
             Catalog::open(&request.config.catalog.path, &request.writers, &purpose, &*request.watch.waiting)?;
-        catalog.configure(&request.config.settings(), &request.config.environment_ids())?;
-        let environment = &request.environment;
-        let sync = catalog.start_sync(environment.id, &environment.name, request.trigger, Timestamp::now())?;
+        catalog.configure(&request.config.settings(), &configured(&request.config))?;
+        let Environment { id, config } = &request.environment;
+        let sync = catalog.start_sync(*id, &config.name, request.trigger, Timestamp::now())?;
         Ok((catalog, sync))
     };
     Ok(spawn_blocking(open).await.context("the sync ended early")??)

@@ -8,14 +8,13 @@ use tokio::task::spawn_blocking;
 
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Catalog, Known};
-use crate::inventory::Reading;
-use crate::origin::discovery::{self, Client, CodeText, Moment};
+use crate::origin::{CodeText, Origin, Stamps, Whole};
 use crate::time::Timestamp;
 
 /// How many code texts may wait for the catalog before the reader waits.
 const CODE_IN_FLIGHT: usize = 64;
 
-/// What the platform answered.
+/// What the origin answered.
 pub(super) enum Found {
     /// Nothing has moved.
     Known(Known),
@@ -23,51 +22,44 @@ pub(super) enum Found {
     Whole(Box<Whole>),
 }
 
-/// A complete read.
-pub(super) struct Whole {
-    pub(super) reading: Reading,
-    /// What the probe said, if the read saw that very moment: else the next firing reads again.
-    pub(super) stamps: Option<String>,
-}
-
 /// Probes, and where something has moved reads the whole environment. A dry run reads in any case.
 pub(super) async fn find(
     request: &Request,
-    client: &Client,
+    origin: &Origin,
     catalog: &mut Option<Catalog>,
-    moment: &mut Option<Moment>,
+    stamps: &mut Option<Stamps>,
 ) -> anyhow::Result<Found> {
     if !request.dry_run {
-        let probe = discovery::probe(client, request.environment.id);
+        let before = remembered(request).await?;
+        let probe = origin.probe(before.as_deref());
         let probed = unless_stopped(request, async { Ok(probe.await?) }).await?;
-        let known = compare(request, probed.text.clone()).await?;
-        *moment = Some(probed);
+        let known = compare(request, probed.text().to_owned()).await?;
+        *stamps = Some(probed);
         if let Some(known) = known {
             return Ok(Found::Known(known));
         }
     }
-    let whole = read(request, client, catalog, moment.as_ref()).await?;
+    let whole = read(request, origin, catalog, stamps.as_ref()).await?;
     Ok(Found::Whole(Box::new(whole)))
 }
 
 /// Reads the whole environment. Code waits in the catalog's temporary table, so that it never stands in memory as a whole.
 pub(super) async fn read(
     request: &Request,
-    client: &Client,
+    origin: &Origin,
     catalog: &mut Option<Catalog>,
-    moment: Option<&Moment>,
+    stamps: Option<&Stamps>,
 ) -> anyhow::Result<Whole> {
     let (code, arriving) = mpsc::channel::<CodeText>(CODE_IN_FLIGHT);
     let own = catalog.take();
     let stage = spawn_blocking(move || stage(own, arriving));
-    let fetch = discovery::fetch(client, request.environment.id, code, &*request.watch.page);
-    let fetched = unless_stopped(request, async { Ok(fetch.await?) }).await;
+    let read = origin.read(stamps, code, &*request.watch.page);
+    let whole = unless_stopped(request, async { Ok(read.await?) }).await;
     let (own, staged) = stage.await.context("the sync ended early")?;
     *catalog = own;
-    let (reading, before) = fetched?;
+    let whole = whole?;
     staged?;
-    let probed = moment.filter(|moment| moment.is_of(&before, &reading.inventory));
-    Ok(Whole { reading, stamps: probed.map(|moment| moment.text.clone()) })
+    Ok(whole)
 }
 
 async fn unless_stopped<T>(request: &Request, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -90,6 +82,13 @@ fn stage(
         }
     }
     (catalog, staged)
+}
+
+/// What the last probe that is remembered said.
+async fn remembered(request: &Request) -> anyhow::Result<Option<String>> {
+    let (path, id) = (request.config.catalog.path.clone(), request.environment.id);
+    let look = move || catalog::last_stamps(&catalog::open_to_read(&path)?, id);
+    Ok(spawn_blocking(look).await.context("the sync ended early")??)
 }
 
 /// What is known of the environment, if the stamps have not moved and a full read is not due.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::environments::Environment;
 use crate::catalog::{self, Trigger, Writers};
-use crate::config::{Config, EnvironmentConfig};
+use crate::config::Config;
 
 /// What to sync, and how.
 #[derive(Debug, Clone)]
@@ -14,7 +15,7 @@ pub struct Request {
     /// The configuration, shared by all syncs of the process.
     pub config: Arc<Config>,
     /// The environment to read, one of the configuration's.
-    pub environment: EnvironmentConfig,
+    pub environment: Environment,
     /// What started this sync.
     pub trigger: Trigger,
     /// Only tell what would change.

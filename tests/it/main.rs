@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod artifacts;
 mod boundaries;
 mod changes;
 mod cli;

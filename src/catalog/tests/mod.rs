@@ -2,10 +2,12 @@
 
 mod clocks;
 mod coverage;
+mod environments;
 mod files;
 mod health;
 mod history;
 mod holds;
+mod told;
 mod words;
 mod writers;
 
@@ -73,7 +75,7 @@ impl TestCatalog {
         if diff.is_empty() {
             catalog.leave_unchanged(sync, &ending, &fetched.environment, ended)?;
         } else {
-            let applied = Applied { sync, environment_id, fetched, diff: &diff, ending: &ending };
+            let applied = Applied { sync, environment_id, fetched, diff: &diff, history: None, ending: &ending };
             catalog.apply(&applied, ended)?;
         }
         Ok(diff.changes.len())

@@ -42,7 +42,8 @@ fn a_sync_that_another_one_has_overtaken_writes_nothing() {
     std::fs::remove_file(test.folder.path().join("c.db.lock")).expect("removed");
     test.sync(&one_node());
     for state in ["closed by the other", "open, and the other is later"] {
-        let applied = Applied { sync, environment_id: 1, fetched: &fetched, diff: &diff, ending: &ending };
+        let applied =
+            Applied { sync, environment_id: 1, fetched: &fetched, diff: &diff, history: None, ending: &ending };
         let held = Held { reasons: vec!["too many".into()], losses: Vec::new() };
         for result in [
             slow.apply(&applied, ended),

@@ -3,13 +3,12 @@
 use serde_json::json;
 
 use crate::inventory::{ResourceType, UniqueId, unquoted};
-use crate::origin::discovery::error::printable;
-use crate::origin::discovery::read::draft::{
-    Draft, Properties, Tested, begin, last_run, number, parents, path, text, without_nulls, word,
-};
+use crate::origin::discovery::read::fields::{begin, last_run, parents};
 use crate::origin::discovery::read::page::document;
-use crate::origin::discovery::read::reference::Reference;
 use crate::origin::discovery::read::scalars::*;
+use crate::origin::draft::{Draft, Properties, Tested, path, text, without_nulls, word};
+use crate::origin::printable;
+use crate::origin::reference::Reference;
 
 document!(AppliedTests, "queries/tests.graphql", applied_tests, "tests", applied.tests(), applied);
 document!(

@@ -206,21 +206,10 @@ impl fmt::Display for GaveUp<'_> {
     }
 }
 
-/// Text from outside, made fit to print: one line, no control characters, at most `limit` characters.
-pub(crate) fn printable(text: &str, limit: usize) -> String {
-    let clean = |c: char| {
-        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }
-    };
-    let mut short: String = text.trim().chars().take(limit).map(clean).collect();
-    if text.trim().chars().nth(limit).is_some() {
-        short.push('…');
-    }
-    short
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::printable;
 
     #[test]
     fn a_message_says_where_and_what_to_do() {

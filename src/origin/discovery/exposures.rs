@@ -1,8 +1,9 @@
 //! Exposures, applied and defined.
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{Draft, Properties, begin, parents, path, prose};
+use crate::origin::discovery::read::fields::{begin, parents};
 use crate::origin::discovery::read::page::document;
+use crate::origin::draft::{Draft, Properties, path, prose};
 
 document!(AppliedExposures, "queries/exposures.graphql", applied_exposures, "exposures", applied.exposures(), applied);
 document!(

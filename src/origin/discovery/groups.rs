@@ -1,8 +1,9 @@
 //! Groups, which only the definition state has.
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{Draft, begin, prose, text};
+use crate::origin::discovery::read::fields::begin;
 use crate::origin::discovery::read::page::document;
+use crate::origin::draft::{Draft, prose, text};
 
 document!(DefinitionGroups, "queries/groups.graphql", definition_groups, "groups", definition.groups(), draft);
 

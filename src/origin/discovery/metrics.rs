@@ -1,8 +1,9 @@
 //! Metrics, which only the definition state has.
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{Draft, Properties, begin, parents, path, text};
+use crate::origin::discovery::read::fields::{begin, parents};
 use crate::origin::discovery::read::page::document;
+use crate::origin::draft::{Draft, Properties, path, text};
 
 document!(DefinitionMetrics, "queries/metrics.graphql", definition_metrics, "metrics", definition.metrics(), draft);
 

@@ -19,22 +19,8 @@ mod wire;
 #[cfg(test)]
 mod server;
 
-use crate::inventory::Code;
-
 pub use check::{CheckReport, DocumentCheck, check};
 pub use error::{Error, Kind, Place};
 pub use read::environment::{Moment, Stamps, StateStamp, probe};
 pub use read::fetch;
-pub use wire::client::{Client, Cost, Limits};
-
-/// A source text on its way to the catalog; nodes hold only the hash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CodeText {
-    /// The hash under which nodes refer to it.
-    pub code: Code,
-    /// The text itself.
-    pub text: String,
-}
-
-/// Called after each page with the list's name, the nodes seen so far and their total.
-pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Send + Sync);
+pub use wire::client::{Client, Limits};

@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{
-    Draft, Properties, begin, catalog, last_run, layer, parents, path, relation, tests, text, time, without_nulls, word,
-};
+use crate::origin::discovery::read::fields::{begin, catalog, last_run, parents, relation, tests};
 use crate::origin::discovery::read::page::document;
 use crate::origin::discovery::read::scalars::*;
+use crate::origin::draft::{Draft, Properties, layer, path, text, time, without_nulls, word};
 
 document!(AppliedModels, "queries/models.graphql", applied_models, "models", applied.models(), applied);
 document!(

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{Draft, Properties, begin, number, parents, text, without_nulls};
+use crate::origin::discovery::read::fields::{begin, parents};
 use crate::origin::discovery::read::page::document;
+use crate::origin::discovery::read::scalars::number;
+use crate::origin::draft::{Draft, Properties, text, without_nulls};
 
 document!(
     DefinitionSavedQueries,

@@ -1,8 +1,9 @@
 //! Seeds, applied and defined.
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{Draft, Properties, begin, catalog, last_run, path, relation, tests};
+use crate::origin::discovery::read::fields::{begin, catalog, last_run, relation, tests};
 use crate::origin::discovery::read::page::document;
+use crate::origin::draft::{Draft, Properties, path};
 
 document!(AppliedSeeds, "queries/seeds.graphql", applied_seeds, "seeds", applied.seeds(), applied);
 document!(

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{Draft, Properties, begin, parents, path, without_nulls};
+use crate::origin::discovery::read::fields::{begin, parents};
 use crate::origin::discovery::read::page::document;
+use crate::origin::draft::{Draft, Properties, path, without_nulls};
 
 document!(
     DefinitionSemanticModels,

@@ -1,10 +1,9 @@
 //! Snapshots, in dbt's sense, applied and defined.
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{
-    Draft, Properties, begin, catalog, last_run, parents, path, relation, tests,
-};
+use crate::origin::discovery::read::fields::{begin, catalog, last_run, parents, relation, tests};
 use crate::origin::discovery::read::page::document;
+use crate::origin::draft::{Draft, Properties, path};
 
 document!(AppliedSnapshots, "queries/snapshots.graphql", applied_snapshots, "snapshots", applied.snapshots(), applied);
 document!(

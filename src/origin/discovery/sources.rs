@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::{
-    Draft, Properties, begin, catalog, path, relation, tests, without_nulls, word,
-};
+use crate::origin::discovery::read::fields::{begin, catalog, relation, tests};
 use crate::origin::discovery::read::page::document;
 use crate::origin::discovery::read::scalars::*;
+use crate::origin::draft::{Draft, Properties, path, without_nulls, word};
 
 document!(AppliedSources, "queries/sources.graphql", applied_sources, "sources", applied.sources(), applied);
 document!(

@@ -20,11 +20,13 @@ pub enum About {
     Counts,
     /// States that are older than what was read before.
     Lag,
+    /// Databases and schemas to which a person let nodes move, and from which: never listed, only believed.
+    Places,
 }
 
 impl About {
     /// Every subject.
-    pub const ALL: [Self; 4] = [Self::Losses, Self::Kept, Self::Counts, Self::Lag];
+    pub const ALL: [Self; 5] = [Self::Losses, Self::Kept, Self::Counts, Self::Lag, Self::Places];
 
     /// The word under which the catalog keeps it.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl About {
             Self::Kept => "kept",
             Self::Counts => "counts",
             Self::Lag => "lag",
+            Self::Places => "places",
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::inventory::{Inventory, Node, ResourceType, UniqueId};
+use super::Read;
+use crate::inventory::{EnvironmentFacts, Inventory, Node, ResourceType, Text, UniqueId, fold};
 
 /// How a node loses something as a whole. That columns are retyped or a parent is replaced is ordinary life, and no loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,11 +17,16 @@ pub enum LossKind {
     Parents,
     /// It stays applied, and loses all its columns.
     Columns,
+    /// Of files: its relation is in another database or schema, as a developer's own would be.
+    Moved,
+    /// Of files: they are another project's, or another adapter's. In place of a node it names both.
+    Project,
 }
 
 impl LossKind {
     /// Every kind, in the order in which they are told.
-    pub const ALL: [Self; 4] = [Self::Removed, Self::Unapplied, Self::Parents, Self::Columns];
+    pub const ALL: [Self; 6] =
+        [Self::Removed, Self::Unapplied, Self::Parents, Self::Columns, Self::Moved, Self::Project];
 
     /// The word of the view `held_losses`.
     pub fn as_str(self) -> &'static str {
@@ -29,6 +35,8 @@ impl LossKind {
             Self::Unapplied => "unapplied",
             Self::Parents => "parents",
             Self::Columns => "columns",
+            Self::Moved => "moved",
+            Self::Project => "project",
         }
     }
 
@@ -39,6 +47,8 @@ impl LossKind {
             Self::Unapplied => "would no longer be applied",
             Self::Parents => "would lose all their parents",
             Self::Columns => "would lose all their columns",
+            Self::Moved => "would move to another database or schema",
+            Self::Project => "would be of another project",
         }
     }
 
@@ -50,6 +60,8 @@ impl LossKind {
                 Self::Unapplied => node.is_applied == Some(true),
                 Self::Parents => !node.parents.is_empty(),
                 Self::Columns => node.is_applied == Some(true) && !node.columns.is_empty(),
+                Self::Moved => has_relation(node),
+                Self::Project => false,
             }
     }
 
@@ -64,6 +76,8 @@ impl LossKind {
             Self::Unapplied => now.is_applied != Some(true) && !ephemeral,
             Self::Parents => now.parents.is_empty(),
             Self::Columns => now.is_applied == Some(true) && now.columns.is_empty() && !ephemeral,
+            Self::Moved => has_relation(now) && place(now) != place(node),
+            Self::Project => false,
         }
     }
 }
@@ -92,11 +106,46 @@ impl fmt::Display for Loss {
     }
 }
 
-/// Everything that `fetched` takes away of `stored`.
-pub(super) fn losses(stored: &Inventory, fetched: &Inventory) -> BTreeSet<Loss> {
+/// Whether a node is built as a relation of its own. What the project only reads lies where others put it.
+fn has_relation(node: &Node) -> bool {
+    let is_built = matches!(
+        node.resource_type,
+        ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function
+    );
+    is_built && node.relation_name.is_some() && node.schema_name.is_some()
+}
+
+/// Where a node's relation is. Case is nothing: warehouses differ in how they spell the same name.
+pub(super) fn place(node: &Node) -> String {
+    let part = |name: &Option<Text>| name.as_deref().map(fold).unwrap_or_default();
+    format!("{}.{}", part(&node.database_name), part(&node.schema_name))
+}
+
+/// Everything that `fetched` takes away of `stored`; of files also what moves to a place that is not yet known.
+pub(super) fn losses(read: &Read<'_>, knows_place: impl Fn(&str) -> bool) -> BTreeSet<Loss> {
+    let Read { stored, fetched, is_of_files, .. } = read;
+    let kinds = LossKind::ALL.into_iter().filter(|kind| *is_of_files || *kind != LossKind::Moved);
     let of = |kind: LossKind| {
-        let lost = move |node: &&Node| kind.is_at_stake(node) && kind.is_lost(node, fetched);
-        stored.nodes.values().filter(lost).map(move |node| Loss { kind, unique_id: node.unique_id.clone() })
+        let is_known = |node: &Node| {
+            kind == LossKind::Moved && fetched.nodes.get(&node.unique_id).is_some_and(|now| knows_place(&place(now)))
+        };
+        let lost = |node: &&Node| kind.is_at_stake(node) && kind.is_lost(node, fetched) && !is_known(node);
+        let lost: Vec<Loss> =
+            stored.nodes.values().filter(lost).map(|node| Loss { kind, unique_id: node.unique_id.clone() }).collect();
+        lost
     };
-    LossKind::ALL.into_iter().flat_map(of).collect()
+    let project = other_project(read).map(|both| Loss { kind: LossKind::Project, unique_id: both.into() });
+    kinds.flat_map(of).chain(project).collect()
+}
+
+/// Both projects with their adapters, where the files are of another than what is stored.
+fn other_project(read: &Read<'_>) -> Option<String> {
+    let (before, now) = (&read.stored.environment, &read.fetched.environment);
+    let differ = |one: &Option<String>, other: &Option<String>| one.is_some() && other.is_some() && one != other;
+    let is_other = differ(&before.project_name, &now.project_name) || differ(&before.adapter_type, &now.adapter_type);
+    let name = |facts: &EnvironmentFacts| {
+        let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "?".to_owned());
+        format!("{} ({})", part(&facts.project_name), part(&facts.adapter_type))
+    };
+    (read.is_of_files && is_other).then(|| format!("{} -> {}", name(before), name(now)))
 }

@@ -67,6 +67,8 @@ pub(crate) struct Read<'a> {
     pub tallies: &'a [Tally],
     /// The platform answered `applied: null`, without an error. Where it answers nothing but empty lists, that is as good as null.
     pub applied_is_null: bool,
+    /// It is of files: a whole manifest agrees with itself, and reading the same file again says the same.
+    pub is_of_files: bool,
     /// No read of this environment was ever applied.
     pub is_first: bool,
     /// The present moment.
@@ -117,7 +119,7 @@ struct Concern<'a> {
 }
 
 fn weigh_losses(read: &Read<'_>, policy: Policy, doubts: &mut Doubts, held: &mut Held, verdict: &mut Verdict) {
-    let lost = losses::losses(read.stored, read.fetched);
+    let lost = losses::losses(read, |place| doubts.believes(About::Places, place));
     let all: BTreeSet<String> = lost.iter().map(Loss::to_string).collect();
     // What is believed or approved counts as already gone.
     let believed: BTreeSet<&Loss> =
@@ -128,13 +130,13 @@ fn weigh_losses(read: &Read<'_>, policy: Policy, doubts: &mut Doubts, held: &mut
         concerns.iter().flat_map(|concern| &concern.losses).map(|loss| loss.to_string()).collect();
     let grave: BTreeSet<String> = concerns
         .iter()
-        .filter(|concern| !concern.settles)
+        .filter(|concern| !concern.settles || read.is_of_files)
         .flat_map(|concern| &concern.losses)
         .map(|loss| loss.to_string())
         .collect();
     let repeated = doubts.repeats(About::Losses, &listed);
-    verdict.is_certain &=
-        !scale.open.iter().any(|loss| !listed.contains(&loss.to_string()) && !scale.is_confirmed(loss));
+    verdict.is_certain &= read.is_of_files
+        || !scale.open.iter().any(|loss| !listed.contains(&loss.to_string()) && !scale.is_confirmed(loss));
     let doubted = doubts.hear(About::Losses, listed, &all, read.now, |item| !grave.contains(item));
     for concern in concerns {
         if concern.losses.iter().any(|loss| doubted.contains(&loss.to_string())) {
@@ -142,7 +144,20 @@ fn weigh_losses(read: &Read<'_>, policy: Policy, doubts: &mut Doubts, held: &mut
         }
     }
     held.losses = lost.iter().filter(|loss| doubted.contains(&loss.to_string())).cloned().collect();
-    verdict.look_again |= !held.losses.is_empty() && !repeated;
+    verdict.look_again |= !held.losses.is_empty() && !repeated && !read.is_of_files;
+    verdict.warnings.extend(scale.small_types());
+    remember_places(read, &believed, doubts);
+}
+
+/// Where nodes were let move, and whence: going there and back is no loss again.
+fn remember_places(read: &Read<'_>, believed: &BTreeSet<&Loss>, doubts: &mut Doubts) {
+    let moved = believed.iter().filter(|loss| loss.kind == LossKind::Moved);
+    let nodes =
+        moved.flat_map(|loss| [read.stored, read.fetched].map(|inventory| inventory.nodes.get(&loss.unique_id)));
+    let places: BTreeSet<String> = nodes.flatten().map(losses::place).collect();
+    if !places.is_empty() {
+        doubts.approve(About::Places, places);
+    }
 }
 
 /// Lists that contradict the platform's own counts: a warning, and before anything was ever read a reason to wait.
@@ -168,6 +183,9 @@ fn weigh_counts(read: &Read<'_>, doubts: &mut Doubts, held: &mut Held, verdict: 
 /// A state that is older than the one that was read before: a replica that lags answers so.
 fn weigh_lag(read: &Read<'_>, doubts: &mut Doubts, held: &mut Held, verdict: &mut Verdict) {
     let (before, now) = (&read.stored.environment, &read.fetched.environment);
+    if read.is_of_files {
+        return;
+    }
     let states = [
         (State::Applied, before.applied_at, now.applied_at),
         (State::Definition, before.definition_at, now.definition_at),
@@ -215,12 +233,13 @@ impl<'a> Scale<'a> {
         }
         concerns.extend(self.fallen_lists());
         concerns.extend(self.applied_state());
+        concerns.extend(self.other_project());
         let removed = || self.losses(|loss, _| loss.kind == LossKind::Removed);
         if !removed().is_empty() {
             let grave = |reason| Concern { reason, losses: removed(), settles: false };
             let is_empty = self.read.fetched.node_count() == 0;
             concerns.extend(is_empty.then(|| grave("the environment would be left empty".to_owned())));
-            concerns.extend(self.forgotten().map(grave));
+            concerns.extend(self.forgotten().filter(|_| !self.read.is_of_files).map(grave));
         }
         concerns
     }
@@ -274,15 +293,41 @@ impl<'a> Scale<'a> {
             let losses = self.losses(|loss, node| loss.kind == kind && node.resource_type == resource_type);
             let is_whole = losses.len() as u64 == of && of <= self.policy.min_removed_floor;
             (is_whole && !losses.iter().all(|loss| self.is_confirmed(loss))).then(|| Concern {
-                reason: format!(
-                    "all {of} {resource_type} nodes {}: this is applied when three reads over an hour agree",
-                    kind.verb()
-                ),
+                reason: match self.read.is_of_files {
+                    true => format!("all {of} {resource_type} nodes {}", kind.verb()),
+                    false => format!(
+                        "all {of} {resource_type} nodes {}: this is applied when three reads over an hour agree",
+                        kind.verb()
+                    ),
+                },
                 losses,
                 settles: true,
             })
         };
         self.at_stake(kind, |node| node.resource_type).into_iter().filter_map(concern).collect()
+    }
+
+    /// Of files: small types that are lost as a whole, which is applied at once.
+    fn small_types(&self) -> Vec<String> {
+        let told = |kind: LossKind| {
+            let whole = move |(resource_type, of): (ResourceType, u64)| {
+                let losses = self.losses(|loss, node| loss.kind == kind && node.resource_type == resource_type);
+                let is_whole = losses.len() as u64 == of && of <= self.policy.min_removed_floor;
+                is_whole.then(|| format!("all {of} {resource_type} nodes {}, as the manifest says", kind.verb()))
+            };
+            self.at_stake(kind, |node| node.resource_type).into_iter().filter_map(whole)
+        };
+        let kinds = [LossKind::Removed, LossKind::Parents].into_iter().filter(|_| self.read.is_of_files);
+        kinds.flat_map(told).collect()
+    }
+
+    /// Of files: they are of another project, or made for another warehouse.
+    fn other_project(&self) -> Option<Concern<'a>> {
+        let loss = self.open.iter().copied().find(|loss| loss.kind == LossKind::Project)?;
+        let both = loss.unique_id.as_str();
+        let (before, now) = both.split_once(" -> ").unwrap_or((both, ""));
+        let reason = format!("the manifest is of {now}, and the catalog holds {before}");
+        Some(Concern { reason, losses: vec![loss], settles: false })
     }
 
     /// Lists that fell against what is stored, while the platform's count did not.
@@ -333,9 +378,10 @@ impl<'a> Scale<'a> {
         };
         match loss.kind {
             // Where it was applied, both states had it, and neither lists it any more.
-            LossKind::Removed => node.is_applied == Some(true) || counted(State::Definition),
-            LossKind::Unapplied => counted(State::Applied),
-            LossKind::Parents | LossKind::Columns => false,
+            LossKind::Removed => self.read.is_of_files || node.is_applied == Some(true) || counted(State::Definition),
+            LossKind::Unapplied => self.read.is_of_files || counted(State::Applied),
+            LossKind::Parents | LossKind::Columns => self.read.is_of_files,
+            LossKind::Moved | LossKind::Project => false,
         }
     }
 

@@ -1,5 +1,7 @@
 //! What is held, what is applied, and what is not relied upon.
 
+mod files;
+
 use super::*;
 use crate::inventory::UniqueId;
 
@@ -24,7 +26,16 @@ fn now() -> Timestamp {
 }
 
 fn read<'a>(stored: &'a Inventory, fetched: &'a Inventory) -> Read<'a> {
-    Read { stored, fetched, kept: NONE, tallies: &[], applied_is_null: false, is_first: false, now: now() }
+    Read {
+        stored,
+        fetched,
+        kept: NONE,
+        tallies: &[],
+        applied_is_null: false,
+        is_of_files: false,
+        is_first: false,
+        now: now(),
+    }
 }
 
 fn approving(losses: &[Loss]) -> Doubts {

@@ -96,7 +96,7 @@ impl World {
         let config = Arc::new(config);
         let (_pull, stop) = Stop::new();
         let request = Request {
-            environment: config.environments[0].clone(),
+            environment: sync::environments(&config).expect("numbered").swap_remove(0),
             config,
             trigger: Trigger::Manual,
             dry_run: false,

@@ -1,9 +1,9 @@
 //! The ids of what is defined: which of them the applied state lacks is decided later.
 
 use crate::inventory::ResourceType;
-use crate::origin::discovery::read::draft::Draft;
 use crate::origin::discovery::read::page::document;
 use crate::origin::discovery::read::scalars::*;
+use crate::origin::draft::Draft;
 
 document!(
     DefinitionIds,
@@ -29,8 +29,7 @@ fn draft(item: definition_ids::Item) -> Draft {
     };
     let mut draft = Draft::new(item.unique_id, kind.unwrap_or(ResourceType::External), Some(false));
     if kind.is_none() {
-        let (id, unknown) =
-            (&draft.node.unique_id, crate::origin::discovery::error::printable(&item.resource_type, 40));
+        let (id, unknown) = (&draft.node.unique_id, crate::origin::printable(&item.resource_type, 40));
         draft.warnings.push(format!("`{id}` is defined, but its type `{unknown}` is unknown: it is left out"));
     }
     draft

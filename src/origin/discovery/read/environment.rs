@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::inventory::{EnvironmentFacts, FreshnessCheck, Inventory, ResourceType, State, Tally, UniqueId};
 use crate::origin::discovery::error::Error;
-use crate::origin::discovery::read::draft::Draft;
 use crate::origin::discovery::read::page::document;
 use crate::origin::discovery::read::scalars::*;
 use crate::origin::discovery::wire::client::Client;
 use crate::origin::discovery::wire::retry::Ask;
+use crate::origin::draft::Draft;
 use crate::time::Timestamp;
 
 document!(EnvironmentState, "queries/environment.graphql");

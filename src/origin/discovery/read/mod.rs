@@ -1,11 +1,9 @@
 //! Reads all lists of an environment page by page, proves that each is complete and of one moment, and assembles their nodes.
 
-mod assembly;
 pub(crate) mod definition_ids;
-pub(crate) mod draft;
 pub(crate) mod environment;
+pub(crate) mod fields;
 pub(crate) mod page;
-pub(crate) mod reference;
 pub(crate) mod scalars;
 
 use std::collections::BTreeMap;
@@ -14,15 +12,16 @@ use std::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio::try_join;
 
-use self::assembly::Assembly;
-use self::draft::Draft;
 use self::environment::Stamps;
 use self::page::Reader;
-use super::{Client, CodeText, Error, Kind, Place, Progress};
+use super::{Client, Error, Kind, Place};
 use super::{
     data_tests, exposures, groups, metrics, models, saved_queries, seeds, semantic_models, snapshots, sources,
 };
 use crate::inventory::{Reading, ResourceType, State, Tally, UniqueId};
+use crate::origin::assembly::Assembly;
+use crate::origin::draft::Draft;
+use crate::origin::{CodeText, Progress};
 
 /// How often an environment is read that keeps moving.
 const READS: u32 = 3;
@@ -82,14 +81,15 @@ async fn read_once(reader: Reader<'_>) -> Result<Reading, Error> {
         Box::pin(read_definition_ids(reader)),
     )?;
     let place = Place { environment_id: reader.environment_id, resource: "all lists", page: 0 };
+    let twice = |what| Error::at(&place, Kind::Incomplete { what });
     let mut assembly = Assembly::default();
     let tallies = tallies(reader.before, &applied, &defined, &ids);
     for drafts in applied.into_iter().chain(defined) {
-        assembly.add(drafts).map_err(|kind| Error::at(&place, kind))?;
+        assembly.add(drafts).map_err(twice)?;
     }
     let missing = missing(&mut assembly, ids);
     for drafts in read_missing(reader, missing).await? {
-        assembly.add(drafts).map_err(|kind| Error::at(&place, kind))?;
+        assembly.add(drafts).map_err(twice)?;
     }
     let dropped = reader.client.dropped();
     let environment = reader.before.facts();
@@ -117,7 +117,8 @@ fn tallies(before: &Stamps, applied: &[Vec<Draft>], defined: &[Vec<Draft>], ids:
     let of = |drafts: &Vec<Draft>| drafts.iter().map(|draft| draft.node.resource_type).collect::<Vec<_>>();
     let (built, only_defined): (Vec<_>, Vec<_>) = ResourceType::ALL
         .into_iter()
-        .filter(|kind| *kind != ResourceType::External)
+        // Functions are not listed, whatever is counted.
+        .filter(|kind| !matches!(kind, ResourceType::External | ResourceType::Function))
         .partition(|kind| kind.has_applied_state());
     let mut tallies = Vec::new();
     if before.applied.is_some() {

@@ -7,11 +7,11 @@ use graphql_client::GraphQLQuery;
 
 use crate::inventory::{Node, Pool};
 use crate::origin::discovery::error::{Error, Kind};
-use crate::origin::discovery::read::draft::Draft;
 use crate::origin::discovery::read::environment::Stamps;
 use crate::origin::discovery::wire::client::Client;
 use crate::origin::discovery::wire::retry::Ask;
-use crate::origin::discovery::{CodeText, Progress};
+use crate::origin::draft::Draft;
+use crate::origin::{CodeText, Progress};
 use tokio::sync::mpsc::Sender;
 
 /// A document that is read page by page.
@@ -92,7 +92,7 @@ macro_rules! document {
                 }
             }
 
-            fn draft(item: $module::Item) -> crate::origin::discovery::read::draft::Draft {
+            fn draft(item: $module::Item) -> crate::origin::draft::Draft {
                 $draft(item)
             }
         }

@@ -7,6 +7,8 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::inventory::Text;
+
 /// A moment, as the server wrote it: state stamps are compared as text.
 pub(crate) type DateTime = String;
 /// A JSON map.
@@ -26,6 +28,15 @@ pub(crate) type TimePeriod = String;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct BigInt(pub i64);
+
+pub(crate) fn number(given: Option<BigInt>) -> Option<i64> {
+    given.map(|BigInt(number)| number)
+}
+
+/// The id of a run: text, since only the platform counts its runs.
+pub(crate) fn run(given: Option<BigInt>) -> Option<Text> {
+    number(given).map(|number| number.to_string().into())
+}
 
 impl<'de> Deserialize<'de> for BigInt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

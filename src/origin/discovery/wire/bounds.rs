@@ -1,7 +1,8 @@
 //! How large the parts of an answer may be. Looked at before it is parsed, since parsing multiplies what an answer takes: a JSON
 //! value of two bytes becomes one of thirty.
 
-use crate::origin::discovery::error::{Kind, printable};
+use crate::origin::discovery::error::Kind;
+use crate::origin::printable;
 
 /// The longest text, in bytes as it came: more than ten times the longest that was seen (compiled code).
 pub(crate) const LONGEST_TEXT: usize = 4 << 20;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::config::DiscoveryConfig;
+use crate::origin::Cost;
 use crate::origin::discovery::error::{Error, Kind, Place};
 use crate::origin::discovery::wire::envelope::{self, OPTIONAL, Origin};
 use crate::origin::discovery::wire::fit::Misfits;
@@ -66,17 +67,6 @@ impl Limits {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(paces.entry(key).or_insert_with(|| Arc::new(Pace::new())))
     }
-}
-
-/// What a client has asked so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Requests sent.
-    pub requests: u64,
-    /// Bytes of answers, decompressed.
-    pub bytes: u64,
-    /// Questions asked again after a failure.
-    pub retries: u64,
 }
 
 /// Asks one Discovery API with one token. One client for each read, so that its cost is the read's.

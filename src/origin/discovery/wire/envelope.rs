@@ -7,9 +7,10 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use crate::inventory::shape;
-use crate::origin::discovery::error::{Kind, printable};
+use crate::origin::discovery::error::Kind;
 use crate::origin::discovery::wire::bounds;
 use crate::origin::discovery::wire::fit::{self, Misfits};
+use crate::origin::printable;
 
 /// Fields that a server may lack, with their types: they are left out, and count as not asked.
 pub(crate) const OPTIONAL: [(&str, &str); 2] =

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use crate::inventory::shape;
-use crate::origin::discovery::error::printable;
+use crate::origin::printable;
 
 /// Never changed: a read in which one of these is wrong is no read.
 const NEEDED: [&str; 4] = ["__typename", "uniqueId", "parents", "resourceType"];

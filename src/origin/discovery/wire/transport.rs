@@ -7,7 +7,8 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, ClientBuilder, Url, redirect};
 
 use crate::config::DiscoveryConfig;
-use crate::origin::discovery::error::{Error, Kind, printable};
+use crate::origin::discovery::error::{Error, Kind};
+use crate::origin::printable;
 
 const USER_AGENT: &str = concat!("lineaged/", env!("CARGO_PKG_VERSION"));
 const PARTNER_SOURCE: HeaderName = HeaderName::from_static("x-dbt-partner-source");

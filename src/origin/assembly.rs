@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 
 use crate::inventory::{Inventory, Json, Node, Reading, ResourceType, Unanswered, UniqueId};
-use crate::origin::discovery::error::Kind;
-use crate::origin::discovery::read::draft::Draft;
-use crate::origin::discovery::read::reference::Named;
+use crate::origin::draft::Draft;
+use crate::origin::reference::Named;
 
 /// The drafts of a read, by id.
 #[derive(Default)]
@@ -17,14 +16,13 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// Takes the nodes of one list. An id that another list had is an error.
-    pub(crate) fn add(&mut self, drafts: Vec<Draft>) -> Result<(), Kind> {
+    /// Takes the nodes of one list. An id that another list had is an error, which says so.
+    pub(crate) fn add(&mut self, drafts: Vec<Draft>) -> Result<(), String> {
         for mut draft in drafts {
             self.warnings.append(&mut draft.warnings);
             let id = draft.node.unique_id.clone();
             if let Some(other) = self.drafts.insert(id.clone(), draft) {
-                let what = format!("`{id}` is in two lists, one of them of type {}", other.node.resource_type);
-                return Err(Kind::Incomplete { what });
+                return Err(format!("`{id}` is in two lists, one of them of type {}", other.node.resource_type));
             }
         }
         Ok(())
@@ -63,7 +61,7 @@ impl Assembly {
             nodes.entry(id).or_insert(external);
         }
         let inventory = Inventory { nodes, ..Inventory::default() };
-        Reading { inventory, unanswered, tallies: Vec::new(), warnings: self.warnings }
+        Reading { inventory, unanswered, warnings: self.warnings, ..Reading::default() }
     }
 
     /// One warning for each word that is new, however many nodes have it.
@@ -182,8 +180,8 @@ fn set_attached_node(node: &mut Node, tested: &UniqueId) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::discovery::read::draft::Tested;
-    use crate::origin::discovery::read::reference::Reference;
+    use crate::origin::draft::Tested;
+    use crate::origin::reference::Reference;
 
     fn draft(id: &str, kind: ResourceType) -> Draft {
         Draft::new(id.to_owned(), kind, Some(true))

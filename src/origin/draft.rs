@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::inventory::{Code, Column, FreshnessCheck, Json, Node, ResourceType, Text, UniqueId};
-use crate::origin::discovery::CodeText;
-use crate::origin::discovery::error::printable;
-use crate::origin::discovery::read::reference::Reference;
-use crate::origin::discovery::read::scalars::BigInt;
+use crate::origin::CodeText;
+use crate::origin::printable;
+use crate::origin::reference::Reference;
 use crate::time::Timestamp;
 
 /// A node, and what is known of it until all types are read.
@@ -262,15 +261,6 @@ pub(crate) fn list(given: Vec<String>) -> Json {
     Json::new(&given.into())
 }
 
-pub(crate) fn number(given: Option<BigInt>) -> Option<i64> {
-    given.map(|BigInt(number)| number)
-}
-
-/// The id of a run: text, since only the platform counts its runs.
-pub(crate) fn run(given: Option<BigInt>) -> Option<Text> {
-    number(given).map(|number| number.to_string().into())
-}
-
 /// staging, intermediate or mart: the API's word, else by dbt's naming rules, prefix before folder.
 pub(crate) fn layer(api: Option<&str>, name: Option<&str>, file_path: Option<&str>) -> Option<Text> {
     let said = match api.map(str::to_lowercase).as_deref() {
@@ -293,121 +283,6 @@ pub(crate) fn layer(api: Option<&str>, name: Option<&str>, file_path: Option<&st
     };
     said.or_else(named).map(Text::from)
 }
-
-/// What every resource type has: name, description, path, tags and meta.
-macro_rules! begin {
-    ($item:ident, $kind:expr, $is_applied:expr) => {{
-        let mut draft = $crate::origin::discovery::read::draft::Draft::new($item.unique_id, $kind, $is_applied);
-        draft.node.name = $crate::origin::discovery::read::draft::text($item.name);
-        draft.node.description = $crate::origin::discovery::read::draft::prose($item.description);
-        draft.node.file_path = $crate::origin::discovery::read::draft::path(Some($item.file_path)).map(Into::into);
-        draft.node.tags = Some($crate::origin::discovery::read::draft::list($item.tags));
-        draft.meta($item.meta);
-        draft
-    }};
-}
-
-/// Where the relation is in the warehouse.
-macro_rules! relation {
-    ($draft:ident, $item:ident, $identifier:ident) => {
-        $draft.node.database_name = $crate::origin::discovery::read::draft::database($item.database);
-        $draft.node.schema_name = $crate::origin::discovery::read::draft::text($item.schema);
-        $draft.node.identifier = $crate::origin::discovery::read::draft::text($item.$identifier);
-    };
-}
-
-/// Parents in the API's order, without macros.
-macro_rules! parents {
-    ($draft:ident, $item:ident, $module:ident) => {
-        for parent in $item.parents {
-            match parent.on {
-                $module::ParentOn::MacroDefinitionNestedNode(_) => {}
-                $module::ParentOn::ExternalModelNode(external) => $draft.external($crate::inventory::Node {
-                    name: $crate::origin::discovery::read::draft::text(external.name),
-                    package_name: $crate::origin::discovery::read::draft::text(external.package_name)
-                        .or($crate::origin::discovery::read::draft::text(external.dbt_project_name)),
-                    description: $crate::origin::discovery::read::draft::text(external.description),
-                    ..$crate::inventory::Node::new(
-                        $crate::origin::discovery::read::draft::clean(parent.unique_id),
-                        $crate::inventory::ResourceType::External,
-                    )
-                }),
-                _ => $draft.node.parents.push($crate::origin::discovery::read::draft::clean(parent.unique_id).into()),
-            }
-        }
-    };
-}
-
-/// The tests that a node lists.
-macro_rules! tests {
-    ($draft:ident, $item:ident) => {
-        $draft.tests = $item
-            .tests
-            .into_iter()
-            .map(|test| $crate::origin::discovery::read::draft::clean(test.unique_id).into())
-            .collect();
-    };
-}
-
-macro_rules! last_run {
-    ($draft:ident, $info:expr) => {{
-        let info = $info;
-        let status = $draft.status(info.last_run_status);
-        $crate::inventory::LastRun {
-            status: status.clone(),
-            attempt: status,
-            at: $crate::origin::discovery::read::draft::time(info.last_run_generated_at),
-            error: $crate::origin::discovery::read::draft::text(info.last_run_error),
-            run_id: $crate::origin::discovery::read::draft::run(info.last_run_id),
-            job_id: $crate::origin::discovery::read::draft::number(info.last_job_definition_id),
-            failures: None,
-            executed_at: $crate::origin::discovery::read::draft::time(info.execute_completed_at),
-            execution_seconds: info.execution_time,
-            success_run_id: $crate::origin::discovery::read::draft::run(info.last_success_run_id),
-        }
-    }};
-}
-
-macro_rules! catalog {
-    ($draft:ident, $item:ident, $properties:ident) => {
-        let catalog = $item.catalog.map(|catalog| $crate::origin::discovery::read::draft::Catalog {
-            relation_type: catalog.type_,
-            owner: catalog.owner,
-            comment: catalog.comment,
-            stats: catalog.stats.map(|stats| {
-                let stats = stats.into_iter().flatten();
-                stats
-                    .map(|stat| {
-                        $crate::origin::discovery::read::draft::without_nulls(serde_json::json!({
-                            "id": stat.id,
-                            "label": stat.label,
-                            "value": stat.value,
-                            "description": stat.description,
-                            "include": stat.include,
-                        }))
-                    })
-                    .collect()
-            }),
-            columns: catalog.columns.map(|columns| {
-                let columns = columns.into_iter();
-                columns
-                    .map(|column| $crate::origin::discovery::read::draft::CatalogColumn {
-                        name: column.name,
-                        index: column.index,
-                        data_type: column.type_,
-                        description: column.description,
-                        comment: column.comment,
-                        tags: column.tags,
-                        meta: column.meta,
-                    })
-                    .collect()
-            }),
-        });
-        $draft.catalog(catalog, &mut $properties);
-    };
-}
-
-pub(crate) use {begin, catalog, last_run, parents, relation, tests};
 
 #[cfg(test)]
 mod rules {

@@ -1,0 +1,147 @@
+//! Which environments a catalog holds: their numbers and names, which of them are configured, and how one is forgotten.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use super::apply::note_feed;
+use super::prune::UNUSED_CODE;
+use super::{Catalog, Error};
+
+/// An environment as the configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    /// Its number; `None` where the catalog gives one, and keeps it with the name.
+    pub id: Option<i64>,
+    /// Its name.
+    pub name: String,
+    /// discovery or artifacts.
+    pub origin: &'static str,
+    /// The platform's own id of it.
+    pub platform_id: Option<i64>,
+    /// The platform's account.
+    pub account_id: Option<i64>,
+}
+
+/// An environment that the catalog holds.
+struct Held {
+    id: i64,
+    name: String,
+    origin: String,
+}
+
+/// The numbers of `configured`, in their order: its own, else the one that the catalog keeps with the name, else the smallest that is
+/// free. `catalog` may be none yet.
+///
+/// # Errors
+/// If a number that the configuration gives is one that the catalog keeps for another of `configured`.
+pub fn numbers(catalog: Option<&Connection>, configured: &[Configured]) -> Result<Vec<i64>, Error> {
+    let held = catalog.map(held).transpose().map_err(Error::sqlite("read"))?.unwrap_or_default();
+    let mut taken: BTreeSet<i64> = held.iter().map(|held| held.id).collect();
+    taken.extend(configured.iter().filter_map(|environment| environment.id));
+    let mut numbers = Vec::new();
+    for environment in configured {
+        let of_name = |held: &&Held| held.name == environment.name && held.origin == environment.origin;
+        let kept = held.iter().find(of_name).map(|held| held.id);
+        let number = environment.id.or(kept).unwrap_or_else(|| {
+            let free = (1..).find(|number| !taken.contains(number)).unwrap_or_default();
+            taken.insert(free);
+            free
+        });
+        numbers.push(number);
+    }
+    for (place, number) in numbers.iter().enumerate() {
+        if let Some(other) = numbers[..place].iter().position(|other| other == number) {
+            let names = [other, place].map(|place| configured[place].name.clone());
+            return Err(Error::NumberTaken { number: *number, names });
+        }
+    }
+    Ok(numbers)
+}
+
+fn held(connection: &Connection) -> rusqlite::Result<Vec<Held>> {
+    let sql = "SELECT environment_id, name, origin FROM environment ORDER BY environment_id";
+    let held = |row: &rusqlite::Row<'_>| Ok(Held { id: row.get(0)?, name: row.get(1)?, origin: row.get(2)? });
+    connection.prepare(sql)?.query_map([], held)?.collect()
+}
+
+/// Notes which environments there are, by their numbers. Without any nothing is known of them, since only commands that sync demand
+/// them. What is the same as before is not written.
+pub(super) fn note_configured(
+    transaction: &Transaction<'_>,
+    configured: &[(i64, &Configured)],
+) -> rusqlite::Result<()> {
+    if configured.is_empty() {
+        return Ok(());
+    }
+    for (number, environment) in configured {
+        let Configured { id: _, name, origin, platform_id, account_id } = environment;
+        claim_name(transaction, *number, name)?;
+        transaction.execute(
+            "INSERT INTO environment (environment_id, name, origin, platform_id, account_id) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (environment_id) DO UPDATE SET name = ?2, origin = ?3, platform_id = ?4, account_id = ?5,
+                 is_configured = 1
+             WHERE (name, origin, platform_id, account_id, is_configured) IS NOT (?2, ?3, ?4, ?5, 1)",
+            (number, name, origin, platform_id, account_id),
+        )?;
+    }
+    let numbers: serde_json::Value = configured.iter().map(|(number, _)| *number).collect();
+    let sql = "UPDATE environment SET is_configured = 0
+               WHERE is_configured AND environment_id NOT IN (SELECT value FROM json_each(?1))";
+    transaction.execute(sql, [numbers.to_string()]).map(drop)
+}
+
+/// A name means one environment: whatever had it before is told apart by its number.
+pub(super) fn claim_name(transaction: &Transaction<'_>, number: i64, name: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE environment SET name = name || ' (' || environment_id || ')'
+               WHERE name = ?2 AND environment_id <> ?1";
+    transaction.execute(sql, (number, name)).map(drop)
+}
+
+/// What is deleted with an environment, in this order: each table with the condition that chooses its rows.
+const OF_AN_ENVIRONMENT: [(&str, &str); 15] = [
+    // Words are found by the nodes' rows, so they go before those.
+    ("search", "rowid IN (SELECT node_key FROM node WHERE environment_id = ?1 AND removed_at IS NULL)"),
+    ("reach", "descendant_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("edge", "child_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("node_column", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("node_coverage", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("compiled_code", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("run_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("freshness_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("health_note", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("change", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),
+    ("coverage_count", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),
+    ("held_loss", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),
+    ("probe", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),
+    ("owner", "environment_id = ?1"),
+    ("doubt", "environment_id = ?1"),
+];
+
+impl Catalog {
+    /// Deletes an environment and everything that is kept of it: nodes, history, syncs. Its numbers of changes are not used again.
+    ///
+    /// # Errors
+    /// If the catalog holds no environment of that name or number, or can't be written.
+    pub fn forget_environment(&mut self, environment: &str) -> Result<String, Error> {
+        let sql = "SELECT environment_id, name FROM environment WHERE name = ?1 OR CAST(environment_id AS TEXT) = ?1
+                   ORDER BY name = ?1 DESC LIMIT 1";
+        let found = self.connection.query_row(sql, [environment], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
+        let Some((id, name)) = found.optional().map_err(Error::sqlite("read"))? else {
+            let names = held(&self.connection).map_err(Error::sqlite("read"))?;
+            let names = names.into_iter().map(|held| held.name).collect();
+            return Err(Error::NoEnvironment { name: environment.to_owned(), names });
+        };
+        self.write(|transaction| {
+            for (table, condition) in OF_AN_ENVIRONMENT {
+                transaction.execute(&format!("DELETE FROM {table} WHERE {condition}"), [id])?;
+            }
+            for table in ["node", "sync", "environment"] {
+                transaction.execute(&format!("DELETE FROM {table} WHERE environment_id = ?1"), [id])?;
+            }
+            transaction.execute(UNUSED_CODE, [])?;
+            note_feed(transaction)
+        })?;
+        Ok(name)
+    }
+}

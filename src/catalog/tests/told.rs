@@ -1,0 +1,131 @@
+//! What files told of runs and checks beside the last of each node.
+
+use super::*;
+use crate::inventory::{Check, History, Invocation, RunResult};
+
+fn at(hour: i64) -> Option<Timestamp> {
+    Timestamp::from_millis(1_780_000_000_000 + hour * 3_600_000)
+}
+
+fn result(run: &str, status: &str, hour: i64) -> RunResult {
+    RunResult {
+        unique_id: "m".into(),
+        run_id: run.into(),
+        status: Some(status.into()),
+        completed_at: at(hour),
+        execution_seconds: Some(1.5),
+        error: (status == "error").then(|| "boom".into()),
+        failures: None,
+    }
+}
+
+fn check(hour: i64, status: &str) -> Check {
+    let check = FreshnessCheck { status: Some(status.into()), checked_at: at(hour), max_loaded_at: at(hour - 1) };
+    Check { unique_id: "s".into(), check }
+}
+
+/// The last of these results and checks is what the node says.
+fn inventory(results: &[RunResult], checks: &[Check]) -> Inventory {
+    let last = results.last().expect("a result");
+    let success = results.iter().rev().find(|result| result.is_success());
+    let last_run = LastRun {
+        status: last.status.clone(),
+        attempt: last.status.clone(),
+        at: last.completed_at,
+        error: last.error.clone(),
+        run_id: Some(last.run_id.clone()),
+        executed_at: success.and_then(|result| result.completed_at),
+        execution_seconds: success.and_then(|result| result.execution_seconds),
+        success_run_id: success.map(|result| result.run_id.clone()),
+        ..LastRun::default()
+    };
+    let model = Node { is_applied: Some(true), last_run, ..Node::new("m", ResourceType::Model) };
+    let freshness = checks.last().expect("a check").check.clone();
+    let source = Node { is_applied: Some(true), freshness, ..Node::new("s", ResourceType::Source) };
+    let nodes = [model, source].map(|node| (node.unique_id.clone(), node)).into();
+    Inventory { nodes, ..Inventory::default() }
+}
+
+fn sync(world: &mut TestCatalog, results: &[RunResult], checks: &[Check], run: &Invocation) {
+    let fetched = inventory(results, checks);
+    let mut catalog = world.open();
+    let (started, ended) = (world.now(), world.now());
+    let sync = catalog.start_sync(1, "env1", Trigger::Manual, started).expect("started");
+    let stored = Stored::load(catalog.connection(), 1, &mut Pool::default()).expect("loaded");
+    let diff = diff(&stored.inventory, &fetched, &stored.tombstones);
+    let invocations = ["1", "2"].map(|run_id| Invocation { run_id: run_id.into(), ..run.clone() }).into();
+    let mut history = History { results: results.to_vec(), checks: checks.to_vec(), invocations };
+    // A node that is not there has no history.
+    history.results.push(RunResult { unique_id: "gone".into(), ..result("9", "error", 9) });
+    let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
+    let history = Some(&history);
+    let applied = Applied { sync, environment_id: 1, fetched: &fetched, diff: &diff, history, ending: &ending };
+    catalog.apply(&applied, ended).expect("applied");
+}
+
+fn rows(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).expect(sql);
+    let row = |row: &rusqlite::Row<'_>| row.get::<_, Option<String>>(0).map(Option::unwrap_or_default);
+    statement.query_map([], row).expect(sql).collect::<Result<_, _>>().expect(sql)
+}
+
+const RESULTS: &str =
+    "SELECT run_id || ' ' || status || ' ' || coalesce(execution_seconds, '-') || ' ' || coalesce(error, '-')
+    FROM run_results ORDER BY completed_at";
+const CHECKS: &str = "SELECT status FROM freshness_results ORDER BY checked_at";
+
+#[test]
+fn each_result_and_check_is_one_row_however_often_it_is_read() {
+    let mut world = TestCatalog::new();
+    let results = [result("1", "error", 1), result("2", "success", 2), result("3", "error", 3)];
+    let checks = [check(1, "pass"), check(2, "warn")];
+    let run = Invocation { status: Some("error".into()), ..Invocation::default() };
+    sync(&mut world, &results[..2], &checks[..1], &run);
+    for _ in 0..2 {
+        sync(&mut world, &results, &checks, &run);
+        let reader = open_to_read(&world.path()).expect("a catalog");
+        assert_eq!(rows(&reader, RESULTS), ["1 error - boom", "2 success 1.5 -", "3 error - boom"]);
+        assert_eq!(rows(&reader, CHECKS), ["pass", "warn"]);
+    }
+    let reader = open_to_read(&world.path()).expect("a catalog");
+    assert_eq!(rows(&reader, "SELECT DISTINCT outcome FROM syncs"), ["applied"], "also with nothing to change");
+    assert_eq!(
+        rows(&reader, "SELECT printf('%s %s %d %d', run_id, status, node_count, failed_count) FROM runs ORDER BY 1"),
+        ["1 error 1 1", "2 error 1 0", "3  1 1"]
+    );
+}
+
+#[test]
+fn a_run_keeps_what_is_known_and_learns_what_is_configured_later() {
+    let mut world = TestCatalog::new();
+    let (results, checks) = ([result("1", "success", 1)], [check(1, "pass")]);
+    sync(&mut world, &results, &checks, &Invocation { cause: Some("cron".into()), ..Invocation::default() });
+    let later = Invocation { cause: Some("person".into()), git_sha: Some("abc".into()), ..Invocation::default() };
+    sync(&mut world, &results, &checks, &later);
+    let reader = open_to_read(&world.path()).expect("a catalog");
+    assert_eq!(rows(&reader, "SELECT cause || ' ' || git_sha FROM runs"), ["cron abc"]);
+}
+
+#[test]
+fn what_was_told_later_is_not_there_before_and_pruned_with_its_time() {
+    let mut world = TestCatalog::new();
+    let results = [result("1", "error", 1), result("2", "success", 2), result("3", "success", 3)];
+    let checks = [check(1, "pass"), check(2, "warn"), check(3, "pass")];
+    let run = Invocation { status: Some("success".into()), ..Invocation::default() };
+    sync(&mut world, &results[1..2], &checks[1..2], &run);
+    let then = world.now();
+    sync(&mut world, &results, &checks, &run);
+    let before = open_as_of(&world.path(), then, None).expect("as of then");
+    assert_eq!(rows(&before, RESULTS), ["2 success 1.5 -"]);
+    assert_eq!(rows(&before, CHECKS), ["warn"]);
+    let now = world.now();
+    let mut catalog = world.open();
+    catalog.forget(now, now).expect("pruned");
+    assert_eq!(
+        rows(catalog.connection(), RESULTS),
+        ["3 success 1.5 -"],
+        "from the last of each node its history goes on"
+    );
+    assert_eq!(rows(catalog.connection(), CHECKS), ["pass"]);
+    assert_eq!(rows(catalog.connection(), "SELECT run_id FROM invocation"), Vec::<String>::new());
+}

@@ -1,0 +1,51 @@
+//! `lineaged forget`: an environment goes from the catalog, with its history.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use super::{Exit, Files, Misuse, note};
+use crate::answers::Reader;
+use crate::catalog::{Catalog, Writers};
+use crate::config::Need;
+use crate::output::sanitize;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Forget {
+    /// The environment's name, or its number
+    name: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Forget {
+    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let config = files.load(Need::Reading)?;
+        // So that a mistyped path makes no catalog.
+        drop(Reader::open(&config.catalog.path, None)?);
+        let shown = sanitize(&self.name);
+        if !self.yes && !agreed(&shown)? {
+            writeln!(out, "nothing was forgotten")?;
+            return Ok(Exit::No);
+        }
+        let waiting = |holder: &str| note(&format!("waiting for {holder}"));
+        let mut catalog = Catalog::open(&config.catalog.path, &Writers::default(), "forget", &waiting)?;
+        let name = catalog.forget_environment(&self.name)?;
+        catalog.checkpoint()?;
+        writeln!(out, "{}: forgotten, with its history", sanitize(&name))?;
+        if config.environments.iter().any(|environment| environment.name == name) {
+            note(&format!("`{}` is still configured: the next sync reads it anew", sanitize(&name)));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Asks the person at the terminal.
+fn agreed(name: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Misuse(format!("to forget `{name}` and its history for ever, add `--yes`")).into());
+    }
+    eprint!("Forget `{name}` and all its history for ever? [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
