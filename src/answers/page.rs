@@ -72,7 +72,8 @@ impl Reader {
     /// The rows that `question` asks for.
     pub fn page(&self, view: &View, question: &Question) -> Result<Page, Error> {
         let limit = question.limit.unwrap_or(usize::MAX);
-        let most = if question.order == Order::Key { PAGE_BYTES } else { usize::MAX };
+        let is_page = question.order == Order::Key && question.limit.is_some();
+        let most = if is_page { PAGE_BYTES } else { usize::MAX };
         let (conditions, values) = conditions(view, question);
         let mut statement = self.connection.prepare(&sql(view, question, &conditions))?;
         let mut found = Table { columns: head(view), rows: Vec::new() };
@@ -96,8 +97,7 @@ impl Reader {
 
     /// The rows of the view called `name`, as [`Reader::page`].
     pub fn rows(&self, name: &str, question: &Question) -> Result<Table, Error> {
-        let view = view(name).ok_or_else(|| Error::Question(format!("there is no view `{name}`")))?;
-        Ok(self.page(view, question)?.table)
+        Ok(self.page(named(name)?, question)?.table)
     }
 
     /// The rows of the view called `name` that are of one node, as people want them.
@@ -108,12 +108,15 @@ impl Reader {
 
     /// How many rows `question` asks for, without its limit.
     pub fn count(&self, name: &str, question: &Question) -> Result<usize, Error> {
-        let view = view(name).ok_or_else(|| Error::Question(format!("there is no view `{name}`")))?;
-        let (conditions, values) = conditions(view, question);
+        let (conditions, values) = conditions(named(name)?, question);
         let sql = format!("SELECT count(*) FROM {name} WHERE {conditions}");
         let count: i64 = self.connection.query_row(&sql, params_from_iter(values), |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or_default())
     }
+}
+
+fn named(name: &str) -> Result<&'static View, Error> {
+    view(name).ok_or_else(|| Error::Question(format!("there is no view `{name}`")))
 }
 
 /// Names come from the view only; whatever was asked is bound. One row more than the limit tells whether more follow.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ToSql};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde::ser::{Error as _, SerializeMap, Serializer};
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -153,9 +153,11 @@ impl<'a> Row<'a> {
     pub(super) fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         for (column, cell) in self.columns.iter().zip(self.cells) {
             match cell {
-                Value::String(text) if column.is_json => {
-                    map.serialize_entry(&column.name, &nested(text).map_err(M::Error::custom)?)?;
-                }
+                Value::String(text) if column.is_json => match nested(text) {
+                    Ok(value) => map.serialize_entry(&column.name, &value)?,
+                    // No writer of ours leaves such a text; whoever did, the rest is still true.
+                    Err(_) => map.serialize_entry(&column.name, text)?,
+                },
                 cell => map.serialize_entry(&column.name, cell)?,
             }
         }
@@ -251,11 +253,11 @@ mod tests {
         let columns = vec!["z".into(), json("tags"), json("meta")];
         let rows = vec![
             vec![json!("[1]"), json!("[\"a\"]"), json!("{\"k\": 1.10,\n\"b\": []}")],
-            vec![Value::Null, Value::Null, json!("null")],
+            vec![Value::Null, json!("[1"), json!("null")],
         ];
         let text = serde_json::to_string(&Table { columns, rows }).expect("JSON");
         let first = r#"{"z":"[1]","tags":["a"],"meta":{"b":[],"k":1.1}}"#;
-        assert_eq!(text, format!(r#"[{first},{{"z":null,"tags":null,"meta":null}}]"#));
+        assert_eq!(text, format!(r#"[{first},{{"z":null,"tags":"[1","meta":null}}]"#));
     }
 
     #[test]

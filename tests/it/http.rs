@@ -950,6 +950,39 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
 }
 
 #[test]
+fn the_rows_of_every_view_are_as_they_are_described() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world.change(|project| {
+        project.describe("model.mini_shop.orders", "New words.");
+        project.remove("exposure.mini_shop.churn_notebook");
+    });
+    world.ok(&["sync"]);
+    let site = Site::of(&world);
+    let described = site.get("/openapi.json").json();
+    for view in lineaged::answers::SHAPES {
+        let pointer = format!("/paths/~1api~1v1~1{}/get/responses/200/content/application~1json/schema", view.name);
+        let schema = described.pointer(&pointer).unwrap_or_else(|| panic!("{pointer}"));
+        let properties = schema["items"]["properties"].as_object().expect("columns");
+        assert_eq!(properties.len(), view.columns.len(), "{}", view.name);
+        let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+        compiler.enable_format_assertions();
+        compiler.add_resource("https://rows.test/schema", schema.clone()).expect("added");
+        let compiled = compiler.compile("https://rows.test/schema", &mut schemas).expect("compiled");
+        let rows = site.get(&format!("/api/v1/{}", view.name)).json();
+        schemas.validate(&rows, compiled).unwrap_or_else(|error| panic!("{}: {error:#}", view.name));
+    }
+    let of = |view: &str, column: &str| {
+        let path = format!("/paths/~1api~1v1~1{view}/get/responses/200/content/application~1json/schema");
+        described.pointer(&path).expect("a schema")["items"]["properties"][column]["type"].clone()
+    };
+    assert_eq!(of("nodes", "tags"), serde_json::json!(["array", "null"]));
+    assert_eq!(of("nodes", "properties"), serde_json::json!(["object", "null"]));
+    assert_eq!(of("changes", "seq"), "integer");
+    assert!(of("changes", "before").is_null(), "any JSON");
+}
+
+#[test]
 fn a_search_answers_like_the_command_and_says_what_it_left_out() {
     let world = synced();
     let site = Site::of(&world);
