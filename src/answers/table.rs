@@ -217,7 +217,7 @@ impl<'de> Deserialize<'de> for Cells {
 pub(super) fn table(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Table, Error> {
     let mut statement = connection.prepare(sql)?;
     let head = |name: &str| Head { name: name.to_owned().into(), is_json: false };
-    let columns: Vec<Head> = statement.column_names().into_iter().map(head).collect();
+    let columns: Vec<Head> = statement.column_names().map(head).collect();
     let rows = statement.query_map(values, |row| cells(row, columns.len()))?.collect::<Result<_, _>>()?;
     Ok(Table { columns, rows })
 }
