@@ -128,7 +128,7 @@ pub fn cycle_warnings(inventory: &Inventory) -> Vec<String> {
     let warn = |cycle: Vec<&UniqueId>| {
         let mut names: Vec<String> = cycle.iter().map(|id| format!("`{id}`")).collect();
         names.extend(names.first().cloned());
-        format!("the platform's edges form a cycle, kept as it is: {}", names.join(" → "))
+        format!("the edges form a cycle, kept as it is: {}", names.join(" → "))
     };
     graph.cycles().into_iter().map(warn).collect()
 }

@@ -54,7 +54,10 @@ fn code() -> Vec<(String, String)> {
         let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
         (name, lines.collect::<Vec<_>>().join("\n"))
     };
-    let is_test = |(name, _): &(String, String)| name.contains("/tests/") && !name.starts_with("derive");
+    // `derive/tests.rs` is what is kept of dbt's tests.
+    let is_test = |(name, _): &(String, String)| {
+        name.contains("/tests/") || name.ends_with("/tests.rs") && name != "derive/tests.rs"
+    };
     files.into_iter().map(read).filter(|file| !is_test(file)).collect()
 }
 
@@ -141,6 +144,6 @@ fn the_catalog_is_written_in_one_place_only() {
     for (name, code) in code() {
         let writes = ["INSERT ", "UPDATE ", "DELETE FROM"].iter().any(|word| code.contains(word));
         let may = name.starts_with("catalog/") || name.starts_with("derive/");
-        assert!(!writes || may || name.ends_with("/tests.rs"), "{name} writes SQL");
+        assert!(!writes || may, "{name} writes SQL");
     }
 }

@@ -83,12 +83,12 @@ fn lists_and_maps_are_values_in_json_and_ndjson_and_text_in_csv() {
         &["health"],
         &["freshness"],
         &["status"],
-        &["show", "orders"],
+        &["show", "stg_orders"],
         &["search", "orders"],
         &["coverage"],
         &["coverage", "--missing"],
         &["coverage", "--since", "0m"],
-        &["lineage", "orders"],
+        &["lineage", "stg_orders"],
     ] {
         let read = |format: &str| world.ok(&[command, &["--format", format]].concat());
         let (text, mut whole) = (read("ndjson"), json(&read("json")));

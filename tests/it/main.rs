@@ -6,6 +6,7 @@ mod artifacts;
 mod boundaries;
 mod changes;
 mod cli;
+mod core;
 mod coverage;
 mod docs;
 mod documents;

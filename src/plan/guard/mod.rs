@@ -363,9 +363,13 @@ impl<'a> Scale<'a> {
         let losses = self.losses(|loss, node| {
             matches!(loss.kind, LossKind::Removed | LossKind::Unapplied) && node.is_applied == Some(true)
         });
-        let answer = if self.read.applied_is_null { "answered `applied: null`" } else { "lists nothing as applied" };
+        let answer = match (self.read.is_of_files, self.read.applied_is_null) {
+            (true, _) => "files show nothing to be built",
+            (false, true) => "platform answered `applied: null`",
+            (false, false) => "platform lists nothing as applied",
+        };
         let ids: BTreeSet<_> = losses.iter().map(|loss| &loss.unique_id).collect();
-        let reason = format!("the platform {answer}, and the catalog holds {} applied nodes", ids.len());
+        let reason = format!("the {answer}, and the catalog holds {} applied nodes", ids.len());
         (!losses.is_empty()).then_some(Concern { reason, losses, settles: false })
     }
 
