@@ -217,8 +217,9 @@ fn files_of_results(
     let total = paths.len() as u64;
     let mut files = Vec::new();
     for (done, path) in (1..).zip(paths) {
-        let results = reader.read(path, &mut ResultsParser { wants_code })?;
+        let mut results = reader.read(path, &mut ResultsParser { wants_code })?;
         results.metadata.check(kind, path)?;
+        reader.warnings.extend(std::mem::take(&mut results.misfits).warnings());
         files.push(results);
         (reader.progress)(kind.as_str(), done, total);
     }
