@@ -1,11 +1,13 @@
 //! The rules of files, each with the least that shows it.
 
+mod year;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::inventory::{Carried, Inventory, Node, Timestamp, carry_over};
+use crate::inventory::{Carried, Code, Inventory, Node, Timestamp, carry_over};
 
 /// A folder with what dbt leaves; what is written later is younger.
 struct Target(tempfile::TempDir);
