@@ -11,7 +11,7 @@ use super::files::Parse;
 use super::json::{EachSeed, Fit, Misfits, Raw};
 use super::metadata::Metadata;
 use crate::discovery::draft::{Draft, prose, text, without_nulls};
-use crate::inventory::{Column, Json, ResourceType, Timestamp, Told, UniqueId, merged_columns, shape};
+use crate::inventory::{Column, Json, Pool, ResourceType, Timestamp, Told, UniqueId, merged_columns, shape};
 
 /// Gives nodes what a catalog knows of them, where no newer one has named them.
 pub(super) struct CatalogParser<'a> {
@@ -19,6 +19,7 @@ pub(super) struct CatalogParser<'a> {
     pub drafts: &'a mut BTreeMap<UniqueId, Draft>,
     pub told: &'a mut Told,
     pub misfits: &'a mut Misfits,
+    pub pool: &'a mut Pool,
     pub warnings: &'a mut Vec<String>,
     /// Whom it has told of.
     pub applied: Vec<UniqueId>,
@@ -109,6 +110,7 @@ impl CatalogParser<'_> {
             properties.insert("stats".to_owned(), Value::Array(stats));
             node.properties = Json::new(&Value::Object(properties));
         }
+        self.pool.share_node(node);
         self.told.catalogued.insert(id.clone(), self.at);
         self.applied.push(id);
     }

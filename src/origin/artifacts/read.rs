@@ -193,12 +193,13 @@ fn catalogs(
     let newest = headed.first().and_then(|file| file.metadata.generated_at);
     let total = headed.len() as u64;
     for (done, file) in (1..).zip(headed) {
-        let Manifest { drafts, misfits, .. } = manifest;
+        let Manifest { drafts, misfits, pool, .. } = manifest;
         let mut parser = CatalogParser {
             at: file.metadata.generated_at,
             drafts,
             told,
             misfits,
+            pool,
             warnings: &mut *warnings,
             applied: Vec::new(),
         };
