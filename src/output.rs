@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table as TextTable, TableStyle};
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::answers::Table;
 
@@ -16,6 +18,8 @@ pub(crate) enum Format {
     Table,
     /// A list of objects whose keys are the names of the columns.
     Json,
+    /// The same objects, one in each line.
+    Ndjson,
     /// With a header; text that a spreadsheet would run as a formula gets a leading apostrophe.
     Csv,
     /// For a pull request or a mail.
@@ -30,6 +34,7 @@ pub(crate) fn write(table: &Table, format: Format, out: &mut dyn Write) -> io::R
     match format {
         Format::Table => write_text(table, out),
         Format::Json => write_json(table, out),
+        Format::Ndjson => write_ndjson(table, out),
         Format::Csv => write_csv(table, out),
         Format::Markdown => write_markdown(table, out),
     }
@@ -37,7 +42,7 @@ pub(crate) fn write(table: &Table, format: Format, out: &mut dyn Write) -> io::R
 
 fn write_markdown(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    writeln!(out, "{}", line(table.columns.clone()))?;
+    writeln!(out, "{}", line(table.names().map(str::to_owned).collect()))?;
     writeln!(out, "{}", line(vec!["---".to_owned(); table.columns.len()]))?;
     for row in &table.rows {
         let cells = row.iter().map(|value| match value {
@@ -89,7 +94,7 @@ fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     {
         text.set_width(width);
     }
-    text.set_header(table.columns.iter().map(|name| name.to_uppercase()));
+    text.set_header(table.names().map(str::to_uppercase));
     for row in &table.rows {
         text.add_row(row.iter().map(|value| match value {
             Value::Null => Cell::new(""),
@@ -107,7 +112,7 @@ fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// If `out` can't be written to.
-pub(crate) fn write_facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_facts(facts: &[(String, String)], out: &mut dyn Write) -> io::Result<()> {
     let mut text = TextTable::new();
     text.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
     if !text.is_tty() {
@@ -122,18 +127,68 @@ pub(crate) fn write_facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::
     Ok(())
 }
 
-/// Written by hand, since an object of `serde_json` would sort the columns.
-fn write_json(table: &Table, out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "[")?;
-    for (number, row) in table.rows.iter().enumerate() {
-        write!(out, "{}\n  {{", if number == 0 { "" } else { "," })?;
-        for (place, (name, value)) in table.columns.iter().zip(row).enumerate() {
-            let comma = if place == 0 { "" } else { ", " };
-            write!(out, "{comma}{}: {}", serde_json::to_string(name)?, json(value))?;
-        }
-        write!(out, "}}")?;
+/// Writes an answer as JSON: the elements of a list each in a line of its own.
+///
+/// # Errors
+/// If `out` can't be written to, or the answer is no JSON.
+pub(crate) fn write_json<T: Serialize + ?Sized>(answer: &T, out: &mut dyn Write) -> io::Result<()> {
+    let layout = Layout { has_lines: true, ..Layout::default() };
+    answer.serialize(&mut Serializer::with_formatter(&mut *out, layout))?;
+    writeln!(out)
+}
+
+/// Writes each row as a JSON object in a line of its own.
+fn write_ndjson(table: &Table, out: &mut dyn Write) -> io::Result<()> {
+    for row in table.iter() {
+        row.serialize(&mut Serializer::with_formatter(&mut *out, Layout::default()))?;
+        writeln!(out)?;
     }
-    writeln!(out, "{}]", if table.rows.is_empty() { "" } else { "\n" })
+    Ok(())
+}
+
+/// An answer as JSON, for who takes it as bytes.
+pub(crate) fn json<T: Serialize + ?Sized>(answer: &T) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write_json(answer, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// JSON in which what [`sanitize`] would replace is escaped, so that it arrives as it is and is inert on the way.
+#[derive(Debug, Default)]
+struct Layout {
+    /// The elements of the outermost list stand in lines of their own.
+    has_lines: bool,
+    depth: usize,
+    is_filled: bool,
+}
+
+impl Formatter for Layout {
+    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        self.is_filled &= self.depth > 1;
+        out.write_all(b"[")
+    }
+
+    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        let comma: &[u8] = if first { b"" } else { b"," };
+        out.write_all(comma)?;
+        let breaks = self.has_lines && self.depth == 1;
+        self.is_filled |= breaks;
+        out.write_all(if breaks { b"\n  " } else { b"" })
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        out.write_all(if self.is_filled && self.depth == 0 { b"\n]" } else { b"]" })
+    }
+
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        out.write_all(inert(text).as_bytes())
+    }
+
+    fn write_raw_fragment<W: Write + ?Sized>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        out.write_all(inert(text).as_bytes())
+    }
 }
 
 fn write_csv(table: &Table, out: &mut dyn Write) -> io::Result<()> {
@@ -145,7 +200,7 @@ fn write_csv(table: &Table, out: &mut dyn Write) -> io::Result<()> {
 
 fn csv_rows(table: &Table, out: &mut dyn Write) -> csv::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(&table.columns)?;
+    csv.write_record(table.names())?;
     for row in &table.rows {
         csv.write_record(row.iter().map(|value| match value {
             Value::Null => String::new(),
@@ -169,17 +224,10 @@ fn csv_cell(text: &str) -> String {
     }
 }
 
-/// A value as JSON in which what [`sanitize`] would replace is escaped, so that it arrives as it is and is inert on the way.
-pub(crate) fn json(value: &Value) -> String {
-    inert(value.to_string())
-}
-
-/// The same of what is JSON already.
-pub(crate) fn inert(json: String) -> String {
-    // Outside of its texts JSON has none of these but line breaks, and within them no line break.
-    let is_hidden = |c: char| is_hidden(c) && c != '\n';
+/// The inside of a text of JSON, or JSON without breaks of lines.
+fn inert(json: &str) -> Cow<'_, str> {
     if !json.contains(is_hidden) {
-        return json;
+        return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + 16);
     for c in json.chars() {
@@ -188,7 +236,7 @@ pub(crate) fn inert(json: String) -> String {
             false => escaped.push(c),
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 /// True for what could move the cursor, hide text or reverse it: control characters, other ends of a line, marks of direction, and
@@ -221,10 +269,11 @@ pub(crate) fn sanitize(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answers::Head;
     use serde_json::json;
 
     fn printed(format: Format, rows: Vec<Vec<Value>>) -> String {
-        let table = Table { columns: vec!["z_name".into(), "a_count".into()], rows };
+        let table = Table::new(["z_name", "a_count"], rows);
         let mut out = Vec::new();
         write(&table, format, &mut out).expect("written");
         String::from_utf8(out).expect("text")
@@ -238,7 +287,7 @@ mod tests {
     #[test]
     fn hostile_text_is_inert_in_every_format() {
         let ours = |format| if format == Format::Csv { vec!['\n', '\t'] } else { vec!['\n'] };
-        for format in [Format::Table, Format::Json, Format::Csv, Format::Markdown] {
+        for format in [Format::Table, Format::Json, Format::Ndjson, Format::Csv, Format::Markdown] {
             let text = printed(format, vec![vec![json!(HOSTILE), json!(1)], vec![json!("ü → 表 é 😀"), Value::Null]]);
             let raw: Vec<char> = text.chars().filter(|c| is_hidden(*c) && !ours(format).contains(c)).collect();
             assert!(raw.is_empty(), "{format:?}: {raw:?}");
@@ -274,6 +323,30 @@ mod tests {
         let value: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value, json!([{"z_name": "a\u{1b}[31m\"b", "a_count": 1}, {"z_name": null, "a_count": 2.5}]));
         assert_eq!(printed(Format::Json, vec![]), "[]\n");
+        assert_eq!(
+            printed(Format::Json, vec![vec![json!("a"), json!(1)]]),
+            "[\n  {\"z_name\":\"a\",\"a_count\":1}\n]\n"
+        );
+        let lines = printed(Format::Ndjson, vec![vec![json!("a\nb"), json!(1)], vec![Value::Null, json!(2.5)]]);
+        assert_eq!(lines, "{\"z_name\":\"a\\nb\",\"a_count\":1}\n{\"z_name\":null,\"a_count\":2.5}\n");
+    }
+
+    #[test]
+    fn lists_and_maps_are_values_in_json_and_inert_there() {
+        let meta = Head { name: "meta".into(), is_json: true };
+        let table = Table { columns: vec![meta], rows: vec![vec![json!(json!({"k": [HOSTILE, 1.5]}).to_string())]] };
+        for format in [Format::Json, Format::Ndjson, Format::Csv] {
+            let mut out = Vec::new();
+            write(&table, format, &mut out).expect("written");
+            let text = String::from_utf8(out).expect("text");
+            assert!(!text.replace('\n', "").contains(is_hidden), "{format:?}: {text:?}");
+            let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+            match format {
+                Format::Json => assert_eq!(read(&text)[0]["meta"]["k"], json!([HOSTILE, 1.5])),
+                Format::Ndjson => assert_eq!(read(&text)["meta"]["k"], json!([HOSTILE, 1.5])),
+                _ => assert!(text.starts_with("meta\n\"{\"\"k\"\":["), "{text}"),
+            }
+        }
     }
 
     #[test]

@@ -17,26 +17,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::answers::{self, Ended, Snapshot, Watched};
+use crate::answers::{self, Ended, OUTCOMES, RESOURCE_TYPES, Reader, Watched};
 use crate::time::Timestamp;
-
-const OUTCOMES: [&str; 5] = ["applied", "unchanged", "failed", "held", "interrupted"];
-
-const RESOURCE_TYPES: [&str; 13] = [
-    "model",
-    "source",
-    "seed",
-    "snapshot",
-    "test",
-    "unit_test",
-    "exposure",
-    "metric",
-    "semantic_model",
-    "saved_query",
-    "function",
-    "group",
-    "external",
-];
 
 /// Status codes that the server is known to answer with.
 const CODES: [u16; 15] = [200, 202, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 421, 500, 503];
@@ -156,7 +138,7 @@ pub struct Telemetry {
 /// What of the catalog is shown and counted already.
 #[derive(Debug, Default)]
 struct Seen {
-    /// What [`Snapshot::stamp`] said when the gauges were read.
+    /// What [`Reader::stamp`] said when the gauges were read.
     stamp: Option<String>,
     /// By environment, the last sync that was counted.
     counted: BTreeMap<i64, i64>,
@@ -241,16 +223,16 @@ impl Telemetry {
     }
 
     /// Takes over what the catalog says; nothing more than that nothing has happened, if it has not.
-    pub fn observe(&self, snapshot: &Snapshot) -> Result<(), answers::Error> {
+    pub fn observe(&self, reader: &Reader) -> Result<(), answers::Error> {
         let mut seen = self.seen();
-        let stamp = snapshot.stamp("syncs")?;
+        let stamp = reader.stamp("syncs")?;
         if seen.stamp.as_ref() == Some(&stamp) {
             return Ok(());
         }
-        let watched = answers::watched(snapshot.connection())?;
+        let watched = reader.watched()?;
         for (id, environment) in self.environments.iter() {
             let last = seen.counted.get(id).copied();
-            for ended in answers::ended_since(snapshot.connection(), *id, last, self.began)? {
+            for ended in reader.ended_since(*id, last, self.began)? {
                 self.count(environment, &ended);
                 seen.counted.insert(*id, ended.sync_id);
             }

@@ -1,54 +1,62 @@
 //! How models, sources and exposures are, and why: the view `health`.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use rusqlite::{Connection, Row};
+use rusqlite::Row;
 
-use super::{Error, Found, Table, table};
+use super::{Environment, Error, HEALTH, Reader};
 
-/// The states of the view `health`, the worst first; `unknown` is no verdict, and stands before `healthy`.
-pub const HEALTH: [&str; 4] = ["degraded", "caution", "unknown", "healthy"];
-
-/// The view `health`, the worst first, of one environment or all, of some states or (if none are named) all.
-pub fn health(connection: &Connection, environment_id: Option<i64>, states: &[String]) -> Result<Table, Error> {
-    let states = serde_json::Value::from(states.to_vec()).to_string();
-    let order = serde_json::Value::from(HEALTH.to_vec()).to_string();
-    let sql = "SELECT h.* FROM health h JOIN json_each(?3) place ON place.value = h.status
-               WHERE (?1 IS NULL OR h.environment_id = ?1)
-               AND (?2 = '[]' OR h.status IN (SELECT value FROM json_each(?2)))
-               ORDER BY place.key, h.environment_id, h.unique_id";
-    table(connection, sql, &[&environment_id, &states, &order])
+/// The states that are as bad as this one, or worse.
+pub fn as_bad_as(state: &str) -> &'static [&'static str] {
+    let place = HEALTH.iter().position(|other| *other == state);
+    place.map_or(&[], |place| &HEALTH[..=place])
 }
 
-/// By environment and id: whether the package is the project's own, and the package.
-pub type Packages = HashMap<(i64, String), (Option<bool>, Option<String>)>;
+/// The statuses of `freshness` that tell of something late, the worst last.
+pub const LATE: [&str; 4] = ["never_checked", "warn", "overdue", "error"];
 
-/// Whether the package of each node that has coverage is the project's own.
-pub fn packages(connection: &Connection, environment_id: Option<i64>) -> Result<Packages, Error> {
-    let sql = "SELECT environment_id, unique_id, is_own_package, package_name FROM coverage
-               WHERE ?1 IS NULL OR environment_id = ?1";
-    let mut statement = connection.prepare(sql)?;
-    let package = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?)));
-    Ok(statement.query_map([environment_id], package)?.collect::<Result<_, _>>()?)
+/// The statuses of `freshness` that are as bad as this one, or worse.
+pub fn as_late_as(status: &str) -> &'static [&'static str] {
+    let place = LATE.iter().position(|other| *other == status);
+    place.map_or(&[], |place| &LATE[place..])
 }
 
-/// The row of `health` of one node; none for a type that has no health.
-pub fn health_of(connection: &Connection, node: &Found) -> Result<Table, Error> {
-    let sql = "SELECT * FROM health WHERE environment_id = ?1 AND unique_id = ?2";
-    table(connection, sql, &[&node.environment_id, &node.unique_id])
+impl Reader {
+    /// The nodes of packages that are installed. Where it is unknown which package is the project's own, each may be.
+    pub fn installed(&self, environment_id: Option<i64>) -> Result<HashSet<(i64, String)>, Error> {
+        let sql = "SELECT environment_id, unique_id FROM coverage
+                   WHERE NOT is_own_package AND (?1 IS NULL OR environment_id = ?1)";
+        let mut statement = self.connection.prepare(sql)?;
+        let node = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        Ok(statement.query_map([environment_id], node)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The environments of which it is unknown which package is the project's own, with what the project is called, if that is known.
+    pub fn without_own_package(
+        &self,
+        environment_id: Option<i64>,
+    ) -> Result<Vec<(Environment, Option<String>)>, Error> {
+        let sql = "SELECT environment_id, name, project_name FROM environments e
+                   WHERE (?1 IS NULL OR environment_id = ?1) AND EXISTS (
+                       SELECT 1 FROM coverage c WHERE c.environment_id = e.environment_id
+                       AND c.is_own_package IS NULL AND c.package_name IS NOT NULL)
+                   ORDER BY name";
+        let mut statement = self.connection.prepare(sql)?;
+        let environment = |row: &Row<'_>| Ok((Environment { id: row.get(0)?, name: row.get(1)? }, row.get(2)?));
+        Ok(statement.query_map([environment_id], environment)?.collect::<Result<_, _>>()?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answers::Question;
     use serde_json::Value;
 
     const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
     /// source `s` → models `a` → `b` → exposure `e`, everything well; each model has a test, `ta` and `tb`.
-    fn well() -> Connection {
-        let connection = Connection::open_in_memory().expect("open");
-        connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
+    fn well() -> Reader {
         let fresh = r#"{"source_name":"raw","freshness":{"warn_after":{"count":1,"period":"day"},
                         "error_after":{"count":2,"period":"day"}}}"#;
         let sql = format!(
@@ -65,13 +73,12 @@ mod tests {
              INSERT INTO reach (ancestor_key, descendant_key, depth) VALUES
              (1, 2, 1), (1, 3, 2), (1, 4, 3), (2, 3, 1), (2, 4, 2), (3, 4, 1);"
         );
-        connection.execute_batch(&sql).expect("the nodes");
-        connection
+        Reader::over(&sql)
     }
 
     /// What a node's health is after `change`: the state, then each reason as `code root`.
     fn after(change: &str, id: &str) -> Vec<String> {
-        let connection = well();
+        let connection = well().connection;
         connection.execute_batch(change).expect(change);
         let sql = "SELECT status, reasons FROM health WHERE environment_id = 1 AND unique_id = ?1";
         let (status, reasons): (String, String) =
@@ -87,7 +94,7 @@ mod tests {
     }
 
     fn sentences(change: &str, id: &str) -> Vec<String> {
-        let connection = well();
+        let connection = well().connection;
         connection.execute_batch(change).expect(change);
         let sql = "SELECT r.value ->> 'sentence' FROM health h JOIN json_each(h.reasons) r WHERE h.unique_id = ?1";
         let mut statement = connection.prepare(sql).expect("prepared");
@@ -281,16 +288,16 @@ mod tests {
 
     #[test]
     fn the_worst_nodes_are_listed_first_and_states_can_be_chosen() {
-        let connection = well();
+        let reader = well();
         let change = set("b", "last_run_status = 'error'") + &set("a", "description = NULL");
-        connection.execute_batch(&change).expect("changed");
-        let listed = |states: &[&str]| {
-            let states: Vec<String> = states.iter().map(|&state| state.to_owned()).collect();
-            let rows = health(&connection, Some(1), &states).expect("rows").only(&["unique_id"]).rows;
-            rows.into_iter().map(|row| row[0].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        reader.connection.execute_batch(&change).expect("changed");
+        let listed = |environment: i64, states: &[&str]| {
+            let question = Question::of(Some(environment)).only("status", states);
+            let rows = reader.rows("health", &question).expect("rows");
+            rows.iter().map(|row| row.str("unique_id").to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(listed(&[]), ["b", "e", "a", "s"]);
-        assert_eq!(listed(&["caution", "healthy"]), ["a", "s"]);
-        assert!(health(&connection, Some(2), &[]).expect("rows").rows.is_empty());
+        assert_eq!(listed(1, &[]), ["b", "e", "a", "s"]);
+        assert_eq!(listed(1, &["caution", "healthy"]), ["a", "s"]);
+        assert_eq!(listed(2, &[]), [""; 0]);
     }
 }

@@ -1,136 +1,81 @@
-//! Reading the catalog: the one place where the public views are queried, shared by the commands and by whatever serves them
-//! later. Nothing here prints, and nothing writes.
+//! Reading the catalog, and the only way to do so: a [`Reader`] is one moment of one catalog, and each question has one answer, for
+//! whoever asks. Whole views are tables; other answers are structs that write themselves as JSON. Nothing here prints, and nothing
+//! writes.
 
 mod changes;
+mod columns;
 pub mod coverage;
+mod find;
 mod health;
 mod lineage;
-mod nodes;
+mod overview;
 mod page;
+mod reader;
 mod search;
 mod select;
 mod status;
+mod table;
+mod view;
+mod views;
 mod watched;
 
-use rusqlite::ToSql;
-use rusqlite::types::ValueRef;
-use serde_json::Value;
+use crate::catalog;
 
-/// What every question is asked on.
-pub use rusqlite::Connection;
-
-pub use changes::{ChangesFilter, Consumers, changes, consumers, raw_code};
-pub use health::{HEALTH, Packages, health, health_of, packages};
-pub use lineage::{Lineage, LineageNode, Reach, freshness};
-pub use nodes::{
-    Found, code_of, columns_of, find, freshness_of, list, members_of, neighbours, node, runs_of, tests_of,
-};
-pub use page::{Located, Page, Question, SHAPES, Shape, Snapshot, shape};
-pub use search::Search;
+pub use changes::{Breaking, Changes, Consumers, is_of_code};
+pub use find::Found;
+pub use health::{LATE, as_bad_as, as_late_as};
+pub use lineage::{Lineage, LineageNode, Reach};
+pub use overview::{Neighbour, Overview};
+pub use page::{Order, Page, Question};
+pub use reader::{Environment, Reader};
+pub use search::{Hit, Hits, Search};
 pub use select::Chosen;
-pub use status::{Environment, environments, failures, last_seq, last_sync_at, only_demos, summary};
-pub use watched::{Ended, Watched, ended_since, watched};
-
-/// The public views, in the order of README. Each is a view of `schema.sql` of the same name.
-pub const VIEWS: [&str; 21] = [
-    "environments",
-    "nodes",
-    "code",
-    "edges",
-    "lineage",
-    "columns",
-    "tests",
-    "freshness",
-    "health",
-    "health_history",
-    "coverage",
-    "coverage_history",
-    "owners",
-    "changes",
-    "run_results",
-    "runs",
-    "freshness_results",
-    "syncs",
-    "held_losses",
-    "removed_nodes",
-    "catalog_info",
-];
-
-/// Rows under a header: what every view is when it is read.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Table {
-    /// The names of the columns, as the view has them.
-    pub columns: Vec<String>,
-    /// The cells of each row, as many as there are columns. Lists and maps are JSON text, as in the view.
-    pub rows: Vec<Vec<Value>>,
-}
-
-impl Table {
-    /// The same without columns in which no row has a value, for people.
-    pub fn without_empty(self) -> Self {
-        let is_used = |place: usize| self.rows.iter().any(|row| !row[place].is_null());
-        let names: Vec<String> = self
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| is_used(*place))
-            .map(|(_, name)| name.clone())
-            .collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        if self.rows.is_empty() { self } else { self.only(&names) }
-    }
-
-    /// The same rows with only `columns`, in that order; names that are not there are left out.
-    pub fn only(self, columns: &[&str]) -> Self {
-        let places: Vec<usize> =
-            columns.iter().filter_map(|name| self.columns.iter().position(|column| column == name)).collect();
-        let pick = |row: &Vec<Value>| places.iter().map(|place| row[*place].clone()).collect();
-        Self {
-            columns: places.iter().map(|place| self.columns[*place].clone()).collect(),
-            rows: self.rows.iter().map(pick).collect(),
-        }
-    }
-}
+pub use status::Status;
+pub use table::{Head, Row, Table};
+pub use view::{Column, Kind, View, view};
+pub use views::{HEALTH, KINDS, OUTCOMES, RESOURCE_TYPES, SHAPES, VIEWS};
+pub use watched::{Ended, Watched};
 
 /// Why a question could not be answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The question names something that is not there, or is there more than once. The text says what there is.
+    /// The question names something that is not there. The text says what there is.
     #[error("{0}")]
     Question(String),
+    /// There is no such node.
+    #[error("{}", find::told_unknown(text, nearest))]
+    Unknown {
+        /// The id or name.
+        text: String,
+        /// The ids that come nearest.
+        nearest: Vec<String>,
+    },
+    /// There is more than one such node.
+    #[error("{}", find::told_several(text, found))]
+    Several {
+        /// The id or name.
+        text: String,
+        /// All of them.
+        found: Vec<Found>,
+    },
     /// The question can't be understood: a selector, or words to search for. The text says what is wrong.
     #[error("{0}")]
     Malformed(String),
     /// The time for reading was over before something that SQLite does not do was done. The text says what.
     #[error("{0}")]
     TookTooLong(String),
+    /// The catalog can't be opened, or not as of that time.
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
     /// SQLite refused.
     #[error("the catalog could not be read")]
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Runs a query and takes its rows as they are.
-fn table(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Table, Error> {
-    let mut statement = connection.prepare(sql)?;
-    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let width = columns.len();
-    let cells = |row: &rusqlite::Row<'_>| (0..width).map(|place| row.get_ref(place).map(cell)).collect();
-    let rows = statement.query_map(values, cells)?.collect::<Result<_, _>>()?;
-    Ok(Table { columns, rows })
-}
-
-fn cell(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => number.into(),
-        ValueRef::Real(number) => number.into(),
-        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::table::table;
     use super::*;
 
     /// What the contract promises: every view, with exactly these columns in this order.
@@ -209,12 +154,60 @@ mod tests {
 
     #[test]
     fn the_views_are_those_of_the_contract() {
-        let connection = Connection::open_in_memory().expect("open");
-        connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
+        let connection = Reader::over("").connection;
         assert_eq!(CONTRACT.iter().map(|(name, _)| *name).collect::<Vec<_>>(), VIEWS);
         for (view, columns) in CONTRACT {
             let table = table(&connection, &format!("SELECT * FROM {view}"), &[]).expect(view);
-            assert_eq!(table.columns.join(", "), *columns, "{view}");
+            assert_eq!(table.names().collect::<Vec<_>>().join(", "), *columns, "{view}");
+        }
+    }
+
+    #[test]
+    fn every_view_is_described_as_the_schema_has_it_and_every_other_one_is_marked_as_ours() {
+        let connection = Reader::over("").connection;
+        for view in SHAPES {
+            let table = table(&connection, &format!("SELECT * FROM {}", view.name), &[]).expect(view.name);
+            let names: Vec<&str> = view.columns.iter().map(|column| column.name).collect();
+            assert_eq!(names, table.names().collect::<Vec<_>>(), "{}", view.name);
+            for name in view.key.iter().chain(view.may_be_null) {
+                assert!(view.column(name).is_some(), "{} has no column `{name}`", view.name);
+            }
+            let sql = format!("SELECT name, type FROM pragma_table_info('{}')", view.name);
+            for declared in super::table::table(&connection, &sql, &[]).expect("types").iter() {
+                let column = view.column(declared.str("name")).expect("described");
+                let is_typed = !["", "BLOB"].contains(&declared.str("type"));
+                assert!(!is_typed || declared.str("type") == column.kind.sql_type(), "{}.{}", view.name, column.name);
+                assert!(!column.about.is_empty(), "{}.{}", view.name, column.name);
+            }
+        }
+        let all = table(&connection, "SELECT name FROM sqlite_schema WHERE type = 'view'", &[]).expect("names");
+        for name in all.iter().map(|row| row.str("name")) {
+            assert_ne!(VIEWS.contains(&name), name.starts_with('_'), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_reads_the_clock_is_never_kept() {
+        let schema = include_str!("../../schema.sql");
+        let views: Vec<(&str, &str)> = schema
+            .split("CREATE VIEW ")
+            .skip(1)
+            .filter_map(|text| text.split_once(" AS\n"))
+            .map(|(name, text)| (name, text.split(";\n").next().unwrap_or_default()))
+            .collect();
+        let names = |text: &str| -> Vec<String> {
+            text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect()
+        };
+        let mut moving: Vec<&str> = Vec::new();
+        while let Some((name, _)) = views.iter().find(|(name, text)| {
+            let reads = |word: &String| moving.contains(&word.as_str());
+            !moving.contains(name) && (text.contains("'now'") || names(text).iter().any(reads))
+        }) {
+            moving.push(name);
+        }
+        assert!(moving.contains(&"health") && moving.contains(&"freshness"), "{moving:?}");
+        for view in SHAPES {
+            assert_eq!(view.moves_with_the_clock(), moving.contains(&view.name), "{}", view.name);
         }
     }
 
@@ -258,8 +251,7 @@ mod tests {
 
     #[test]
     fn numbers_and_flags_are_stored_and_so_have_a_type_wherever_they_are_read() {
-        let connection = Connection::open_in_memory().expect("open");
-        connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
+        let connection = Reader::over("").connection;
         for view in VIEWS {
             let sql = format!("SELECT name, type FROM pragma_table_info('{view}')");
             let declared = table(&connection, &sql, &[]).expect(view).rows;

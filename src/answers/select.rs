@@ -1,12 +1,10 @@
 //! Which nodes selectors mean.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::Instant;
 
-use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{Environment, Error, Table};
+use super::{Error, Reader};
 use crate::catalog;
 use crate::selection::{self, Budget, Over, Selector};
 
@@ -19,30 +17,12 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// What the selectors mean in one environment, or in each if none is named. `None` if both lists are empty: then everything is
-    /// meant. Groups and external nodes are never chosen.
-    ///
-    /// # Errors
-    /// [`Error::Malformed`] if a selector can't be understood; the text points at the place.
-    pub fn load(
-        connection: &Connection,
+    /// As [`Reader::chosen`], within the time for reading.
+    pub(super) fn load(
+        reader: &Reader,
         environment_id: Option<i64>,
         select: &[String],
         exclude: &[String],
-    ) -> Result<Option<Self>, Error> {
-        Self::load_until(connection, environment_id, select, exclude, None)
-    }
-
-    /// The same, given up at `deadline`.
-    ///
-    /// # Errors
-    /// [`Error::TookTooLong`] then, else as [`Chosen::load`].
-    pub fn load_until(
-        connection: &Connection,
-        environment_id: Option<i64>,
-        select: &[String],
-        exclude: &[String],
-        deadline: Option<Instant>,
     ) -> Result<Option<Self>, Error> {
         if select.is_empty() && exclude.is_empty() {
             return Ok(None);
@@ -51,11 +31,11 @@ impl Chosen {
         let selected = if select.is_empty() { None } else { Some(parse(select)?) };
         let excluded = parse(exclude)?;
         let with_config = selected.as_ref().is_some_and(Selector::needs_config) || excluded.needs_config();
-        let (mut chosen, budget) = (Self::default(), Budget::until(deadline));
+        let (mut chosen, budget) = (Self::default(), Budget::until(reader.deadline));
         let mut unmatched: Option<BTreeSet<String>> = None;
-        let environments = Environment::all(connection)?.into_iter().map(|environment| environment.id);
+        let environments = reader.environments()?.into_iter().map(|environment| environment.id);
         for id in environments.filter(|id| environment_id.is_none_or(|only| only == *id)) {
-            let (project, ids) = catalog::selectable(connection, id, with_config)?;
+            let (project, ids) = catalog::selectable(&reader.connection, id, with_config)?;
             let found =
                 selection::select(&project, selected.as_ref(), &excluded, &budget).map_err(|over| match over {
                     Over::Steps => Error::Malformed(over.to_string()),
@@ -87,15 +67,5 @@ impl Chosen {
     pub fn extend(&mut self, other: Self) {
         self.nodes.extend(other.nodes);
         self.unmatched.retain(|part| other.unmatched.contains(part));
-    }
-
-    /// Leaves those rows of a view that are of chosen nodes, by its columns `environment_id` and `unique_id`.
-    pub fn keep(&self, table: &mut Table) {
-        let place = |name: &str| table.columns.iter().position(|column| column == name);
-        let (Some(environment), Some(id)) = (place("environment_id"), place("unique_id")) else { return };
-        table.rows.retain(|row| match (row[environment].as_i64(), row[id].as_str()) {
-            (Some(environment), Some(id)) => self.contains(environment, id),
-            _ => false,
-        });
     }
 }

@@ -1,4 +1,4 @@
-//! The SQLite file: opening it safely, and the only writes to it. What it holds is read by `views`.
+//! The SQLite file: opening it safely, and the only writes to it. What it holds is read by `answers`.
 
 mod apply;
 mod as_of;
@@ -86,16 +86,6 @@ pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
     if state.version < SCHEMA_VERSION {
         return Err(Error::Older { path: real, found: state.version, known: SCHEMA_VERSION });
     }
-    Ok(connection)
-}
-
-/// Opens the catalog at `path` to read it as it is at this moment: whatever is committed later does not show in this connection.
-///
-/// # Errors
-/// As [`open_to_read`].
-pub fn open_moment(path: &Path) -> Result<Connection, Error> {
-    let connection = open_to_read(path)?;
-    begin_to_read(&connection)?;
     Ok(connection)
 }
 

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::progress::Progress;
 use super::sync::tell;
 use super::{Exit, Files, Misuse};
-use crate::answers::{self, ChangesFilter};
+use crate::answers::{self, Question, Reader};
 use crate::catalog::{self, Trigger, Writers};
 use crate::config::Config;
 use crate::demo::{Project, Server};
@@ -58,9 +58,8 @@ impl Demo {
         )?);
         writeln!(out, "A Discovery server with the project runs in this process. First sync:\n")?;
         sync_once(&config, out).await?;
-        let connection = catalog::open_to_read(&path)?;
         writeln!(out)?;
-        output::write(&answers::summary(&connection, ENVIRONMENT)?, Format::Table, out)?;
+        output::write(&Reader::open(&path, None)?.summary(ENVIRONMENT)?, Format::Table, out)?;
         for step in 1..=steps {
             evolve(&server, step, &config, &path, out).await?;
         }
@@ -68,8 +67,9 @@ impl Demo {
         for query in QUERIES {
             writeln!(out, "  sqlite3 {} \"{query}\"", path.display())?;
         }
-        if let Some(id) = answers::list(&connection, None, &["model".to_owned()])?.only(&["unique_id"]).rows.first() {
-            writeln!(out, "  lineaged lineage {}", id[0].as_str().unwrap_or_default())?;
+        let models = Question::of(None).only("resource_type", &["model"]);
+        if let Some(model) = Reader::open(&path, None)?.rows("nodes", &models)?.iter().next() {
+            writeln!(out, "  lineaged lineage {}", model.str("unique_id"))?;
         }
         writeln!(out, "  lineaged health\n  lineaged coverage --missing\n  lineaged search customer")?;
         match &self.target_folder {
@@ -91,19 +91,19 @@ fn tell_lasting_way(folder: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// A demo starts with an empty catalog. The file of an earlier demo is removed; any other file is left alone.
 fn start_afresh(path: &Path) -> anyhow::Result<()> {
-    let connection = match catalog::open_to_read(path) {
-        Ok(connection) => connection,
-        Err(catalog::Error::Missing(_)) => return Ok(()),
+    let reader = match Reader::open(path, None) {
+        Ok(reader) => reader,
+        Err(answers::Error::Catalog(catalog::Error::Missing(_))) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    if !answers::only_demos(&connection)? {
+    if !reader.has_only_demos()? {
         let path = path.display();
         return Err(Misuse(format!(
             "`{path}` holds more than a demo, so it is left alone: name another file with `--catalog`"
         ))
         .into());
     }
-    drop(connection);
+    drop(reader);
     let path = catalog::canonical(path)?;
     for suffix in ["", "-wal", "-shm"] {
         let mut file = path.as_os_str().to_owned();
@@ -148,12 +148,11 @@ async fn evolve(
     for happened in server.change(ENVIRONMENT, |project| project.evolve(step)) {
         writeln!(out, "  {}: {}", happened.unique_id, happened.what)?;
     }
-    let connection = catalog::open_to_read(path)?;
-    let last = answers::last_seq(&connection)?;
+    let last = Reader::open(path, None)?.last_seq;
     writeln!(out)?;
     sync_once(config, out).await?;
-    let filter = ChangesFilter { after: Some(last), ..ChangesFilter::default() };
-    let (changes, _) = answers::changes(&connection, &filter)?;
+    let question = Question { after: Some(vec![last.into()]), ..Question::of(None) };
+    let changes = Reader::open(path, None)?.rows("changes", &question)?;
     writeln!(out, "\nWhat changed, by `lineaged changes --after {last}`:\n")?;
     output::write(&super::changes::shortened(changes), Format::Table, out)?;
     Ok(())

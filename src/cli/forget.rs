@@ -3,7 +3,8 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::{Exit, Files, Misuse, note};
-use crate::catalog::{self, Catalog, Writers};
+use crate::answers::Reader;
+use crate::catalog::{Catalog, Writers};
 use crate::config::Need;
 use crate::output::sanitize;
 
@@ -20,7 +21,7 @@ impl Forget {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let config = files.load(Need::Reading)?;
         // So that a mistyped path makes no catalog.
-        drop(catalog::open_to_read(&config.catalog.path)?);
+        drop(Reader::open(&config.catalog.path, None)?);
         let shown = sanitize(&self.name);
         if !self.yes && !agreed(&shown)? {
             writeln!(out, "nothing was forgotten")?;

@@ -2,12 +2,11 @@
 
 use std::io::Write;
 
-use rusqlite::Connection;
 use serde_json::Value;
 
 use super::packages::Packages;
 use super::{Choosing, Exit, Files, Printing, Reading, note};
-use crate::answers::{self, HEALTH, Table};
+use crate::answers::{HEALTH, Row, Table, as_bad_as};
 use crate::output::sanitize;
 
 /// So many nodes that fail the check are named.
@@ -45,28 +44,29 @@ pub(super) struct Health {
 
 impl Health {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = self.reading.open(files)?;
-        let environment_id = self.reading.environment_id(&connection)?;
-        let mut table = answers::health(&connection, environment_id, &self.status)?;
-        self.choosing.keep(&connection, environment_id, &mut table)?;
-        self.keep_packages(&connection, environment_id, &mut table)?;
-        let nodes = table.clone().only(&["status", "unique_id"]).rows;
+        let (reader, environment_id) = self.reading.open(files)?;
+        let question = self.choosing.question(&reader, environment_id)?.only("status", &self.status);
+        let mut table = reader.rows("health", &question)?;
+        if !self.packages.are_all() {
+            self.packages.warn(&reader, environment_id)?;
+            let (all, installed) = (table.rows.len(), reader.installed(environment_id)?);
+            let id = |row: Row<'_>| (row.int("environment_id").unwrap_or_default(), row.str("unique_id").to_owned());
+            table = table.filter(|row| !installed.contains(&id(row)));
+            self.packages.tell(all - table.rows.len());
+        }
+        let several = self.reading.has_several(&reader)?;
+        drop(reader);
+        let bad = self.fail_on.as_deref().map_or(&[][..], as_bad_as);
+        let failed = table.iter().filter(|row| bad.contains(&row.str("status")));
+        let failed: Vec<String> = failed.map(|row| row.str("unique_id").to_owned()).collect();
         if self.printing.is_table() {
-            let is_shown: Vec<bool> = nodes.iter().map(|row| !self.status.is_empty() || row[0] != "healthy").collect();
-            let mut is_shown = is_shown.into_iter();
-            table.rows.retain(|_| is_shown.next().unwrap_or(true));
-            let several = answers::Environment::all(&connection)?.len() > 1 && environment_id.is_none();
-            drop(connection);
-            self.printing.print_as(table, |table| readable(table, several), out)?;
-            note(&summary(&nodes));
+            let summary = summary(&table);
+            let is_shown = |row: Row<'_>| !self.status.is_empty() || row.str("status") != "healthy";
+            self.printing.print_as(table.filter(is_shown), |table| readable(&table, several), out)?;
+            note(&summary);
         } else {
-            drop(connection);
             self.printing.print(table, out)?;
         }
-        let worst = |limit: &String| HEALTH.iter().position(|status| status == limit);
-        let bad = &HEALTH[..self.fail_on.as_ref().and_then(worst).map_or(0, |place| place + 1)];
-        let failed: Vec<&str> =
-            nodes.iter().filter(|row| bad.contains(&text(&row[0]))).map(|row| text(&row[1])).collect();
         if failed.is_empty() {
             return Ok(Exit::Done);
         }
@@ -78,52 +78,23 @@ impl Health {
     }
 }
 
-impl Health {
-    /// Leaves the nodes of the packages that are wanted, and says what was left out.
-    fn keep_packages(
-        &self,
-        connection: &Connection,
-        environment_id: Option<i64>,
-        table: &mut Table,
-    ) -> anyhow::Result<()> {
-        let packages = answers::packages(connection, environment_id)?;
-        let of = |row: &Vec<Value>| packages.get(&(row[0].as_i64()?, row[1].as_str()?.to_owned()));
-        let nodes = table.rows.iter().filter_map(|row| Some((row[0].as_i64()?, of(row)?)));
-        let nodes = nodes.map(|(id, (is_own, package))| (id, *is_own, package));
-        self.packages.warn(connection, &answers::Environment::all(connection)?, nodes)?;
-        let all = table.rows.len();
-        table.rows.retain(|row| self.packages.want(of(row).and_then(|(is_own, _)| *is_own)));
-        self.packages.tell(all - table.rows.len());
-        Ok(())
-    }
-}
-
 /// For people: a line for each reason.
-fn readable(table: Table, with_environment: bool) -> Table {
+fn readable(table: &Table, with_environment: bool) -> Table {
     let columns = ["status", "unique_id", "environment_id", "since", "reasons"];
-    let table = table.only(&columns);
-    let mut lines = Table { columns: columns.map(str::to_owned).into(), rows: Vec::new() };
-    for mut row in table.rows {
-        let reasons: Vec<Value> =
-            row.pop().and_then(|reasons| serde_json::from_str(text(&reasons)).ok()).unwrap_or_default();
-        if let Some(minute) = row.last().and_then(|since| since.as_str()?.get(..16).map(str::to_owned)) {
-            row[3] = format!("{minute}Z").into();
-        }
+    let mut rows = Vec::new();
+    for row in table.iter() {
+        let reasons: Vec<Value> = row.json("reasons");
         let mut sentences = reasons.into_iter().map(|mut reason| reason["sentence"].take());
-        row.push(sentences.next().unwrap_or_default());
-        lines.rows.push(row);
-        lines.rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, Value::Null, sentence]));
+        let since = row.text("since").map(|since| format!("{}Z", since.get(..16).unwrap_or(since)));
+        let [status, id, environment] = [columns[0], columns[1], columns[2]].map(|name| row.get(name).clone());
+        rows.push(vec![status, id, environment, since.into(), sentences.next().unwrap_or_default()]);
+        rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, Value::Null, sentence]));
     }
     let shown: Vec<&str> = columns.into_iter().filter(|name| with_environment || *name != "environment_id").collect();
-    lines.only(&shown)
+    Table::new(columns, rows).only(&shown)
 }
 
-fn summary(nodes: &[Vec<Value>]) -> String {
-    let count = |status: &str| nodes.iter().filter(|row| text(&row[0]) == status).count();
-    let counts = HEALTH.map(|status| format!("{} {status}", count(status)));
-    counts.join(", ")
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+fn summary(table: &Table) -> String {
+    let count = |status: &str| table.iter().filter(|row| row.str("status") == status).count();
+    HEALTH.map(|status| format!("{} {status}", count(status))).join(", ")
 }

@@ -6,8 +6,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use super::{Exit, Files, Reading, note};
-use crate::answers::{self, Lineage as Around, LineageNode, Reach};
-use crate::inventory::ResourceType;
+use crate::answers::{Lineage as Around, LineageNode, RESOURCE_TYPES, Reach};
 use crate::output::{self, sanitize};
 
 /// How lineage is printed.
@@ -19,6 +18,8 @@ enum Format {
     Table,
     /// The rows of the view `lineage`.
     Json,
+    /// The same, one in each line.
+    Ndjson,
     /// The same.
     Csv,
     /// For Graphviz.
@@ -38,7 +39,7 @@ pub(super) struct Lineage {
     #[arg(long, value_name = "N")]
     downstream: Option<u32>,
     /// Only these resource types, e.g. model,source
-    #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = ResourceType::ALL.map(ResourceType::as_str))]
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', value_parser = RESOURCE_TYPES)]
     types: Vec<String>,
     /// At most so many nodes, the nearest
     #[arg(long, value_name = "N")]
@@ -52,25 +53,26 @@ pub(super) struct Lineage {
 
 impl Lineage {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = self.reading.open(files)?;
-        let environment_id = self.reading.environment_id(&connection)?;
-        let found = answers::find(&connection, environment_id, &self.node)?;
+        let (reader, environment_id) = self.reading.open(files)?;
+        let found = reader.find(environment_id, &self.node)?;
         let reach = match (self.upstream, self.downstream) {
             (None, None) => Reach::default(),
             (upstream, downstream) => {
                 Reach { upstream: Some(upstream.unwrap_or(0)), downstream: Some(downstream.unwrap_or(0)) }
             }
         };
-        let mut around = Around::load(&connection, &found, reach, &self.types)?;
+        let mut around = reader.lineage(&found, reach, &self.types, usize::MAX)?;
         if let Some(limit) = self.limit {
             around.nearest(limit);
         }
-        drop(connection);
+        drop(reader);
+        let pairs = || around.pairs(found.environment_id);
         match self.format {
             Format::Tree => tree(&around, out)?,
             Format::Table => output::write(&around.table(), output::Format::Table, out)?,
-            Format::Json => output::write(&around.pairs(found.environment_id), output::Format::Json, out)?,
-            Format::Csv => output::write(&around.pairs(found.environment_id), output::Format::Csv, out)?,
+            Format::Json => output::write(&pairs(), output::Format::Json, out)?,
+            Format::Ndjson => output::write(&pairs(), output::Format::Ndjson, out)?,
+            Format::Csv => output::write(&pairs(), output::Format::Csv, out)?,
             Format::Dot => dot(&around, out)?,
             Format::Mermaid => mermaid(&around, out)?,
         }

@@ -1,12 +1,7 @@
 //! The root project's own packages, and those that are installed: what coverage and health count.
 
-use std::collections::BTreeSet;
-
-use rusqlite::Connection;
-
 use super::note;
-use crate::answers::Environment;
-use crate::catalog;
+use crate::answers::{self, Reader};
 use crate::output::sanitize;
 
 /// Whose nodes count.
@@ -29,11 +24,6 @@ impl Packages {
         self.packages == Which::All
     }
 
-    /// Where it is unknown which package is the project's own, each may be.
-    pub(super) fn want(self, is_own: Option<bool>) -> bool {
-        self.are_all() || is_own.unwrap_or(true)
-    }
-
     /// Says how many nodes of installed packages were left out.
     pub(super) fn tell(self, left_out: usize) {
         if left_out > 0 {
@@ -41,20 +31,14 @@ impl Packages {
         }
     }
 
-    /// Says where it is unknown which package is the project's own. `nodes` are the environment of each, whether its package is the
-    /// project's own, and its package.
-    pub(super) fn warn<'a>(
-        self,
-        connection: &Connection,
-        environments: &[Environment],
-        nodes: impl Iterator<Item = (i64, Option<bool>, &'a Option<String>)>,
-    ) -> anyhow::Result<()> {
-        let unknown =
-            |(_, is_own, package): &(i64, Option<bool>, &Option<String>)| is_own.is_none() && package.is_some();
-        let unknown: BTreeSet<i64> = nodes.filter(unknown).map(|(id, ..)| id).collect();
-        for environment in environments.iter().filter(|it| !self.are_all() && unknown.contains(&it.id)) {
+    /// Says where it is unknown which package is the project's own.
+    pub(super) fn warn(self, reader: &Reader, environment_id: Option<i64>) -> Result<(), answers::Error> {
+        if self.are_all() {
+            return Ok(());
+        }
+        for (environment, project) in reader.without_own_package(environment_id)? {
             let name = sanitize(&environment.name);
-            let reason = match catalog::environment_facts(connection, environment.id)?.project_name {
+            let reason = match project {
                 Some(project) => {
                     format!("the project of `{name}` is called `{}`, but no package is", sanitize(&project))
                 }

@@ -2,11 +2,9 @@
 
 use std::io::Write;
 
-use serde_json::Value;
-
 use super::{Choosing, Exit, Files, Printing, Reading, note};
-use crate::answers::{self, Environment, Table};
-use crate::output::sanitize;
+use crate::answers::{self, Environment, Hit, Hits, Table};
+use crate::output::{self, Format, sanitize};
 
 /// So many hits are shown to people, unless told otherwise.
 const SHOWN: usize = 20;
@@ -46,24 +44,18 @@ impl Search {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let text = self.text.join(" ");
         let search = answers::Search::of(&text)?;
-        let connection = self.reading.open(files)?;
-        let environment_id = self.reading.environment_id(&connection)?;
-        let mut hits = search.hits(&connection, environment_id, None)?;
-        self.choosing.keep(&connection, environment_id, &mut hits)?;
-        let limit = self.printing.limit.or(self.printing.is_table().then_some(SHOWN));
-        let left_out = limit.map_or(0, |limit| hits.rows.len().saturating_sub(limit));
-        hits.rows.truncate(hits.rows.len() - left_out);
-        search.explain(&connection, &mut hits)?;
-        if hits.rows.is_empty() && left_out == 0 {
-            note(&nothing(&search, &text, &search.nearest(&connection, environment_id)?));
+        let (reader, environment_id) = self.reading.open(files)?;
+        let chosen = self.choosing.chosen(&reader, environment_id)?;
+        let limit = self.printing.limit.unwrap_or(if self.printing.is_table() { SHOWN } else { usize::MAX });
+        let Hits { hits, left_out } = reader.search(&search, environment_id, chosen.as_ref(), limit)?;
+        if hits.is_empty() && left_out == 0 {
+            note(&nothing(&search, &text, &reader.nearly(&search, environment_id)?));
         }
-        if self.printing.is_table() {
-            let environments = answers::Environment::all(&connection)?;
-            let shown = if environment_id.is_none() && environments.len() > 1 { &environments[..] } else { &[] };
-            list(&hits, shown, out)?;
-        } else {
-            drop(connection);
-            self.printing.print(hits, out)?;
+        let shown = if self.reading.has_several(&reader)? { reader.environments()? } else { Vec::new() };
+        drop(reader);
+        match self.printing.format {
+            Format::Table => list(&hits, &shown, out)?,
+            format => output::write(&Table::of(&hits, &Hit::COLUMNS)?, format, out)?,
         }
         if left_out > 0 {
             note(&format!("{left_out} more hits are left out: raise `--limit`, or give more words"));
@@ -91,15 +83,15 @@ fn lines(ids: &[String]) -> String {
 
 /// For people: each hit in a few lines, since ids and contexts are too long for the columns of a terminal. Environments are named
 /// if there are several.
-fn list(hits: &Table, environments: &[Environment], out: &mut dyn Write) -> std::io::Result<()> {
-    for row in &hits.clone().only(&["environment_id", "unique_id", "matched_fields", "context", "description"]).rows {
-        let [environment, id, fields, context, description] = &row[..] else { continue };
-        let text = |value: &Value| sanitize(value.as_str().unwrap_or_default()).into_owned();
-        let named = environments.iter().find(|known| *environment == known.id);
+fn list(hits: &[Hit], environments: &[Environment], out: &mut dyn Write) -> std::io::Result<()> {
+    for hit in hits {
+        let named = environments.iter().find(|known| hit.environment_id == known.id);
         let named = named.map(|environment| format!(" in {}", sanitize(&environment.name))).unwrap_or_default();
-        writeln!(out, "{}{named}\n    {}: {}", text(id), text(fields), text(context))?;
-        if !description.is_null() && !text(fields).split(", ").any(|field| field == "description") {
-            writeln!(out, "    {}", shortened(&text(description)))?;
+        let (id, fields, context) = (&hit.unique_id, &hit.matched_fields, &hit.context);
+        writeln!(out, "{}{named}\n    {}: {}", sanitize(id), sanitize(fields), sanitize(context))?;
+        let is_told = fields.split(", ").any(|field| field == "description");
+        if let Some(description) = hit.description.as_ref().filter(|_| !is_told) {
+            writeln!(out, "    {}", shortened(&sanitize(description)))?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `lineaged sync` and `lineaged approve`.
+//! `lineaged sync`: brings the catalog up to date.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -6,13 +6,12 @@ use std::sync::Arc;
 use super::progress::Progress;
 use super::stop::on_signal;
 use super::{Exit, Files, Misuse, note};
-use crate::catalog::{self, Approval, Catalog, SyncId, Trigger, Writers};
+use crate::catalog::{SyncId, Trigger, Writers};
 use crate::config::{Config, Need};
 use crate::origin::discovery::Limits;
 use crate::output::sanitize;
 use crate::plan::{Held, Loss, LossKind};
 use crate::sync::{self, Environment, Outcome, Report, Request};
-use crate::time::Timestamp;
 
 /// So many warnings and ids are printed; all of them are in the catalog.
 pub(super) const SHOWN: usize = 10;
@@ -159,51 +158,4 @@ fn bytes(count: u64) -> String {
         1_000..1_000_000 => format!("{:.0} kB", count as f64 / 1e3),
         _ => format!("{:.1} MB", count as f64 / 1e6),
     }
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Approve {
-    /// The number of the held sync, as `lineaged status` shows it
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    sync: Option<i64>,
-    /// Approve everything that is held
-    #[arg(long)]
-    all: bool,
-    /// Why, for those who look at it later
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-impl Approve {
-    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let config = files.load(Need::Reading)?;
-        // So that a mistyped path makes no catalog.
-        drop(crate::catalog::open_to_read(&config.catalog.path)?);
-        let waiting = |holder: &str| note(&format!("waiting for {holder}"));
-        let mut catalog = Catalog::open(&config.catalog.path, &Writers::default(), "approve", &waiting)?;
-        let syncs = match self.sync {
-            Some(sync) => vec![SyncId(sync)],
-            None => catalog::held_syncs(catalog.connection())?.into_iter().map(|held| held.sync_id).collect(),
-        };
-        if syncs.is_empty() {
-            writeln!(out, "nothing is held")?;
-        }
-        let approval = Approval { by: user(), reason: self.reason };
-        for sync in syncs {
-            let held = catalog.approve(sync, &approval, Timestamp::now())?;
-            let (SyncId(number), name) = (held.sync_id, held.environment);
-            let what = match held.losses.len() {
-                0 => "what it read".to_owned(),
-                1 => "the one loss that it listed".to_owned(),
-                count => format!("the {count} losses that it listed"),
-            };
-            writeln!(out, "{}: approved sync {number}: the next `lineaged sync` may apply {what}", sanitize(&name))?;
-        }
-        Ok(Exit::Done)
-    }
-}
-
-/// Who runs this command, as the operating system tells it.
-fn user() -> Option<String> {
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
 }

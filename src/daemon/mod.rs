@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
-use crate::answers;
+use crate::answers::Reader;
 use crate::catalog::{self, Catalog, DaemonLock, Trigger, Writers};
 use crate::config::{Config, PlatformConfig};
 use crate::http;
@@ -125,8 +125,8 @@ async fn keep_time(shared: Shared, environment: Environment) {
     let path = shared.config.catalog.path.clone();
     let id = environment.id;
     let last = spawn_blocking(move || {
-        let connection = catalog::open_to_read(&path).ok()?;
-        answers::last_sync_at(&connection, id, Timestamp::now()).ok().flatten()
+        let reader = Reader::open(&path, None).ok()?;
+        reader.last_sync_at(id, Timestamp::now()).ok().flatten()
     });
     let last = last.await.ok().flatten();
     let missed =

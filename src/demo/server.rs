@@ -58,7 +58,14 @@ impl Server {
     /// # Errors
     /// When it cannot listen.
     pub fn start(environments: Vec<(i64, Project)>) -> Result<Self, Error> {
-        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0)), environments)
+    }
+
+    /// Serves these environments at this address.
+    ///
+    /// # Errors
+    /// When it cannot listen there.
+    pub fn start_on(address: SocketAddr, environments: Vec<(i64, Project)>) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use serde_json::{Map, Value};
 
 use super::App;
 use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
-use crate::answers::{Found, Located, Snapshot, Table};
-use crate::output::{self, Format};
+use crate::answers::{Found, Reach, Reader};
 
 /// A lineage of more rows than this is read from the view.
 const MOST: usize = 10_000;
@@ -43,10 +41,9 @@ pub(super) async fn node(
 ) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["environment", "as_of"])?;
     let kept = Kept::while_same("nodes", format!("node/{unique_id}?{}", query.canonical()), &headers);
-    let environment = query.get("environment").map(str::to_owned);
-    answer(&app, &query, kept, move |snapshot| {
-        let node = located(snapshot, environment.as_deref(), &unique_id)?;
-        whole(snapshot, &node)
+    answer(&app, &query.clone(), kept, move |reader| {
+        let node = found(reader, &query, &unique_id)?;
+        Json::of(&reader.overview(&node)?)
     })
     .await
 }
@@ -78,56 +75,27 @@ pub(super) async fn lineage(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["environment", "as_of", "direction", "depth"])?;
-    let sides = match query.get("direction") {
-        None | Some("both") => [true, true],
-        Some("upstream") => [true, false],
-        Some("downstream") => [false, true],
+    let depth = query.number("depth", 1)?.map(|depth| u32::try_from(depth).unwrap_or(u32::MAX));
+    let reach = match query.get("direction") {
+        None | Some("both") => Reach { upstream: depth, downstream: depth },
+        Some("upstream") => Reach { upstream: depth, downstream: Some(0) },
+        Some("downstream") => Reach { upstream: Some(0), downstream: depth },
         Some(_) => return Err(Problem::Bad("`direction` must be `upstream`, `downstream` or `both`".to_owned())),
     };
-    let depth = query.number("depth", 1)?.map_or(u32::MAX, |depth| u32::try_from(depth).unwrap_or(u32::MAX));
     let kept = Kept::while_same("lineage", format!("lineage/{unique_id}?{}", query.canonical()), &headers);
-    let environment = query.get("environment").map(str::to_owned);
-    answer(&app, &query, kept, move |snapshot| {
-        let node = located(snapshot, environment.as_deref(), &unique_id)?;
-        let found = snapshot.lineage(&node, sides, depth, MOST + 1)?;
-        if found.rows.len() > MOST {
+    answer(&app, &query.clone(), kept, move |reader| {
+        let node = found(reader, &query, &unique_id)?;
+        let lineage = reader.lineage(&node, reach, &[], MOST + 1)?;
+        let around = lineage.around();
+        if around.len() > MOST {
             let text = "more than 10,000 nodes: give a `depth`, or page through /api/v1/lineage";
             return Err(Problem::Bad(text.to_owned()));
         }
-        let mut body = Vec::new();
-        output::write(&found, Format::Json, &mut body).map_err(|_| Problem::Internal)?;
-        Ok(Json { body, next: None })
+        Json::of(&around)
     })
     .await
 }
 
-fn located(snapshot: &Snapshot, environment: Option<&str>, unique_id: &str) -> Result<Found, Problem> {
-    match snapshot.locate(environment, unique_id)? {
-        Located::One(found) => Ok(found),
-        Located::Several(names) => {
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            Err(Problem::Conflict(format!(
-                "several environments have it: add `environment` with {}",
-                names.join(" or ")
-            )))
-        }
-        Located::None(nearest) => Err(Problem::NotFound(format!("there is no node `{unique_id}`"), nearest)),
-    }
-}
-
-fn whole(snapshot: &Snapshot, node: &Found) -> Result<Json, Problem> {
-    let (row, columns) = snapshot.node(node)?;
-    let mut object = objects(row).into_iter().next().unwrap_or_default();
-    let facts = ["name", "position", "data_type", "description", "comment", "tags", "meta"];
-    let columns = objects(columns.only(&facts)).into_iter().map(Value::Object).collect();
-    object.insert("columns".to_owned(), Value::Array(columns));
-    let [parents, children] = snapshot.around(node)?;
-    object.insert("parents".to_owned(), parents.into());
-    object.insert("children".to_owned(), children.into());
-    Ok(Json { body: output::json(&Value::Object(object)).into_bytes(), next: None })
-}
-
-fn objects(table: Table) -> Vec<Map<String, Value>> {
-    let object = |row: Vec<Value>| table.columns.iter().cloned().zip(row).collect();
-    table.rows.into_iter().map(object).collect()
+fn found(reader: &Reader, query: &Query, unique_id: &str) -> Result<Found, Problem> {
+    Ok(reader.find_by_id(query.environment_id(reader)?, unique_id)?)
 }

@@ -5,9 +5,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::output::json as json_text;
 use crate::redact::redact;
-use crate::{answers, catalog};
+use crate::{answers, catalog, output};
 
 /// Why a request is not answered as it wished. Texts are for people.
 #[derive(Debug)]
@@ -92,7 +91,8 @@ impl IntoResponse for Problem {
             Self::NotFound(_, nearest) if !nearest.is_empty() => body["nearest"] = Value::from(nearest.clone()),
             _ => {}
         }
-        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], json_text(&body)).into_response();
+        let body = output::json(&body).unwrap_or_default();
+        let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response();
         let extra = match &self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer")),
             Self::Unavailable(_) => Some((RETRY_AFTER, "2")),
@@ -108,7 +108,13 @@ impl IntoResponse for Problem {
 impl From<answers::Error> for Problem {
     fn from(error: answers::Error) -> Self {
         match error {
+            answers::Error::Catalog(error) => error.into(),
             answers::Error::Question(text) => Self::NotFound(text, Vec::new()),
+            answers::Error::Unknown { text, nearest } => Self::NotFound(format!("there is no node `{text}`"), nearest),
+            answers::Error::Several { found, .. } => {
+                let names: Vec<String> = found.iter().map(|node| format!("`{}`", node.environment)).collect();
+                Self::Conflict(format!("several environments have it: add `environment` with {}", names.join(" or ")))
+            }
             answers::Error::Malformed(text) => Self::Bad(text),
             error if error.is_interrupted() => Self::Unavailable("the answer took too long: ask for less".to_owned()),
             error => {

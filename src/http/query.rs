@@ -5,6 +5,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::problem::Problem;
+use crate::answers::{Chosen, Reader};
 use crate::time::Timestamp;
 
 /// The parameters of a request, each known to its route and given once.
@@ -43,12 +44,31 @@ impl Query {
 
     /// A selector in dbt's grammar; none if it was not given. Whoever writes `+orders` into an address has asked for ` orders`, which
     /// means something else.
-    pub(super) fn selector(&self, name: &str) -> Result<Vec<String>, Problem> {
+    fn selector(&self, name: &str) -> Result<Vec<String>, Problem> {
         match self.get(name) {
             Some(text) if text.starts_with(' ') || text.ends_with(' ') => {
                 Err(Problem::Bad(format!("in an address `+` means a blank: write `%2B` for it in `{name}`")))
             }
             text => Ok(text.map(str::to_owned).into_iter().collect()),
+        }
+    }
+
+    /// The environment that is asked for, if one is.
+    pub(super) fn environment_id(&self, reader: &Reader) -> Result<Option<i64>, Problem> {
+        Ok(reader.environment_id(self.get("environment"))?)
+    }
+
+    /// The nodes that are asked for by selectors, if any are.
+    pub(super) fn chosen(&self, reader: &Reader, environment_id: Option<i64>) -> Result<Option<Chosen>, Problem> {
+        Ok(reader.chosen(environment_id, &self.selector("select")?, &self.selector("exclude")?)?)
+    }
+
+    /// How many rows are asked for.
+    pub(super) fn limit(&self, default: usize, most: usize) -> Result<usize, Problem> {
+        let limit = self.number("limit", 1)?;
+        match limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(usize::MAX)) {
+            limit if limit > most => Err(Problem::Bad(format!("`limit` may be {most} at most"))),
+            limit => Ok(limit),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Answers out of the catalog: each from one snapshot, off the threads that serve connections, a few at a time.
+//! Answers out of the catalog: each of one moment, off the threads that serve connections, a few at a time.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,6 +6,7 @@ use std::time::Instant;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -13,8 +14,8 @@ use tokio::time::timeout;
 use super::App;
 use super::problem::Problem;
 use super::query::Query;
-use crate::answers::Snapshot;
-use crate::catalog;
+use crate::answers::Reader;
+use crate::output;
 use crate::time::Timestamp;
 
 /// The `seq` of the last change that an answer knows.
@@ -44,22 +45,33 @@ impl Kept {
 }
 
 /// JSON, and where the rest of it is.
-#[derive(Default)]
 pub(super) struct Json {
-    pub(super) body: Vec<u8>,
+    body: Vec<u8>,
     pub(super) next: Option<String>,
+}
+
+impl Json {
+    /// An answer that is whole.
+    pub(super) fn of<T: Serialize>(answer: &T) -> Result<Self, Problem> {
+        let body = output::json(answer).map_err(|error| {
+            tracing::error!(%error, "an answer could not be written");
+            Problem::Internal
+        })?;
+        Ok(Self { body, next: None })
+    }
 }
 
 /// Reads the catalog when it is this request's turn among those that share `turns`.
 pub(super) async fn read<T: Send + 'static>(
     app: &App,
     turns: &Arc<Semaphore>,
-    read: impl FnOnce(&Snapshot) -> T + Send + 'static,
+    read: impl FnOnce(&Reader) -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let (path, patience) = (app.state.catalog.clone(), app.state.limits.reading);
     in_turn(app, turns, move || {
-        let snapshot = Snapshot::of(catalog::open_to_read(&path)?, patience)?;
-        Ok(read(&snapshot))
+        let mut reader = Reader::open(&path, None)?;
+        reader.within(patience)?;
+        Ok(read(&reader))
     })
     .await
 }
@@ -68,20 +80,20 @@ pub(super) async fn read<T: Send + 'static>(
 async fn read_as_of<T: Send + 'static>(
     app: &App,
     time: Timestamp,
-    read_then: impl FnOnce(&Snapshot) -> T + Send + 'static,
+    read_then: impl FnOnce(&Reader) -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    let state = read(app, &app.readers, move |snapshot| catalog::state_at(snapshot.connection(), time)).await??;
+    let state = read(app, &app.readers, move |reader| reader.state_at(time)).await??;
     let (now, limits) = (Instant::now(), &app.state.limits);
     let (path, end) = (app.state.catalog.clone(), now + limits.going_back);
-    let make = move || catalog::open_as_of(&path, time, Some(end));
+    let make = move || Reader::open_as_of(&path, time, Some(end));
     let mut copy = app.moments.copy(state, now, end, make).await?;
     let patience = limits.reading;
     in_turn(app, &app.readers, move || {
-        let connection = copy.take().ok_or(Problem::Internal)?;
-        catalog::set_clock(&connection, time)?;
-        let snapshot = Snapshot::of(connection, patience)?;
-        let answer = read_then(&snapshot);
-        *copy = Some(snapshot.end()?);
+        let mut reader = copy.take().ok_or(Problem::Internal)?;
+        reader.turn_to(time)?;
+        reader.within(patience)?;
+        let answer = read_then(&reader);
+        *copy = Some(reader);
         Ok(answer)
     })
     .await
@@ -106,20 +118,20 @@ async fn in_turn<T: Send + 'static>(
     })
 }
 
-/// Answers with JSON from a snapshot, or that what the client has is still true.
+/// Answers with JSON of one moment, or that what the client has is still true.
 ///
 /// The parameter `as_of` of `query` tells as of when.
 pub(super) async fn answer(
     app: &App,
     query: &Query,
     kept: Kept,
-    make: impl FnOnce(&Snapshot) -> Result<Json, Problem> + Send + 'static,
+    make: impl FnOnce(&Reader) -> Result<Json, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let as_of = query.as_of()?;
     let kept = if as_of.is_some() { Kept::No } else { kept };
-    let answer = move |snapshot: &Snapshot| {
-        let mut response = response(snapshot, kept, make).unwrap_or_else(Problem::into_response);
-        response.headers_mut().insert(SEQ, HeaderValue::from(snapshot.last_seq));
+    let answer = move |reader: &Reader| {
+        let mut response = response(reader, kept, make).unwrap_or_else(Problem::into_response);
+        response.headers_mut().insert(SEQ, HeaderValue::from(reader.last_seq));
         response
     };
     let Some(time) = as_of else { return read(app, &app.readers, answer).await };
@@ -132,14 +144,14 @@ pub(super) async fn answer(
 }
 
 fn response(
-    snapshot: &Snapshot,
+    reader: &Reader,
     kept: Kept,
-    make: impl FnOnce(&Snapshot) -> Result<Json, Problem>,
+    make: impl FnOnce(&Reader) -> Result<Json, Problem>,
 ) -> Result<Response, Problem> {
-    let Kept::While { view, question, known } = kept else { return Ok(json(make(snapshot)?)) };
-    let tag = tag(&snapshot.stamp(view)?, &question);
+    let Kept::While { view, question, known } = kept else { return Ok(json(make(reader)?)) };
+    let tag = tag(&reader.stamp(view)?, &question);
     let is_known = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag || one.trim() == "*"));
-    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { json(make(snapshot)?) };
+    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { json(make(reader)?) };
     // Made of hexadecimal digits: always a valid header.
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::problem::{no_such_method, no_such_route};
 use super::{App, guard, nodes, rows, search, status, trigger, webhook};
-use crate::answers::{VIEWS, shape};
+use crate::answers::SHAPES;
 
 /// The routes, with everything that stands around them.
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -30,8 +30,8 @@ pub(super) fn router(app: &Arc<App>) -> Router {
 /// The list.
 fn listed(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
     let mut api = OpenApiRouter::new();
-    for shape in VIEWS.iter().filter_map(|view| shape(view)) {
-        api = api.routes(rows::route(shape)); // GET /api/v1/<view>
+    for view in SHAPES {
+        api = api.routes(rows::route(view)); // GET /api/v1/<view>
     }
     let api = api
         .routes(routes!(nodes::node)) // GET /api/v1/nodes/{unique_id}

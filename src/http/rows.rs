@@ -1,4 +1,5 @@
-//! `GET /api/v1/<view>`: the rows of each view, page by page. JSON: `[{"<column>": value, …}, …]`, as the view has them.
+//! `GET /api/v1/<view>`: the rows of each view, page by page. JSON: `[{"<column>": value, …}, …]`, as the view has them,
+//! lists and maps as values of their own.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use axum::routing::get;
 use serde_json::Value;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::response::{ResponseBuilder, ResponsesBuilder};
-use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Header, Required};
 use utoipa_axum::router::UtoipaMethodRouter;
 
@@ -17,46 +18,42 @@ use super::App;
 use super::problem::Problem;
 use super::query::{self, Query};
 use super::reading::{Json, Kept, answer};
-use crate::answers::{Question, Shape, Snapshot};
-use crate::output::{self, Format};
+use crate::answers::{Column, Kind, Question, Reader, View};
 use crate::time::Timestamp;
 
 const DEFAULT_LIMIT: usize = 500;
 const MAX_LIMIT: usize = 5000;
 
 /// The route of one view, with its description.
-pub(super) fn route(shape: &'static Shape) -> UtoipaMethodRouter<Arc<App>> {
+pub(super) fn route(view: &'static View) -> UtoipaMethodRouter<Arc<App>> {
     let mut paths = Paths::new();
-    paths.add_path_operation(path(shape), vec![HttpMethod::Get], describe(shape));
-    let handler = move |State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap| rows(app, shape, uri, headers);
+    paths.add_path_operation(path(view), vec![HttpMethod::Get], describe(view));
+    let handler = move |State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap| rows(app, view, uri, headers);
     (Vec::new(), paths, get(handler))
 }
 
-async fn rows(app: Arc<App>, shape: &'static Shape, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let query = Query::of(&uri, &parameters(shape))?;
-    let question = question(shape, &query)?;
+async fn rows(app: Arc<App>, view: &'static View, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    let names: Vec<&str> = parameters(view).iter().map(|parameter| parameter.0).collect();
+    let query = Query::of(&uri, &names)?;
+    let question = question(view, &query)?;
     let moves = ["since", "until"].iter().filter_map(|name| query.get(name)).any(is_relative);
-    let kept = match moves || shape.moves_with_the_clock() {
+    let kept = match moves || view.moves_with_the_clock() {
         true => Kept::No,
-        false => Kept::while_same(shape.view, format!("{}?{}", shape.view, query.canonical()), &headers),
+        false => Kept::while_same(view.name, format!("{}?{}", view.name, query.canonical()), &headers),
     };
-    answer(&app, &query.clone(), kept, move |snapshot| page(snapshot, shape, question, &query)).await
+    answer(&app, &query.clone(), kept, move |reader| page(reader, view, question, &query)).await
 }
 
-fn page(snapshot: &Snapshot, shape: &Shape, mut question: Question, query: &Query) -> Result<Json, Problem> {
-    if let Some(name) = query.get("environment") {
-        question.environment_id = Some(snapshot.environment_id(name)?);
+fn page(reader: &Reader, view: &View, mut question: Question, query: &Query) -> Result<Json, Problem> {
+    question.environment_id = query.environment_id(reader)?;
+    question.chosen = query.chosen(reader, question.environment_id)?;
+    if view.has_span() && reaches_too_far_back(&question, reader.oldest_seq) {
+        return Err(Problem::Gone(reader.oldest_seq));
     }
-    let (select, exclude) = (query.selector("select")?, query.selector("exclude")?);
-    question.chosen = snapshot.chosen(question.environment_id, &select, &exclude)?;
-    if shape.view == "changes" && reaches_too_far_back(&question, snapshot.oldest_seq) {
-        return Err(Problem::Gone(snapshot.oldest_seq));
-    }
-    let page = snapshot.page(shape, &question)?;
-    let mut body = Vec::new();
-    output::write(&page.table, Format::Json, &mut body).map_err(|_| Problem::Internal)?;
-    let next = page.next.map(|key| format!("{}?{}", path(shape), query.with_after(&written(shape, &key))));
-    Ok(Json { body, next })
+    let page = reader.page(view, &question)?;
+    let mut json = Json::of(&page.table)?;
+    json.next = page.next.map(|key| format!("{}?{}", path(view), query.with_after(&written(view, &key))));
+    Ok(json)
 }
 
 /// True if such a time is another one at another moment (`7d`): then the same question has another answer, and nothing may be kept.
@@ -72,19 +69,14 @@ fn reaches_too_far_back(question: &Question, oldest_seq: i64) -> bool {
     after.is_some_and(|after| after.saturating_add(1) < oldest_seq)
 }
 
-fn question(shape: &Shape, query: &Query) -> Result<Question, Problem> {
-    let mut question = Question::default();
-    let limit = query.number("limit", 1)?.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    if limit > MAX_LIMIT {
-        return Err(Problem::Bad(format!("`limit` may be {MAX_LIMIT} at most")));
-    }
-    question.limit = limit;
-    for name in shape.filters {
-        let value = match Shape::is_number(name) {
-            true => query.number(name, 0)?.map(Value::from),
-            false => query.get(name).map(Value::from),
+fn question(view: &View, query: &Query) -> Result<Question, Problem> {
+    let mut question = Question { limit: Some(query.limit(DEFAULT_LIMIT, MAX_LIMIT)?), ..Question::default() };
+    for column in view.filters() {
+        let value = match column.kind.is_integer() {
+            true => query.number(column.name, 0)?.map(Value::from),
+            false => query.get(column.name).map(Value::from),
         };
-        question.equal.extend(value.map(|value| (*name, value)));
+        question.equal.extend(value.map(|value| (column.name, vec![value])));
     }
     // How long ago something was is counted from the moment that is asked for.
     let now = query.as_of()?.unwrap_or_else(Timestamp::now);
@@ -95,8 +87,8 @@ fn question(shape: &Shape, query: &Query) -> Result<Question, Problem> {
     (question.since, question.until) = (time("since", false)?, time("until", true)?);
     question.after = match query.get("after") {
         None => None,
-        Some(_) if shape.view == "changes" => query.number("after", 0)?.map(|seq| vec![seq.into()]),
-        Some(text) => Some(query::key(text, shape.key.len()).ok_or_else(|| {
+        Some(_) if view.has_span() => query.number("after", 0)?.map(|seq| vec![seq.into()]),
+        Some(text) => Some(query::key(text, view.key.len()).ok_or_else(|| {
             Problem::Bad("`after` is not from a `Link` header of this view: follow that, or leave it out".to_owned())
         })?),
     };
@@ -104,64 +96,97 @@ fn question(shape: &Shape, query: &Query) -> Result<Question, Problem> {
 }
 
 /// A cursor; for the feed the plain `seq`.
-fn written(shape: &Shape, key: &[Value]) -> String {
+fn written(view: &View, key: &[Value]) -> String {
     match key {
-        [seq] if shape.view == "changes" => seq.to_string(),
+        [seq] if view.has_span() => seq.to_string(),
         key => query::cursor(key),
     }
 }
 
-fn path(shape: &Shape) -> String {
-    format!("/api/v1/{}", shape.view)
+fn path(view: &View) -> String {
+    format!("/api/v1/{}", view.name)
 }
 
-fn parameters(shape: &Shape) -> Vec<&'static str> {
-    let paged: &[&str] = if shape.key.is_empty() { &[] } else { &["limit", "after"] };
-    let environment: &[&str] = if shape.has_environment() { &["environment"] } else { &[] };
-    let selected: &[&str] = if shape.has_nodes() { &["select", "exclude"] } else { &[] };
-    let spanned: &[&str] = if shape.view == "changes" { &["since", "until"] } else { &[] };
-    [paged, environment, &["as_of"], selected, spanned, shape.filters].concat()
+/// The parameters of a view's route: their names, what they are, and what that means.
+fn parameters(view: &View) -> Vec<(&'static str, Object, String)> {
+    let text = || Object::with_type(Type::String);
+    let number = || Object::with_type(Type::Integer);
+    let mut all: Vec<(&'static str, Object, String)> = Vec::new();
+    let mut add = |name, schema, about: &str| all.push((name, schema, about.to_owned()));
+    if !view.key.is_empty() {
+        add("limit", number(), "at most so many rows (500 if left out, 5000 at most)");
+        match view.has_span() {
+            true => add("after", number(), "only changes after this `seq`"),
+            false => add("after", text(), "the rows after a page: from its `Link` header"),
+        }
+    }
+    if view.has_environment() {
+        add("environment", text(), "only of the environment of this name");
+    }
+    add("as_of", text(), "the catalog as it was then: a date or time, or how long ago (7d)");
+    if view.has_nodes() {
+        add("select", text(), "only these nodes, in dbt's selection grammar: `+orders tag:nightly`");
+        add("exclude", text(), "not these nodes, in dbt's selection grammar");
+    }
+    if view.has_span() {
+        add("since", text(), "only from then on: a date or time, or how long ago (7d)");
+        add("until", text(), "only until then; a date counts to its end");
+    }
+    for column in view.filters() {
+        let schema = if column.kind.is_integer() { number() } else { text() };
+        add(column.name, schema, &format!("only where this is it: {}", column.about));
+    }
+    all
 }
 
 /// What OpenAPI says about the route.
-fn describe(shape: &Shape) -> Operation {
+fn describe(view: &View) -> Operation {
     let mut operation = OperationBuilder::new()
-        .operation_id(Some(format!("list_{}", shape.view)))
+        .operation_id(Some(format!("list_{}", view.name)))
         .tag("views")
-        .summary(Some(format!("The view `{}`, page by page", shape.view)));
-    for name in parameters(shape) {
-        let (kind, text) = match name {
-            "limit" => (Type::Integer, "at most so many rows (500 if left out, 5000 at most)".to_owned()),
-            "after" if shape.view == "changes" => (Type::Integer, "only changes after this `seq`".to_owned()),
-            "after" => (Type::String, "the rows after a page: from its `Link` header".to_owned()),
-            "select" => {
-                (Type::String, "only these nodes, in dbt's selection grammar: `+orders tag:nightly`".to_owned())
-            }
-            "exclude" => (Type::String, "not these nodes, in dbt's selection grammar".to_owned()),
-            "since" => (Type::String, "only from then on: a date or time, or how long ago (7d)".to_owned()),
-            "until" => (Type::String, "only until then; a date counts to its end".to_owned()),
-            "as_of" => (Type::String, "the catalog as it was then: a date or time, or how long ago (7d)".to_owned()),
-            "environment" => (Type::String, "only of the environment of this name".to_owned()),
-            name if Shape::is_number(name) => (Type::Integer, format!("only where `{name}` is this number")),
-            name => (Type::String, format!("only where `{name}` is exactly this")),
-        };
+        .summary(Some(format!("The view `{}`, page by page: {}", view.name, view.about)));
+    for (name, schema, about) in parameters(view) {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Query)
             .required(Required::False)
-            .description(Some(text))
-            .schema(Some(Object::with_type(kind)));
+            .description(Some(about))
+            .schema(Some(schema));
         operation = operation.parameter(parameter);
     }
-    operation.responses(responses(shape)).build()
+    operation.responses(responses(view)).build()
 }
 
-fn responses(shape: &Shape) -> utoipa::openapi::Responses {
-    let mut row = ObjectBuilder::new().description(Some("a row of the view; lists and maps are JSON text"));
-    // The schema is ours and tested; without its columns the description would be poorer, not wrong.
-    for column in shape.columns().unwrap_or_default() {
-        let any = SchemaType::from_iter([Type::String, Type::Number, Type::Null]);
-        row = row.property(&column, ObjectBuilder::new().schema_type(any)).required(column);
+/// What stands in a column, NULL where the key does not forbid it.
+fn schema(view: &View, column: &Column) -> ObjectBuilder {
+    let is_null = !view.key.contains(&column.name) || view.may_be_null.contains(&column.name);
+    let of = |kind: Type| match is_null {
+        true => SchemaType::from_iter([kind, Type::Null]),
+        false => kind.into(),
+    };
+    let schema = ObjectBuilder::new().description(Some(column.about));
+    let words = |words: Vec<Value>| words.into_iter().chain(is_null.then_some(Value::Null));
+    match column.kind {
+        Kind::Text => schema.schema_type(of(Type::String)),
+        Kind::Time => {
+            schema.schema_type(of(Type::String)).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        }
+        Kind::Word(list) => schema
+            .schema_type(of(Type::String))
+            .enum_values(Some(words(list.iter().map(|word| Value::from(*word)).collect()))),
+        Kind::Integer => schema.schema_type(of(Type::Integer)),
+        Kind::Real => schema.schema_type(of(Type::Number)),
+        Kind::Flag => schema.schema_type(of(Type::Integer)).enum_values(Some(words(vec![0.into(), 1.into()]))),
+        Kind::List => schema.schema_type(of(Type::Array)),
+        Kind::Map => schema.schema_type(of(Type::Object)),
+        Kind::Json => schema.schema_type(SchemaType::AnyValue),
+    }
+}
+
+fn responses(view: &View) -> utoipa::openapi::Responses {
+    let mut row = ObjectBuilder::new().description(Some(view.about));
+    for column in view.columns {
+        row = row.property(column.name, schema(view, column)).required(column.name);
     }
     let rows = ContentBuilder::new().schema(Some(ArrayBuilder::new().items(row))).build();
     let header = |text: &str| {
@@ -175,8 +200,8 @@ fn responses(shape: &Shape) -> utoipa::openapi::Responses {
         .header("Link", header("`rel=\"next\"`, where more rows follow"))
         .content("application/json", rows);
     let mut responses = ResponsesBuilder::new().response("200", ok);
-    let gone = (shape.view == "changes").then_some(("410", "history no longer reaches back so far: `oldest_seq`"));
-    let kept = (!shape.moves_with_the_clock()).then_some(("304", "what `If-None-Match` names is still true"));
+    let gone = view.has_span().then_some(("410", "history no longer reaches back so far: `oldest_seq`"));
+    let kept = (!view.moves_with_the_clock()).then_some(("304", "what `If-None-Match` names is still true"));
     let others = [("400", "the question can't be understood"), ("401", "the token is missing or wrong")];
     for (code, text) in gone.into_iter().chain(kept).chain(others) {
         responses = responses.response(code, ResponseBuilder::new().description(text));

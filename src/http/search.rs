@@ -11,8 +11,7 @@ use super::App;
 use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
-use crate::answers::{Search, Snapshot, Table};
-use crate::output::{self, Format};
+use crate::answers::Search;
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 500;
@@ -42,30 +41,12 @@ pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: Heade
     let query = Query::of(&uri, &["q", "environment", "as_of", "select", "exclude", "limit"])?;
     let text = query.get("q").ok_or_else(|| Problem::Bad("`q` is missing: give the words to search for".to_owned()))?;
     let search = Search::of(text)?;
-    let limit = query.number("limit", 1)?.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    if limit > MAX_LIMIT {
-        return Err(Problem::Bad(format!("`limit` may be {MAX_LIMIT} at most")));
-    }
+    let limit = query.limit(DEFAULT_LIMIT, MAX_LIMIT)?;
     let kept = Kept::while_same("nodes", format!("search?{}", query.canonical()), &headers);
-    answer(&app, &query.clone(), kept, move |snapshot| {
-        let mut hits = hits(snapshot, &search, &query)?;
-        let left_out = hits.rows.len().saturating_sub(limit);
-        hits.rows.truncate(limit);
-        search.explain(snapshot.connection(), &mut hits)?;
-        let mut body = b"{\"hits\": ".to_vec();
-        output::write(&hits, Format::Json, &mut body).map_err(|_| Problem::Internal)?;
-        body.extend(format!(", \"left_out\": {left_out}}}\n").bytes());
-        Ok(Json { body, next: None })
+    answer(&app, &query.clone(), kept, move |reader| {
+        let environment_id = query.environment_id(reader)?;
+        let chosen = query.chosen(reader, environment_id)?;
+        Json::of(&reader.search(&search, environment_id, chosen.as_ref(), limit)?)
     })
     .await
-}
-
-fn hits(snapshot: &Snapshot, search: &Search, query: &Query) -> Result<Table, Problem> {
-    let environment_id = query.get("environment").map(|name| snapshot.environment_id(name)).transpose()?;
-    let mut hits = search.hits(snapshot.connection(), environment_id, Some(snapshot.deadline))?;
-    let (select, exclude) = (query.selector("select")?, query.selector("exclude")?);
-    if let Some(chosen) = snapshot.chosen(environment_id, &select, &exclude)? {
-        chosen.keep(&mut hits);
-    }
-    Ok(hits)
 }

@@ -31,7 +31,7 @@ pub(super) async fn healthy() -> Json<Value> {
     )
 )]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let complete = read(&app, &app.readiness, |snapshot| snapshot.has_complete_sync()).await;
+    let complete = read(&app, &app.readiness, |reader| reader.has_complete_sync()).await;
     let reason = match complete {
         Ok(Ok(true)) => None,
         Ok(Ok(false)) => Some("no sync was complete yet"),
@@ -54,7 +54,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Valu
 )]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let (telemetry, catalog) = (app.state.telemetry.clone(), app.state.catalog.clone());
-    let observed = read(&app, &app.scrapes, move |snapshot| telemetry.observe(snapshot)).await;
+    let observed = read(&app, &app.scrapes, move |reader| telemetry.observe(reader)).await;
     let is_readable = match observed {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {

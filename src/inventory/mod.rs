@@ -110,7 +110,7 @@ impl ResourceType {
     ];
 
     /// dbt's word in snake_case, as the views show it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Model => "model",
             Self::Source => "source",

@@ -29,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 
 /// A crate and the files (or folders) under `src` that may name it.
 const HOMES: [(&str, &[&str]); 10] = [
-    ("rusqlite", &["catalog/", "derive/", "answers/", "cli/"]),
+    ("rusqlite", &["catalog/", "derive/", "answers/"]),
     ("reqwest", &["origin/discovery/"]),
     ("graphql_client", &["origin/discovery/"]),
     ("petgraph", &["plan/graph.rs"]),

@@ -66,6 +66,49 @@ fn json_has_the_names_of_the_view() {
 }
 
 #[test]
+fn lists_and_maps_are_values_in_json_and_ndjson_and_text_in_csv() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world.change(|project| project.describe("model.mini_shop.orders", "New words."));
+    world.ok(&["sync"]);
+    let ls = |format: &str| world.ok(&["ls", "--resource-type", "model", "--select", "orders", "--format", format]);
+    let node = json(&ls("json")).remove(0);
+    assert!(node["fqn"].is_array() && node["tags"].is_array() && node["meta"].is_object(), "{node}");
+    let stored = world.cells("SELECT properties FROM nodes WHERE unique_id = 'model.mini_shop.orders'").remove(0);
+    assert_eq!(node["properties"], serde_json::from_str::<serde_json::Value>(&stored).expect("JSON"));
+    assert!(ls("csv").contains("\"[\"\"mini_shop\"\","), "{}", ls("csv"));
+    for command in [
+        &["ls"][..],
+        &["changes"],
+        &["health"],
+        &["freshness"],
+        &["status"],
+        &["show", "stg_orders"],
+        &["search", "orders"],
+        &["coverage"],
+        &["coverage", "--missing"],
+        &["coverage", "--since", "0m"],
+        &["lineage", "stg_orders"],
+    ] {
+        let read = |format: &str| world.ok(&[command, &["--format", format]].concat());
+        let (text, mut whole) = (read("ndjson"), json(&read("json")));
+        let mut lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+        for row in lines.iter_mut().chain(&mut whole).filter_map(|row| row.as_object_mut()) {
+            row.remove("age_seconds");
+        }
+        assert!(!lines.is_empty() && lines.iter().all(serde_json::Value::is_object), "{command:?}");
+        assert_eq!(lines, whole, "{command:?}");
+    }
+    let health = json(&world.ok(&["health", "--status", "degraded", "--format", "json"]));
+    assert!(health[0]["reasons"][0]["code"].is_string(), "{health:?}");
+    let change = json(&world.ok(&["changes", "--kind", "changed", "--format", "json"])).pop().expect("a change");
+    assert_eq!((&change["field"], &change["after"]), (&"description".into(), &"New words.".into()));
+    let added = json(&world.ok(&["changes", "--kind", "added", "--format", "json"])).remove(0);
+    assert!(added["before"].is_null() && added["after"].is_object(), "{added}");
+}
+
+#[test]
 fn show_finds_by_name_lists_candidates_and_offers_the_nearest() {
     let world = World::bundled();
     world.ok(&["sync"]);

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
-use lineaged::answers::{VIEWS, shape};
+use lineaged::answers::VIEWS;
 use lineaged::config::HttpConfig;
 use lineaged::demo::Project;
 use lineaged::http::{Limits, Platform, State, serve};
@@ -251,7 +251,8 @@ fn pages_walk_every_view_exactly_once() {
         let whole = site.get(&format!("/api/v1/{view}?limit=5000").replace("catalog_info?limit=5000", "catalog_info"));
         let expected = whole.rows();
         assert_eq!(expected.len().to_string(), world.cells(&format!("SELECT count(*) FROM {view}"))[0], "{view}");
-        let columns: BTreeSet<String> = shape(view).expect(view).columns().expect(view).into_iter().collect();
+        let columns: BTreeSet<String> =
+            lineaged::answers::view(view).expect(view).columns.iter().map(|column| column.name.to_owned()).collect();
         for row in &expected {
             assert_eq!(row.as_object().expect("a row").keys().cloned().collect::<BTreeSet<_>>(), columns, "{view}");
         }
@@ -946,6 +947,39 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
         let pointer = reference.split('"').next().expect("a reference");
         assert!(described.pointer(pointer).is_some(), "{pointer} leads nowhere");
     }
+}
+
+#[test]
+fn the_rows_of_every_view_are_as_they_are_described() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world.change(|project| {
+        project.describe("model.mini_shop.orders", "New words.");
+        project.remove("exposure.mini_shop.churn_notebook");
+    });
+    world.ok(&["sync"]);
+    let site = Site::of(&world);
+    let described = site.get("/openapi.json").json();
+    for view in lineaged::answers::SHAPES {
+        let pointer = format!("/paths/~1api~1v1~1{}/get/responses/200/content/application~1json/schema", view.name);
+        let schema = described.pointer(&pointer).unwrap_or_else(|| panic!("{pointer}"));
+        let properties = schema["items"]["properties"].as_object().expect("columns");
+        assert_eq!(properties.len(), view.columns.len(), "{}", view.name);
+        let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+        compiler.enable_format_assertions();
+        compiler.add_resource("https://rows.test/schema", schema.clone()).expect("added");
+        let compiled = compiler.compile("https://rows.test/schema", &mut schemas).expect("compiled");
+        let rows = site.get(&format!("/api/v1/{}", view.name)).json();
+        schemas.validate(&rows, compiled).unwrap_or_else(|error| panic!("{}: {error:#}", view.name));
+    }
+    let of = |view: &str, column: &str| {
+        let path = format!("/paths/~1api~1v1~1{view}/get/responses/200/content/application~1json/schema");
+        described.pointer(&path).expect("a schema")["items"]["properties"][column]["type"].clone()
+    };
+    assert_eq!(of("nodes", "tags"), serde_json::json!(["array", "null"]));
+    assert_eq!(of("nodes", "properties"), serde_json::json!(["object", "null"]));
+    assert_eq!(of("changes", "seq"), "integer");
+    assert!(of("changes", "before").is_null(), "any JSON");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lineaged::answers::{self, Chosen};
+use lineaged::answers::{Question, Reader};
 use lineaged::demo::Project;
 use lineaged::time::Timestamp;
 use serde_json::Value;
@@ -24,17 +24,15 @@ fn texts(list: &Value) -> Vec<String> {
 async fn compare(name: &str, project: Project) -> usize {
     let world = World::with(vec![(ENVIRONMENT, project)], "page_size = 500\ntimeout = \"60s\"");
     world.sync_here().await;
-    let connection = world.reader();
-    let all = answers::list(&connection, None, &[]).expect("nodes").only(&["environment_id", "unique_id"]);
+    let reader = Reader::open(&world.catalog(), None).expect("a moment");
     let recorded = recorded();
     let rows = recorded[name].as_array().expect("a project");
     let mut wrong = Vec::new();
     for row in rows {
         let (select, exclude) = (texts(&row[0]), texts(&row[1]));
-        let chosen = Chosen::load(&connection, None, &select, &exclude).expect("a selector").expect("a choice");
-        let mut found = all.clone();
-        chosen.keep(&mut found);
-        let ids: String = found.rows.iter().map(|row| format!("{}\n", row[1].as_str().expect("an id"))).collect();
+        let chosen = reader.chosen(None, &select, &exclude).expect("a selector");
+        let found = reader.rows("nodes", &Question { chosen, ..Question::of(None) }).expect("nodes");
+        let ids: String = found.iter().map(|row| format!("{}\n", row.str("unique_id"))).collect();
         let digest: String = Sha256::digest(&ids).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         if row[2] != found.rows.len() || row[3] != digest.as_str() {
             wrong.push(format!(

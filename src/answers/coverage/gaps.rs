@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::Connection;
-
-use super::{NodeCoverage, placeholders};
-use crate::answers::Error;
+use super::NodeCoverage;
+use crate::answers::{Error, Reader};
 
 /// Something that a node lacks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,19 +33,42 @@ impl Gap {
     }
 }
 
-/// What each of `nodes` lacks; those that lack nothing are left out. A node whose columns are unknown lacks none of them.
-pub fn gaps<'a>(
-    connection: &Connection,
-    nodes: &'a [NodeCoverage],
-) -> Result<Vec<(&'a NodeCoverage, Vec<Gap>)>, Error> {
-    let mut columns = undocumented_columns(connection)?;
-    let gaps = nodes.iter().map(|node| {
-        let mut gaps = own_gaps(node);
-        let of_node = columns.remove(&(node.environment_id, node.unique_id.clone())).unwrap_or_default();
-        gaps.extend(of_node);
-        (node, gaps)
-    });
-    Ok(gaps.filter(|(_, gaps)| !gaps.is_empty()).collect())
+/// A node and what it lacks.
+pub type Lacking<'a> = (&'a NodeCoverage, Vec<Gap>);
+
+type Columns = BTreeMap<(i64, String), Vec<Gap>>;
+
+impl Reader {
+    /// What each of `nodes` lacks; those that lack nothing are left out. A node whose columns are unknown lacks none of them.
+    pub fn gaps<'a>(&self, nodes: &'a [NodeCoverage]) -> Result<Vec<Lacking<'a>>, Error> {
+        let mut columns = self.undocumented_columns()?;
+        let gaps = nodes.iter().map(|node| {
+            let mut gaps = own_gaps(node);
+            let of_node = columns.remove(&(node.environment_id, node.unique_id.clone())).unwrap_or_default();
+            gaps.extend(of_node);
+            (node, gaps)
+        });
+        Ok(gaps.filter(|(_, gaps)| !gaps.is_empty()).collect())
+    }
+
+    fn undocumented_columns(&self) -> Result<Columns, Error> {
+        let placeholders = self.placeholders()?;
+        let sql = "SELECT environment_id, unique_id, name, description FROM columns WHERE in_warehouse
+               ORDER BY environment_id, unique_id, position, name";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let mut columns = Columns::new();
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(2)?;
+            let gap = match row.get::<_, Option<String>>(3)? {
+                None => Gap::Column(name),
+                Some(text) if placeholders.include(&text, Some(&name)) => Gap::ColumnPlaceholder(name),
+                Some(_) => continue,
+            };
+            columns.entry((row.get(0)?, row.get(1)?)).or_default().push(gap);
+        }
+        Ok(columns)
+    }
 }
 
 fn own_gaps(node: &NodeCoverage) -> Vec<Gap> {
@@ -63,32 +84,8 @@ fn own_gaps(node: &NodeCoverage) -> Vec<Gap> {
     gaps
 }
 
-type Columns = BTreeMap<(i64, String), Vec<Gap>>;
-
-fn undocumented_columns(connection: &Connection) -> Result<Columns, Error> {
-    let placeholders = placeholders(connection)?;
-    let sql = "SELECT environment_id, unique_id, name, description FROM columns WHERE in_warehouse
-               ORDER BY environment_id, unique_id, position, name";
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    let mut columns = Columns::new();
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(2)?;
-        let gap = match row.get::<_, Option<String>>(3)? {
-            None => Gap::Column(name),
-            Some(text) if placeholders.include(&text, Some(&name)) => Gap::ColumnPlaceholder(name),
-            Some(_) => continue,
-        };
-        columns.entry((row.get(0)?, row.get(1)?)).or_default().push(gap);
-    }
-    Ok(columns)
-}
-
 /// Leaves those gaps of `now` that were not there `before`: a node that is new lacks everything anew.
-pub fn new_gaps<'a>(
-    now: Vec<(&'a NodeCoverage, Vec<Gap>)>,
-    before: &[(&NodeCoverage, Vec<Gap>)],
-) -> Vec<(&'a NodeCoverage, Vec<Gap>)> {
+pub fn new_gaps<'a>(now: Vec<Lacking<'a>>, before: &[Lacking<'_>]) -> Vec<Lacking<'a>> {
     let known: BTreeSet<(i64, &str, &Gap)> = before
         .iter()
         .flat_map(|(node, gaps)| gaps.iter().map(|gap| (node.environment_id, node.unique_id.as_str(), gap)))

@@ -4,20 +4,22 @@ mod by;
 mod falls;
 mod gaps;
 mod report;
+mod rows;
 mod trend;
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Row};
+use rusqlite::Row;
 
-use super::{Environment, Error};
+use super::{Environment, Error, Reader};
 use crate::inventory::Placeholders;
 
 pub use by::By;
 pub use falls::{Fall, Moment, falls};
-pub use gaps::{Gap, gaps, new_gaps};
-pub use report::{Measure, Report, report};
-pub use trend::{Point, trend};
+pub use gaps::{Gap, Lacking, new_gaps};
+pub use report::{Measure, Report};
+pub use rows::{Compared, GroupRow, Missing, compared, figures, missing};
+pub use trend::Point;
 
 /// So many of so many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +39,11 @@ impl Share {
     /// True if both are known and this is the smaller percentage.
     pub fn is_below(self, other: Self) -> bool {
         self.whole > 0 && other.whole > 0 && self.part * other.whole < other.part * self.whole
+    }
+
+    /// The same, where anything is known.
+    pub fn known(self) -> Option<Self> {
+        (self.whole > 0).then_some(self)
     }
 
     fn add(&mut self, part: u64, whole: u64) {
@@ -170,29 +177,25 @@ impl NodeCoverage {
 const NODES: &str = "
     SELECT c.environment_id, c.unique_id, c.resource_type, c.package_name, c.is_own_package, c.owner_name, c.group_name,
         c.layer, n.schema_name, n.access, n.file_path, n.tags, n.name, c.is_documented, c.is_placeholder, c.column_count,
-        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.test_count, c.is_excluded
+        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.test_count, c.is_excluded, e.name
     FROM coverage c JOIN nodes n ON n.environment_id = c.environment_id AND n.unique_id = c.unique_id
-    WHERE ?1 IS NULL OR c.environment_id = ?1";
+    JOIN environment e ON e.environment_id = c.environment_id
+    WHERE ?1 IS NULL OR c.environment_id = ?1
+    ORDER BY e.name, n.file_path, c.unique_id";
 
-/// Every node that can be documented, of one environment or all: by environment, file and id.
-pub fn coverage(connection: &Connection, environment_id: Option<i64>) -> Result<Vec<NodeCoverage>, Error> {
-    let names: BTreeMap<i64, String> =
-        Environment::all(connection)?.into_iter().map(|environment| (environment.id, environment.name)).collect();
-    let mut statement = connection.prepare(NODES)?;
-    let mut nodes: Vec<NodeCoverage> = statement.query_map([environment_id], node)?.collect::<Result<_, _>>()?;
-    for node in &mut nodes {
-        node.environment = names.get(&node.environment_id).cloned().unwrap_or_default();
+impl Reader {
+    /// Every node that can be documented, of one environment or all: by environment, file and id.
+    pub fn coverage(&self, environment_id: Option<i64>) -> Result<Vec<NodeCoverage>, Error> {
+        let mut statement = self.connection.prepare(NODES)?;
+        Ok(statement.query_map([environment_id], node)?.collect::<Result<_, _>>()?)
     }
-    let order = |node: &NodeCoverage| (node.environment.clone(), node.file_path.clone(), node.unique_id.clone());
-    nodes.sort_by_cached_key(order);
-    Ok(nodes)
-}
 
-/// The texts that the configuration calls placeholders.
-fn placeholders(connection: &Connection) -> Result<Placeholders, Error> {
-    let sql = "SELECT item.value FROM setting s, json_each(s.value) item WHERE s.name = 'placeholders'";
-    let listed: Result<Vec<String>, _> = connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect();
-    Ok(Placeholders::new(&listed?))
+    /// The texts that the configuration calls placeholders.
+    fn placeholders(&self) -> Result<Placeholders, Error> {
+        let sql = "SELECT item.value FROM setting s, json_each(s.value) item WHERE s.name = 'placeholders'";
+        let listed: Result<Vec<String>, _> = self.connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect();
+        Ok(Placeholders::new(&listed?))
+    }
 }
 
 fn node(row: &Row<'_>) -> rusqlite::Result<NodeCoverage> {
@@ -200,7 +203,7 @@ fn node(row: &Row<'_>) -> rusqlite::Result<NodeCoverage> {
     let count = |place: usize| row.get::<_, i64>(place).map(i64::unsigned_abs);
     Ok(NodeCoverage {
         environment_id: row.get(0)?,
-        environment: String::new(),
+        environment: row.get(20)?,
         unique_id: row.get(1)?,
         resource_type: row.get(2)?,
         package_name: row.get(3)?,

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use serde::Serialize;
 
 use super::{NodeCoverage, Share};
-use crate::answers::Error;
+use crate::answers::{Error, Reader};
 
 /// What a report counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -70,21 +69,23 @@ struct ReportColumn {
     hits: Hits,
 }
 
-/// Reports on those of `nodes` whose columns are known. A table is called `schema.name`, as `dbt-coverage` calls it, but two that have
-/// the same name (the versions of a model, a source and the seed behind it) stay two, where it keeps only the last.
-pub fn report(connection: &Connection, nodes: &[NodeCoverage], measure: Measure) -> Result<Report, Error> {
-    let mut columns = columns(connection, measure)?;
-    let mut tables = Vec::new();
-    // Its order, so that a reader that merges by name keeps the same ones.
-    for resource_type in ["source", "model", "seed", "snapshot"] {
-        for node in nodes.iter().filter(|node| node.resource_type == resource_type) {
-            if let Some(columns) = columns.remove(&(node.environment_id, node.unique_id.clone())) {
-                tables.push(table(node, columns));
+impl Reader {
+    /// Reports on those of `nodes` whose columns are known. A table is called `schema.name`, as `dbt-coverage` calls it, but two that have
+    /// the same name (the versions of a model, a source and the seed behind it) stay two, where it keeps only the last.
+    pub fn coverage_report(&self, nodes: &[NodeCoverage], measure: Measure) -> Result<Report, Error> {
+        let mut columns = columns(self, measure)?;
+        let mut tables = Vec::new();
+        // Its order, so that a reader that merges by name keeps the same ones.
+        for resource_type in ["source", "model", "seed", "snapshot"] {
+            for node in nodes.iter().filter(|node| node.resource_type == resource_type) {
+                if let Some(columns) = columns.remove(&(node.environment_id, node.unique_id.clone())) {
+                    tables.push(table(node, columns));
+                }
             }
         }
+        let hits = Hits::of(tables.iter().map(|table| table.hits.parts()));
+        Ok(Report { cov_type: measure, hits, tables })
     }
-    let hits = Hits::of(tables.iter().map(|table| table.hits.parts()));
-    Ok(Report { cov_type: measure, hits, tables })
 }
 
 fn table(node: &NodeCoverage, columns: Vec<(String, u64)>) -> ReportTable {
@@ -101,7 +102,7 @@ fn table(node: &NodeCoverage, columns: Vec<(String, u64)>) -> ReportTable {
 type Columns = BTreeMap<(i64, String), Vec<(String, u64)>>;
 
 /// The warehouse's columns of each node with their hits: 1 for a description (the tool knows no placeholders), or the number of tests.
-fn columns(connection: &Connection, measure: Measure) -> Result<Columns, Error> {
+fn columns(reader: &Reader, measure: Measure) -> Result<Columns, Error> {
     let hits = match measure {
         Measure::Doc => "c.description IS NOT NULL",
         Measure::Test => "coalesce(t.hits, 0)",
@@ -113,7 +114,7 @@ fn columns(connection: &Connection, measure: Measure) -> Result<Columns, Error> 
          ON t.environment_id = c.environment_id AND t.tested_id = c.unique_id AND t.tested_column = c.name
          WHERE c.in_warehouse ORDER BY c.environment_id, c.unique_id, c.position, c.name"
     );
-    let mut statement = connection.prepare(&sql)?;
+    let mut statement = reader.connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let mut columns = Columns::new();
     while let Some(row) = rows.next()? {

@@ -1,9 +1,9 @@
 //! How the figures came to be what they are, from the view `coverage_history`.
 
-use rusqlite::{Connection, Row};
+use rusqlite::Row;
 
 use super::{By, Figures, Moment, Share, is_relation};
-use crate::answers::Error;
+use crate::answers::{Error, Reader};
 
 /// The figures of an environment from some moment on. The history has no number of unknown columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,25 +25,27 @@ const HISTORY: &str = "
         SELECT 1 FROM coverage c WHERE c.environment_id = ?1 AND c.is_own_package IS NOT NULL))
     ORDER BY h.sync_id";
 
-/// The moments at which the total figures of an environment changed, oldest first: of the root project's own packages, or of all.
-pub fn trend(connection: &Connection, environment_id: i64, all_packages: bool) -> Result<Vec<Point>, Error> {
-    let mut statement = connection.prepare(HISTORY)?;
-    let mut rows = statement.query((environment_id, all_packages))?;
-    let mut points: Vec<(i64, Point)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let sync: i64 = row.get(0)?;
-        if points.last().is_none_or(|(last, _)| *last != sync) {
-            let moment = points.last().map(|(_, point)| point.moment.clone()).unwrap_or_default();
-            points.push((sync, Point { changed_at: row.get(1)?, moment }));
+impl Reader {
+    /// The moments at which the total figures of an environment changed, oldest first: of the root project's own packages, or of all.
+    pub fn coverage_trend(&self, environment_id: i64, all_packages: bool) -> Result<Vec<Point>, Error> {
+        let mut statement = self.connection.prepare(HISTORY)?;
+        let mut rows = statement.query((environment_id, all_packages))?;
+        let mut points: Vec<(i64, Point)> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let sync: i64 = row.get(0)?;
+            if points.last().is_none_or(|(last, _)| *last != sync) {
+                let moment = points.last().map(|(_, point)| point.moment.clone()).unwrap_or_default();
+                points.push((sync, Point { changed_at: row.get(1)?, moment }));
+            }
+            if let Some((_, point)) = points.last_mut() {
+                point.moment.groups.insert(group(row)?, figures(row)?);
+            }
         }
-        if let Some((_, point)) = points.last_mut() {
-            point.moment.groups.insert(group(row)?, figures(row)?);
-        }
+        let mut points: Vec<Point> = points.into_iter().map(|(_, point)| point).collect();
+        points.iter_mut().for_each(|point| add_up(&mut point.moment));
+        points.dedup_by(|next, kept| next.moment.total == kept.moment.total);
+        Ok(points)
     }
-    let mut points: Vec<Point> = points.into_iter().map(|(_, point)| point).collect();
-    points.iter_mut().for_each(|point| add_up(&mut point.moment));
-    points.dedup_by(|next, kept| next.moment.total == kept.moment.total);
-    Ok(points)
 }
 
 fn group(row: &Row<'_>) -> rusqlite::Result<String> {

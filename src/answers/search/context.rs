@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::Connection;
 use serde_json::Value;
 
+use super::Hit;
 use super::words::{Words, plain};
-use crate::answers::{Error, Table, table};
+use crate::answers::table::table;
+use crate::answers::{Error, Reader};
 
 /// What `matched_fields` says, in the order of the index's columns: of equal hits the first is told.
 const FIELDS: [&str; 8] = ["name", "column", "description", "column_description", "tag", "meta", "owner", "path"];
@@ -22,12 +23,13 @@ const SHOWN: usize = 100;
 /// So many places are told of one node, if the words are not in one.
 const PLACES: usize = 3;
 
-/// Fills the columns `matched_fields` and `context` of what was found.
-pub(super) fn fill(connection: &Connection, words: &Words, hits: &mut Table) -> Result<(), Error> {
-    if hits.rows.is_empty() {
+/// Fills `matched_fields` and `context` of what was found.
+pub(super) fn fill(reader: &Reader, words: &Words, hits: &mut [Hit]) -> Result<(), Error> {
+    if hits.is_empty() {
         return Ok(());
     }
-    let wanted: Vec<Value> = hits.rows.iter().map(|row| Value::from(vec![row[0].clone(), row[1].clone()])).collect();
+    let wanted: Vec<Value> =
+        hits.iter().map(|hit| vec![Value::from(hit.environment_id), hit.unique_id.as_str().into()].into()).collect();
     let highlights: Vec<String> = (0..FIELDS.len()).map(|n| format!("highlight(search, {n}, ?3, ?4)")).collect();
     // The `+` keeps FTS5 from searching again for each node.
     let sql = format!(
@@ -39,19 +41,17 @@ pub(super) fn fill(connection: &Connection, words: &Words, hits: &mut Table) -> 
         highlights.join(", ")
     );
     let (open, close) = (OPEN.to_string(), CLOSE.to_string());
-    let found = table(connection, &sql, &[&words.expression, &Value::from(wanted).to_string(), &open, &close])?;
+    let found = table(&reader.connection, &sql, &[&words.expression, &Value::from(wanted).to_string(), &open, &close])?;
     let found: HashMap<(Option<i64>, &str), &[Value]> =
         found.rows.iter().map(|row| ((row[0].as_i64(), row[1].as_str().unwrap_or_default()), &row[2..])).collect();
-    let place = |name: &str| hits.columns.iter().position(|column| column == name);
-    let (Some(field), Some(context)) = (place("matched_fields"), place("context")) else { return Ok(()) };
-    for row in &mut hits.rows {
-        let texts = found.get(&(row[0].as_i64(), row[1].as_str().unwrap_or_default()));
+    for hit in hits {
+        let texts = found.get(&(Some(hit.environment_id), hit.unique_id.as_str()));
         let places = places(texts.copied().unwrap_or_default(), &words.plain);
-        let of = |part: fn(&Place<'_>) -> String| places.iter().map(part).collect::<Vec<_>>();
-        let mut fields = of(|place| place.field.to_owned());
+        let mut fields: Vec<&str> = places.iter().map(|place| place.field).collect();
         fields.dedup();
-        row[field] = fields.join(", ").into();
-        row[context] = of(|place| excerpt(&readable(place.field, place.line))).join(" · ").into();
+        hit.matched_fields = fields.join(", ");
+        let excerpts: Vec<String> = places.iter().map(|place| excerpt(&readable(place.field, place.line))).collect();
+        hit.context = excerpts.join(" · ");
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use rusqlite::Connection;
 
 use super::*;
 
@@ -30,24 +29,18 @@ const NODES: &str = r#"
     (3, 'note', 'Anything, also: «an email»', '[]', '{}');
     INSERT INTO search (search) VALUES ('rebuild');"#;
 
-fn catalog() -> Connection {
-    let connection = Connection::open_in_memory().expect("open");
-    connection.execute_batch(include_str!("../../../schema.sql")).expect("the schema");
-    connection.execute_batch(NODES).expect("nodes");
-    connection
+fn catalog() -> Reader {
+    Reader::over(NODES)
 }
 
-fn explained(connection: &Connection, environment_id: Option<i64>, text: &str) -> Table {
+fn explained(reader: &Reader, environment_id: Option<i64>, text: &str) -> Vec<Hit> {
     let search = Search::of(text).expect("few words");
-    let mut hits = search.hits(connection, environment_id, None).expect("an answer");
-    search.explain(connection, &mut hits).expect("explained");
-    hits
+    reader.search(&search, environment_id, None, usize::MAX).expect("an answer").hits
 }
 
 /// The ids found in the first environment, without what they have in common.
 fn found(text: &str) -> Vec<String> {
-    let hits = explained(&catalog(), Some(1), text);
-    hits.rows.iter().map(|row| row[1].as_str().expect("an id").replace("model.shop.", "")).collect()
+    explained(&catalog(), Some(1), text).iter().map(|hit| hit.unique_id.replace("model.shop.", "")).collect()
 }
 
 #[test]
@@ -105,11 +98,8 @@ fn meta_is_found_by_its_very_key_and_what_its_value_contains() {
 fn each_hit_tells_where_the_words_stand() {
     let catalog = catalog();
     let told = |text: &str| -> Vec<String> {
-        let hits = explained(&catalog, Some(1), text).only(&["matched_fields", "context"]);
-        hits.rows
-            .iter()
-            .map(|row| format!("{}: {}", row[0].as_str().expect("a field"), row[1].as_str().expect("text")))
-            .collect()
+        let hits = explained(&catalog, Some(1), text);
+        hits.iter().map(|hit| format!("{}: {}", hit.matched_fields, hit.context)).collect()
     };
     assert_eq!(told("customer email"), ["column: «customer»_«email»"]);
     assert_eq!(told("to write"), ["column_description: customer_email: Where «to» «write» «to»."]);
@@ -123,17 +113,17 @@ fn each_hit_tells_where_the_words_stand() {
 #[test]
 fn environments_are_told_apart() {
     let catalog = catalog();
-    let environments = |text: &str, id| -> BTreeSet<Option<i64>> {
-        explained(&catalog, id, text).rows.iter().map(|row| row[0].as_i64()).collect()
+    let environments = |text: &str, id| -> BTreeSet<i64> {
+        explained(&catalog, id, text).iter().map(|hit| hit.environment_id).collect()
     };
-    assert_eq!(environments("model.shop.orders", None), BTreeSet::from([Some(1), Some(2)]));
-    assert_eq!(environments("model.shop.orders", Some(2)), BTreeSet::from([Some(2)]));
-    assert_eq!(environments("uber", None), BTreeSet::from([Some(2)]), "marks on letters make no difference");
+    assert_eq!(environments("model.shop.orders", None), BTreeSet::from([1, 2]));
+    assert_eq!(environments("model.shop.orders", Some(2)), BTreeSet::from([2]));
+    assert_eq!(environments("uber", None), BTreeSet::from([2]), "marks on letters make no difference");
 }
 
 #[test]
 fn who_finds_nothing_is_told_the_nearest_names() {
-    let near = |text: &str| Search::of(text).expect("few words").nearest(&catalog(), Some(1)).expect("names");
+    let near = |text: &str| catalog().nearly(&Search::of(text).expect("few words"), Some(1)).expect("names");
     assert_eq!(near("custmers"), ["model.shop.customers"]);
     assert_eq!(near("stg ordr items")[0], "model.shop.stg_order_items");
     assert_eq!(near("tag:custmers"), [""; 0]);

@@ -1,7 +1,7 @@
 //! Clocks that were wrong for a while: stamps of the future count as old, and cost no history.
 
 use super::*;
-use crate::answers;
+use crate::answers::Reader;
 
 const DAY: i64 = 86_400_000;
 const TEN_YEARS: i64 = 3_652 * DAY;
@@ -22,8 +22,8 @@ impl TestCatalog {
     }
 
     fn last_sync_at(&self) -> Option<Timestamp> {
-        let reader = open_to_read(&self.path()).expect("a catalog");
-        answers::last_sync_at(&reader, 1, Timestamp::from_millis(self.clock).expect("a time")).expect("read")
+        let reader = Reader::open(&self.path(), None).expect("a catalog");
+        reader.last_sync_at(1, Timestamp::from_millis(self.clock).expect("a time")).expect("read")
     }
 }
 

@@ -3,15 +3,13 @@
 mod code;
 mod page;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io::Write;
 
-use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{Choosing, Exit, Files, Misuse, Reading, note, since, until};
-use crate::answers::{self, ChangesFilter, Chosen, Consumers, Table};
+use super::reading::{named, since, until};
+use super::{Choosing, Exit, Files, Misuse, Reading, note};
+use crate::answers::{self, Breaking, Chosen, Consumers, KINDS, Order, Question, Reader, Table};
 use crate::catalog;
 use crate::config::Need;
 use crate::output::{self, Format, sanitize};
@@ -70,36 +68,24 @@ pub(super) struct Changes {
     reading: Reading,
 }
 
-const KINDS: [&str; 9] = [
-    "added",
-    "removed",
-    "restored",
-    "changed",
-    "edge_added",
-    "edge_removed",
-    "column_added",
-    "column_removed",
-    "column_changed",
-];
-
 impl Changes {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        if self.diff && matches!(self.format, Format::Json | Format::Csv) {
+        let is_for_people = matches!(self.format, Format::Table | Format::Markdown);
+        if self.diff && !is_for_people {
             let text = "`--diff` is for people: use it with `--format table` or `markdown`";
             return Err(Misuse(text.to_owned()).into());
         }
-        let connection = self.reading.open(files)?;
-        let filter = self.filter(files, &connection)?;
-        let (table, left_out) = answers::changes(&connection, &filter)?;
-        let rows = Row::all(&table);
+        let (reader, environment_id) = self.reading.open(files)?;
+        let question = self.question(files, &reader, environment_id)?;
+        let answers::Changes { rows, left_out } = reader.changes(&question)?;
         match self.format {
-            Format::Json | Format::Csv => {
-                drop(connection);
-                output::write(&table, self.format, out)?;
+            Format::Markdown => page::page(&reader, &rows, &self, out)?,
+            Format::Table if self.diff => code::print(&reader, &rows, out)?,
+            Format::Table => print(&reader, &rows, out)?,
+            format => {
+                drop(reader);
+                output::write(&rows, format, out)?;
             }
-            Format::Markdown => page::page(&connection, &rows, &self, out)?,
-            Format::Table if self.diff => code::print(&connection, &rows, out)?,
-            Format::Table => print(&connection, &rows, table.clone(), out)?,
         }
         if left_out > 0 {
             let which = if self.after.is_some() { "later" } else { "earlier" };
@@ -108,92 +94,37 @@ impl Changes {
         Ok(Exit::Done)
     }
 
-    fn filter(&self, files: &Files, connection: &Connection) -> anyhow::Result<ChangesFilter> {
-        let mut environment_id = self.reading.environment_id(connection)?;
-        let mut unique_id = None;
-        if let Some(node) = &self.node {
-            let found = answers::find(connection, environment_id, node)?;
-            (environment_id, unique_id) = (Some(found.environment_id), Some(found.unique_id));
+    fn question(&self, files: &Files, reader: &Reader, mut environment_id: Option<i64>) -> anyhow::Result<Question> {
+        let mut node = Vec::new();
+        if let Some(text) = &self.node {
+            let found = reader.find(environment_id, text)?;
+            environment_id = Some(found.environment_id);
+            node.push(found.unique_id);
         }
-        Ok(ChangesFilter {
-            environment_id,
-            unique_id,
-            chosen: self.chosen(files, connection, environment_id)?,
-            kinds: self.kind.clone(),
-            fields: if self.diff { vec!["raw_code".to_owned()] } else { self.field.clone() },
+        let fields = if self.diff { vec!["raw_code".to_owned()] } else { self.field.clone() };
+        let question = Question {
+            chosen: self.chosen(files, reader, environment_id)?,
             since: self.since,
             until: self.until,
-            after: self.after,
+            after: self.after.map(|seq| vec![seq.into()]),
             limit: self.limit.or((self.format == Format::Table).then_some(SHOWN)),
-        })
+            order: if self.after.is_some() { Order::Listed } else { Order::Last },
+            ..Question::of(environment_id)
+        };
+        Ok(question.only("unique_id", &node).only("kind", &self.kind).only("field", &fields))
     }
 
     /// What is selected now, and what was when the time in question began: else nobody would see what was removed since.
-    fn chosen(
-        &self,
-        files: &Files,
-        connection: &Connection,
-        environment_id: Option<i64>,
-    ) -> anyhow::Result<Option<Chosen>> {
-        let Some(mut chosen) = self.choosing.chosen(connection, environment_id)? else { return Ok(None) };
+    fn chosen(&self, files: &Files, reader: &Reader, environment_id: Option<i64>) -> anyhow::Result<Option<Chosen>> {
+        let Some(mut chosen) = self.choosing.chosen(reader, environment_id)? else { return Ok(None) };
         if let Some(since) = self.since {
-            let path = files.load(Need::Reading)?.catalog.path;
-            match catalog::open_as_of(&path, since, None) {
+            match Reader::open(&files.load(Need::Reading)?.catalog.path, Some(since)) {
                 Ok(then) => chosen.extend(self.choosing.chosen(&then, environment_id)?.unwrap_or_default()),
-                Err(catalog::Error::TooEarly { .. }) => {}
+                Err(answers::Error::Catalog(catalog::Error::TooEarly { .. })) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(Some(chosen))
-    }
-}
-
-/// A row of the view, by name.
-struct Row<'a> {
-    seq: i64,
-    environment_id: i64,
-    changed_at: &'a str,
-    unique_id: &'a str,
-    kind: &'a str,
-    field: &'a str,
-    parent_id: &'a str,
-    column_name: &'a str,
-    before: Value,
-    after: Value,
-}
-
-impl<'a> Row<'a> {
-    fn all(table: &'a Table) -> Vec<Self> {
-        let places: BTreeMap<&str, usize> =
-            table.columns.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
-        let of = |row: &'a Vec<Value>| {
-            let cell = |name: &str| places.get(name).map_or(&Value::Null, |place| &row[*place]);
-            let text = |name: &str| cell(name).as_str().unwrap_or_default();
-            let json = |name: &str| serde_json::from_str(text(name)).unwrap_or_default();
-            Self {
-                seq: cell("seq").as_i64().unwrap_or_default(),
-                environment_id: cell("environment_id").as_i64().unwrap_or_default(),
-                changed_at: text("changed_at"),
-                unique_id: text("unique_id"),
-                kind: text("kind"),
-                field: text("field"),
-                parent_id: text("parent_id"),
-                column_name: text("column_name"),
-                before: json("before"),
-                after: json("after"),
-            }
-        };
-        table.rows.iter().map(of).collect()
-    }
-
-    /// True if raw code changed.
-    fn is_of_code(&self) -> bool {
-        self.kind == "changed" && self.field == "raw_code"
-    }
-
-    /// True if a column is gone or has another type: whoever reads it may fail.
-    fn may_break(&self) -> bool {
-        self.kind == "column_removed" || (self.kind == "column_changed" && self.field == "data_type")
     }
 }
 
@@ -204,58 +135,37 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// What may break, with what stands on it, once for each change.
-fn breaking<'a>(connection: &Connection, rows: &'a [Row<'a>]) -> Result<Vec<(&'a Row<'a>, Consumers)>, answers::Error> {
-    let mut known: BTreeMap<(i64, &str), Option<Consumers>> = BTreeMap::new();
-    let mut found = Vec::new();
-    for row in rows.iter().filter(|row| row.may_break()) {
-        let consumers = match known.entry((row.environment_id, row.unique_id)) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(answers::consumers(connection, row.environment_id, row.unique_id)?),
-        };
-        found.extend(consumers.clone().map(|consumers| (row, consumers)));
-    }
-    Ok(found)
-}
-
 /// What stands on a node, in words: `written` makes a name from outside inert.
 fn in_words(consumers: &Consumers, written: impl Fn(&str) -> String) -> String {
-    let list = |names: &[String]| {
-        let mut list: Vec<String> = names.iter().take(5).map(|name| written(name)).collect();
-        if names.len() > 5 {
-            list.push(format!("{} more", names.len() - 5));
-        }
-        list.join(", ")
-    };
     let mut words = match consumers.nodes {
         1 => "1 node stands on it".to_owned(),
         nodes => format!("{nodes} nodes stand on it"),
     };
     for (what, names) in [("exposures", &consumers.exposures), ("owners", &consumers.owners)] {
         if !names.is_empty() {
-            words.push_str(&format!("; {what}: {}", list(names)));
+            words.push_str(&format!("; {what}: {}", named(names, 5, &written)));
         }
     }
     words
 }
 
-fn print(connection: &Connection, rows: &[Row<'_>], table: Table, out: &mut dyn Write) -> anyhow::Result<()> {
-    let breaking = breaking(connection, rows)?;
-    let mut table = shortened(table);
+fn print(reader: &Reader, rows: &Table, out: &mut dyn Write) -> anyhow::Result<()> {
+    let breaking = reader.breaking(rows)?;
+    let mut table = shortened(rows.clone());
     for (row, cells) in rows.iter().zip(&mut table.rows) {
-        if breaking.iter().any(|(other, _)| other.seq == row.seq) {
-            cells[2] = format!("{} !", row.kind).into();
+        if breaking.iter().any(|change| change.row.get("seq") == row.get("seq")) {
+            cells[2] = format!("{} !", row.str("kind")).into();
         }
     }
     output::write(&table.without_empty(), Format::Table, out)?;
     if !breaking.is_empty() {
         writeln!(out, "\nmay break what stands on it:")?;
     }
-    for (row, consumers) in breaking {
-        let what = if row.kind == "column_removed" { "is gone" } else { "has another type" };
-        let (id, column) = (sanitize(row.unique_id), sanitize(row.column_name));
+    for Breaking { row, consumers } in breaking {
+        let what = if row.str("kind") == "column_removed" { "is gone" } else { "has another type" };
+        let (id, column) = (sanitize(row.str("unique_id")), sanitize(row.str("column_name")));
         let words = in_words(&consumers, |name| sanitize(name).into_owned());
-        writeln!(out, "  ! {id}: column {column} {what} (seq {}); {words}", row.seq)?;
+        writeln!(out, "  ! {id}: column {column} {what} (seq {}); {words}", row.get("seq"))?;
     }
     Ok(())
 }

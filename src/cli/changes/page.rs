@@ -3,76 +3,74 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use rusqlite::Connection;
 use serde_json::Value;
 
-use super::{Changes, Row, breaking, code, in_words, shorten};
+use super::{Changes, code, in_words, shorten};
+use crate::answers::{Reader, Row, Table, is_of_code};
 use crate::output::{markdown, markdown_code};
 
 /// The page that is pasted into a pull request or a mail.
-pub(super) fn page(
-    connection: &Connection,
-    rows: &[Row<'_>],
-    asked: &Changes,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let span = match (rows.first(), rows.last()) {
-        (Some(first), Some(last)) => format!(", {} to {}", day(first.changed_at), day(last.changed_at)),
+pub(super) fn page(reader: &Reader, rows: &Table, asked: &Changes, out: &mut dyn Write) -> anyhow::Result<()> {
+    let span = match (rows.iter().next(), rows.iter().last()) {
+        (Some(first), Some(last)) => format!(", {} to {}", day(first), day(last)),
         _ => String::new(),
     };
     let environment =
         asked.reading.environment.as_deref().map_or(String::new(), |name| format!(" in {}", markdown(name)));
     writeln!(out, "## Changes{environment}{span}\n")?;
-    if rows.is_empty() {
+    if rows.rows.is_empty() {
         writeln!(out, "Nothing changed.")?;
         return Ok(());
     }
-    let mut nodes: BTreeMap<(i64, &str), Vec<&Row<'_>>> = BTreeMap::new();
-    for row in rows {
-        nodes.entry((row.environment_id, row.unique_id)).or_default().push(row);
+    let mut nodes: BTreeMap<(Option<i64>, &str), Vec<Row<'_>>> = BTreeMap::new();
+    for row in rows.iter() {
+        nodes.entry((row.int("environment_id"), row.str("unique_id"))).or_default().push(row);
     }
     let sections = Section::of(&nodes);
     let counts: Vec<String> =
         sections.iter().map(|section| format!("{} {}", section.nodes.len(), section.word)).collect();
     writeln!(out, "Nodes: {}.", counts.join(", "))?;
-    let breaking = breaking(connection, rows)?;
+    let breaking = reader.breaking(rows)?;
     if !breaking.is_empty() {
         writeln!(out, "\n### May break what stands on it\n")?;
     }
-    for (row, consumers) in &breaking {
-        let words = in_words(consumers, markdown);
-        writeln!(out, "- ⚠ {}: {}. {words}.", markdown_code(row.unique_id), what(row))?;
+    for change in &breaking {
+        let words = in_words(&change.consumers, markdown);
+        writeln!(out, "- ⚠ {}: {}. {words}.", markdown_code(change.row.str("unique_id")), what(change.row))?;
     }
     for section in &sections {
         section.write(out)?;
     }
     if asked.diff {
-        code::print_markdown(connection, rows, out)?;
+        code::print_markdown(reader, rows, out)?;
     }
     Ok(())
 }
 
-fn day(time: &str) -> &str {
+fn day(row: Row<'_>) -> &str {
+    let time = row.str("changed_at");
     time.get(..10).unwrap_or(time)
+}
+
+/// What happens to a node as a whole.
+const WHOLE: [&str; 3] = ["added", "removed", "restored"];
+
+fn is_whole(row: &Row<'_>) -> bool {
+    WHOLE.contains(&row.str("kind"))
 }
 
 /// The nodes to which the same happened.
 struct Section<'a> {
     word: &'static str,
-    nodes: Vec<(&'a str, &'a [&'a Row<'a>])>,
+    nodes: Vec<(&'a str, &'a [Row<'a>])>,
 }
 
 impl<'a> Section<'a> {
     /// By the last thing that happened to each node; empty sections are left out.
-    fn of(nodes: &'a BTreeMap<(i64, &'a str), Vec<&'a Row<'a>>>) -> Vec<Self> {
-        let word = |rows: &[&Row<'_>]| {
-            let whole = |row: &&&Row<'_>| matches!(row.kind, "added" | "removed" | "restored");
-            match rows.iter().rfind(whole).map(|row| row.kind) {
-                Some("added") => "added",
-                Some("removed") => "removed",
-                Some("restored") => "restored",
-                _ => "changed",
-            }
+    fn of(nodes: &'a BTreeMap<(Option<i64>, &'a str), Vec<Row<'a>>>) -> Vec<Self> {
+        let word = |rows: &[Row<'_>]| {
+            let last = rows.iter().rfind(|row| is_whole(row)).map(|row| row.str("kind"));
+            WHOLE.into_iter().find(|word| last == Some(word)).unwrap_or("changed")
         };
         let of = |wanted: &'static str| Section {
             word: wanted,
@@ -92,8 +90,8 @@ impl<'a> Section<'a> {
         writeln!(out, "\n### {title}\n")?;
         for (id, rows) in &self.nodes {
             writeln!(out, "- {}", markdown_code(id))?;
-            for row in rows.iter().filter(|row| !matches!(row.kind, "added" | "removed" | "restored")) {
-                writeln!(out, "  - {}", what(row))?;
+            for row in rows.iter().filter(|row| !is_whole(row)) {
+                writeln!(out, "  - {}", what(*row))?;
             }
         }
         Ok(())
@@ -101,20 +99,21 @@ impl<'a> Section<'a> {
 }
 
 /// What happened, in a few words.
-fn what(row: &Row<'_>) -> String {
-    let (before, after) = (short(&row.before), short(&row.after));
-    let (parent, column) = (markdown_code(row.parent_id), markdown_code(row.column_name));
-    match row.kind {
-        "changed" if row.is_of_code() => {
-            format!("its code changed, from {} to {} lines", lines(&row.before), lines(&row.after))
+fn what(row: Row<'_>) -> String {
+    let (before, after): (Value, Value) = (row.json("before"), row.json("after"));
+    let (parent, column) = (markdown_code(row.str("parent_id")), markdown_code(row.str("column_name")));
+    let (field, moved) = (row.str("field"), format!("{} → {}", short(&before), short(&after)));
+    match row.str("kind") {
+        "changed" if is_of_code(row) => {
+            format!("its code changed, from {} to {} lines", lines(&before), lines(&after))
         }
-        "changed" => format!("{}: {before} → {after}", row.field),
+        "changed" => format!("{field}: {moved}"),
         "edge_added" => format!("now reads {parent}"),
         "edge_removed" => format!("no longer reads {parent}"),
-        "column_added" => format!("new column {column} {}", short(&row.after["data_type"])),
+        "column_added" => format!("new column {column} {}", short(&after["data_type"])),
         "column_removed" => format!("column {column} is gone"),
-        "column_changed" if row.field == "data_type" => format!("column {column}: {before} → {after}"),
-        "column_changed" => format!("column {column}, {}: {before} → {after}", row.field),
+        "column_changed" if field == "data_type" => format!("column {column}: {moved}"),
+        "column_changed" => format!("column {column}, {field}: {moved}"),
         other => other.to_owned(),
     }
 }

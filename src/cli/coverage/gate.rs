@@ -80,7 +80,7 @@ fn last_step(
     now: &State,
     environment: &Environment,
 ) -> anyhow::Result<Option<(String, Moment, Moment)>> {
-    let points = coverage::trend(&now.connection, environment.id, asked.packages.are_all())?;
+    let points = now.reader.coverage_trend(environment.id, asked.packages.are_all())?;
     Ok(match points.as_slice() {
         [.., was, is] => Some((was.changed_at.clone(), was.moment.clone(), is.moment.clone())),
         _ => None,

@@ -6,31 +6,29 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::State;
-use super::print::{View, table};
+use super::print::View;
 use crate::answers::Table;
-use crate::answers::coverage::{self, Gap, NodeCoverage};
+use crate::answers::coverage::{self, Gap, Lacking, Missing, NodeCoverage};
 use crate::cli::note;
 use crate::output::{self, Format, sanitize};
 
 /// So many columns of a node are named on a terminal.
 const COLUMNS_NAMED: usize = 5;
 
-type Lacking<'a> = (&'a NodeCoverage, Vec<Gap>);
-
 impl View<'_> {
     pub(super) fn print_missing(&self, now: &State, before: Option<&State>, out: &mut dyn Write) -> anyhow::Result<()> {
-        let mut lacking = coverage::gaps(&now.connection, &now.nodes)?;
+        let mut lacking = now.reader.gaps(&now.nodes)?;
         if let Some(before) = before {
-            lacking = coverage::new_gaps(lacking, &coverage::gaps(&before.connection, &before.nodes)?);
+            lacking = coverage::new_gaps(lacking, &before.reader.gaps(&before.nodes)?);
         }
         self.sort(&mut lacking);
         self.tell(&lacking, before.is_some());
         match self.format {
             Format::Table => return self.list(self.limited(lacking), out),
             Format::Markdown => output::write(&self.work(self.limited(lacking)), self.format, out)?,
-            Format::Json | Format::Csv => {
-                let rows = lacking.iter().flat_map(|(node, gaps)| gaps.iter().map(|gap| self.gap(node, gap))).collect();
-                output::write(&self.gap_table(self.limited(rows)), self.format, out)?;
+            format => {
+                let rows = self.limited(coverage::missing(self.asked.by, &lacking));
+                output::write(&Table::of(&rows, &Missing::COLUMNS)?, format, out)?;
             }
         }
         Ok(())
@@ -100,7 +98,8 @@ impl View<'_> {
             cells[usize::from(!several)..].iter().map(|text| Value::from(text.as_str())).collect()
         };
         let columns = ["environment", by.as_str(), "unique_id", "missing", "file_path"];
-        table(&columns[usize::from(!several)..], lacking.into_iter().map(row).collect())
+        let columns = columns.into_iter().skip(usize::from(!several));
+        Table::new(columns, lacking.into_iter().map(row).collect())
     }
 
     fn to_write(&self, gaps: &[Gap]) -> String {
@@ -123,42 +122,5 @@ impl View<'_> {
             texts.push(format!("columns: {}{more}", columns.join(", ")));
         }
         texts.join("; ")
-    }
-
-    fn gap(&self, node: &NodeCoverage, gap: &Gap) -> Vec<Value> {
-        let column = match gap {
-            Gap::Column(name) | Gap::ColumnPlaceholder(name) => Value::from(name.as_str()),
-            _ => Value::Null,
-        };
-        vec![
-            self.asked.by.map(coverage::By::as_str).into(),
-            self.group(node).into(),
-            node.environment_id.into(),
-            node.environment.clone().into(),
-            node.unique_id.clone().into(),
-            node.resource_type.clone().into(),
-            node.package_name.clone().into(),
-            node.owner_name.clone().into(),
-            node.file_path.clone().into(),
-            gap.as_str().into(),
-            column,
-        ]
-    }
-
-    fn gap_table(&self, rows: Vec<Vec<Value>>) -> Table {
-        let columns = [
-            "by",
-            "group",
-            "environment_id",
-            "environment",
-            "unique_id",
-            "resource_type",
-            "package_name",
-            "owner_name",
-            "file_path",
-            "gap",
-            "column_name",
-        ];
-        table(&columns, rows)
     }
 }

@@ -8,13 +8,12 @@ mod print;
 use std::io::Write;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use rusqlite::Connection;
 
 use super::packages::Packages;
-use super::{Choosing, Exit, Files, Misuse, Reading, note, since};
+use super::reading::since;
+use super::{Choosing, Exit, Files, Misuse, Reading, note};
 use crate::answers::coverage::{self, By, Measure, NodeCoverage, Share};
-use crate::answers::{self, Environment};
-use crate::catalog;
+use crate::answers::{self, Environment, Reader};
 use crate::config::{CoverageTargets, Need};
 use crate::output::{self, Format};
 use crate::time::Timestamp;
@@ -73,6 +72,7 @@ pub(super) struct Coverage {
 enum CoverageFormat {
     Table,
     Json,
+    Ndjson,
     Csv,
     Markdown,
     DbtCoverage,
@@ -89,6 +89,7 @@ impl CoverageFormat {
         match self {
             Self::Table => Ok(Format::Table),
             Self::Json => Ok(Format::Json),
+            Self::Ndjson => Ok(Format::Ndjson),
             Self::Csv => Ok(Format::Csv),
             Self::Markdown => Ok(Format::Markdown),
             Self::DbtCoverage => Err(Measure::Doc),
@@ -112,23 +113,22 @@ fn percent(text: &str) -> Result<f64, String> {
 
 /// A catalog at one moment, and the nodes that are looked at.
 struct State {
-    connection: Connection,
+    reader: Reader,
     nodes: Vec<NodeCoverage>,
 }
 
 impl Coverage {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = self.reading.open(files)?;
-        let environment_id = self.reading.environment_id(&connection)?;
+        let (reader, environment_id) = self.reading.open(files)?;
         let targets = self.targets(files)?;
-        let mut environments = Environment::all(&connection)?;
+        let mut environments = reader.environments()?;
         environments.retain(|environment| environment_id.is_none_or(|id| id == environment.id));
-        let mut now = self.state(connection, environment_id)?;
-        self.leave_out(&mut now, &environments)?;
+        let mut now = self.state(reader, environment_id)?;
+        self.leave_out(&mut now, environment_id)?;
         let mut before = None;
         if let Some(time) = self.since {
             let path = files.load(Need::Reading)?.catalog.path;
-            let mut then = self.state(catalog::open_as_of(&path, time, None)?, environment_id)?;
+            let mut then = self.state(Reader::open(&path, Some(time))?, environment_id)?;
             then.nodes.retain(|node| self.is_wanted(node));
             before = Some(then);
         }
@@ -155,12 +155,12 @@ impl Coverage {
         self.by.unwrap_or(if environments.len() > 1 { By::Environment } else { By::ResourceType })
     }
 
-    fn state(&self, connection: Connection, environment_id: Option<i64>) -> Result<State, answers::Error> {
-        let mut nodes = coverage::coverage(&connection, environment_id)?;
-        if let Some(chosen) = self.choosing.chosen(&connection, environment_id)? {
+    fn state(&self, reader: Reader, environment_id: Option<i64>) -> Result<State, answers::Error> {
+        let mut nodes = reader.coverage(environment_id)?;
+        if let Some(chosen) = self.choosing.chosen(&reader, environment_id)? {
             nodes.retain(|node| chosen.contains(node.environment_id, &node.unique_id));
         }
-        Ok(State { connection, nodes })
+        Ok(State { reader, nodes })
     }
 
     /// What is to be reached.
@@ -174,18 +174,17 @@ impl Coverage {
     }
 
     fn is_wanted(&self, node: &NodeCoverage) -> bool {
-        !node.is_excluded && self.packages.want(node.is_own_package)
+        !node.is_excluded && (self.packages.are_all() || node.is_own_package.unwrap_or(true))
     }
 
     /// Leaves those nodes that count, and says which do not.
-    fn leave_out(&self, state: &mut State, environments: &[Environment]) -> anyhow::Result<()> {
+    fn leave_out(&self, state: &mut State, environment_id: Option<i64>) -> anyhow::Result<()> {
         let excluded = state.nodes.iter().filter(|node| node.is_excluded).count();
         if excluded > 0 {
             note(&format!("{excluded} nodes are left out: `coverage.exclude` selects them"));
         }
-        let (all, connection) = (state.nodes.len() - excluded, &state.connection);
-        let nodes = state.nodes.iter().map(|node| (node.environment_id, node.is_own_package, &node.package_name));
-        self.packages.warn(connection, environments, nodes)?;
+        let all = state.nodes.len() - excluded;
+        self.packages.warn(&state.reader, environment_id)?;
         state.nodes.retain(|node| self.is_wanted(node));
         self.packages.tell(all - state.nodes.len());
         Ok(())
@@ -216,9 +215,8 @@ impl Coverage {
             ))
             .into());
         }
-        let report = coverage::report(&now.connection, &now.nodes, measure)?;
-        let report_text = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
-        writeln!(out, "{}", output::inert(report_text))?;
+        let report = now.reader.coverage_report(&now.nodes, measure)?;
+        output::write_json(&report, out)?;
         Ok(report.share())
     }
 }

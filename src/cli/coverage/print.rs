@@ -43,10 +43,6 @@ pub(super) fn cell(share: Share) -> String {
     share.percent().map_or_else(String::new, |percent| format!("{}/{} {}%", share.part, share.whole, percent.floor()))
 }
 
-pub(super) fn table(columns: &[&str], rows: Vec<Vec<Value>>) -> Table {
-    Table { columns: columns.iter().map(|name| (*name).to_owned()).collect(), rows }
-}
-
 impl View<'_> {
     pub(super) fn print(&self, now: &State, before: Option<&State>, out: &mut dyn Write) -> anyhow::Result<()> {
         match before {
@@ -55,8 +51,11 @@ impl View<'_> {
             None => {
                 let groups = self.limited(coverage::grouped(&now.nodes, self.by, self.environments));
                 let total = coverage::total(&now.nodes);
-                let table =
-                    if self.is_for_people() { self.people(groups, total) } else { self.programs(groups, total) };
+                let CoverageTargets { nodes, columns, tests } = self.targets;
+                let table = match self.is_for_people() {
+                    true => self.people(groups, total),
+                    false => Table::of(&coverage::figures(self.by, groups, total, [nodes, columns, tests]), &[])?,
+                };
                 output::write(&table, self.format, out)?;
                 self.print_trend(now, out)
             }
@@ -99,7 +98,7 @@ impl View<'_> {
         rows.extend(self.target_row());
         let columns =
             [self.by.as_str(), "documented", "placeholders", "column docs", "column tests", "unknown", "tested"];
-        self.aligned(table(&columns, rows), 1)
+        self.aligned(Table::new(columns, rows), 1)
     }
 
     /// What is to be reached, below what is.
@@ -127,57 +126,5 @@ impl View<'_> {
             }
         }
         table
-    }
-
-    fn programs(&self, groups: Vec<(Option<String>, Figures)>, total: Figures) -> Table {
-        let columns = [
-            "by",
-            "group",
-            "is_total",
-            "node_count",
-            "documented",
-            "documented_percent",
-            "documented_target",
-            "placeholders",
-            "column_count",
-            "documented_columns",
-            "documented_columns_percent",
-            "documented_columns_target",
-            "tested_columns",
-            "tested_columns_percent",
-            "unknown_columns",
-            "testable",
-            "tested",
-            "tested_percent",
-            "tested_target",
-        ];
-        let row = |name: Option<String>, is_total: u8, figures: Figures| {
-            let (docs, tests) = (figures.documented_columns, figures.tested_columns);
-            let known = |share: Share, count: u64| if share.whole > 0 { count.into() } else { Value::Null };
-            vec![
-                self.by.as_str().into(),
-                name.into(),
-                is_total.into(),
-                figures.documented.whole.into(),
-                figures.documented.part.into(),
-                figures.documented.percent().into(),
-                self.targets.nodes.into(),
-                figures.placeholders.into(),
-                known(docs, docs.whole),
-                known(docs, docs.part),
-                docs.percent().into(),
-                self.targets.columns.into(),
-                known(tests, tests.part),
-                tests.percent().into(),
-                figures.unknown_columns.into(),
-                figures.tested.whole.into(),
-                figures.tested.part.into(),
-                figures.tested.percent().into(),
-                self.targets.tests.into(),
-            ]
-        };
-        let mut rows: Vec<Vec<Value>> = groups.into_iter().map(|(name, figures)| row(name, 0, figures)).collect();
-        rows.push(row(None, 1, total));
-        table(&columns, rows)
     }
 }

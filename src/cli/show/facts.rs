@@ -2,11 +2,10 @@
 
 use std::io::Write;
 
-use rusqlite::Connection;
 use serde_json::{Map, Value};
 
-use crate::answers::{self, Found, Table};
-use crate::cli::read::age;
+use crate::answers::{Found, Overview, Reader, Row};
+use crate::cli::reading::age;
 use crate::output::{sanitize, write_facts};
 
 /// So many characters of a text are shown.
@@ -30,79 +29,60 @@ const PROPERTIES_ELSEWHERE: [&str; 9] = [
 const CONFIG: [&str; 8] =
     ["unique_key", "incremental_strategy", "strategy", "check_cols", "updated_at", "severity", "where", "limit"];
 
-/// A row by the names of its columns.
-pub(super) struct Facts(Map<String, Value>);
-
-impl Facts {
-    /// The first row of `table`.
-    pub(super) fn of(table: &Table) -> Self {
-        let cells = table.rows.first().into_iter().flatten().cloned();
-        Self(table.columns.iter().cloned().zip(cells).collect())
-    }
-
-    /// The text or number in a column; nothing for NULL.
-    pub(super) fn get(&self, column: &str) -> Option<String> {
-        match self.0.get(column)? {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        }
-    }
-
-    fn number(&self, column: &str) -> Option<f64> {
-        self.0.get(column)?.as_f64()
-    }
-
-    fn is(&self, column: &str) -> bool {
-        self.number(column) == Some(1.0)
-    }
-
-    /// The list or map in a column.
-    fn json(&self, column: &str) -> Value {
-        self.0.get(column).and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+/// The text or number in a column; nothing for NULL.
+pub(super) fn get(row: Row<'_>, column: &str) -> Option<String> {
+    match row.get(column) {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 
-pub(super) fn print(connection: &Connection, found: &Found, node: &Facts, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn print(reader: &Reader, found: &Found, overview: &Overview, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, "{} in {}", sanitize(&found.unique_id), sanitize(&found.environment))?;
+    let Some(node) = overview.node.iter().next() else { return Ok(()) };
+    let (freshness, health) = (reader.rows_of("freshness", found)?, reader.rows_of("health", found)?);
+    let layer = get(node, "layer").map(|layer| format!("layer {layer}"));
+    let mut facts: Vec<(&str, Option<String>)> = vec![
+        ("", get(node, "description").map(|text| shortened(&text, LONG))),
+        ("type", Some(kind(node))),
+        ("where", place(node)),
+        ("file", get(node, "file_path")),
+        ("package", get(node, "package_name").map(|name| with(name, layer))),
+        ("owner", owner(node)),
+        ("terms", Some(terms(node))),
+        ("tags", Some(brief(&node.json("tags")))),
+        ("meta", Some(shortened(&brief(&node.json("meta")), SHORT))),
+    ];
     let properties = properties(node);
-    let mut facts: Vec<(&str, String)> = Vec::new();
-    let mut add =
-        |label, fact: Option<String>| facts.extend(fact.filter(|fact| !fact.is_empty()).map(|fact| (label, fact)));
-    add("", node.get("description").map(|text| shortened(&text, LONG)));
-    add("type", Some(kind(node)));
-    add("where", place(node));
-    add("file", node.get("file_path"));
-    add(
-        "package",
-        node.get("package_name").map(|name| with(name, node.get("layer").map(|layer| format!("layer {layer}")))),
-    );
-    add("owner", owner(node));
-    add("terms", Some(terms(node)));
-    add("tags", Some(brief(&node.json("tags"))));
-    add("meta", Some(shortened(&brief(&node.json("meta")), SHORT)));
-    for (name, fact) in &properties {
-        add(name, Some(fact.clone()));
-    }
-    add("last run", last_run(node));
-    add("built", built(node));
-    add("fresh", fresh(&Facts::of(&answers::freshness_of(connection, found)?)));
-    let health = Facts::of(&answers::health_of(connection, found)?);
-    add(
-        "health",
-        health
-            .get("status")
-            .map(|status| health.get("since").map_or(status.clone(), |since| format!("{status} since {since}")))
-            .map(|status| reasons(&health).map_or(status.clone(), |reasons| format!("{status}: {reasons}"))),
-    );
-    add(
-        "known",
-        node.get("first_seen_at").map(|first| {
-            let last = node.get("last_changed_at").filter(|last| *last != first);
-            with(format!("since {first}"), last.map(|last| format!("last changed {last}")))
-        }),
-    );
+    facts.extend(properties.iter().map(|(name, fact)| (name.as_str(), Some(fact.clone()))));
+    facts.extend([
+        ("last run", last_run(node)),
+        ("built", built(node)),
+        ("fresh", freshness.iter().next().and_then(fresh)),
+        ("health", health.iter().next().and_then(well)),
+        ("known", known(node)),
+    ]);
+    let told =
+        |(label, fact): (&'_ str, Option<String>)| Some((label.to_owned(), fact.filter(|fact| !fact.is_empty())?));
+    let facts: Vec<(String, String)> = facts.into_iter().filter_map(told).collect();
     Ok(write_facts(&facts, out)?)
+}
+
+/// Since when it is known, and when it changed.
+fn known(node: Row<'_>) -> Option<String> {
+    let first = get(node, "first_seen_at")?;
+    let last = get(node, "last_changed_at").filter(|last| *last != first);
+    Some(with(format!("since {first}"), last.map(|last| format!("last changed {last}"))))
+}
+
+/// How it is, since when, and why.
+fn well(health: Row<'_>) -> Option<String> {
+    let status = get(health, "status")?;
+    let status = get(health, "since").map_or(status.clone(), |since| format!("{status} since {since}"));
+    let reasons: Vec<Value> = health.json("reasons");
+    let sentences: Vec<&str> = reasons.iter().filter_map(|reason| reason["sentence"].as_str()).collect();
+    Some(if sentences.is_empty() { status } else { format!("{status}: {}", sentences.join("; ")) })
 }
 
 /// `first, second`, or `first` alone.
@@ -110,32 +90,32 @@ fn with(first: String, second: Option<String>) -> String {
     second.map_or(first.clone(), |second| format!("{first}, {second}"))
 }
 
-fn kind(node: &Facts) -> String {
-    let kind = node.get("resource_type").unwrap_or_default();
+fn kind(node: Row<'_>) -> String {
+    let kind = get(node, "resource_type").unwrap_or_default();
     if kind == "external" {
         return "external: edges name it, and it was not read (another project's, perhaps)".to_owned();
     }
-    let how = node.get("materialization").filter(|how| *how != kind);
+    let how = get(node, "materialization").filter(|how| *how != kind);
     let is_missing = node.number("is_applied") == Some(0.0);
     with(with(kind, how), is_missing.then(|| "defined but not built".to_owned()))
 }
 
-fn place(node: &Facts) -> Option<String> {
-    let parts = ["database_name", "schema_name", "identifier"].map(|part| node.get(part));
-    node.get("relation_name").or_else(|| {
+fn place(node: Row<'_>) -> Option<String> {
+    let parts = ["database_name", "schema_name", "identifier"].map(|part| get(node, part));
+    get(node, "relation_name").or_else(|| {
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         // An identifier alone is only the name again.
         (parts.len() > 1).then(|| parts.join("."))
     })
 }
 
-fn owner(node: &Facts) -> Option<String> {
-    let email = node.get("owner_email");
-    let owner = match (node.get("owner_name"), email) {
+fn owner(node: Row<'_>) -> Option<String> {
+    let email = get(node, "owner_email");
+    let owner = match (get(node, "owner_name"), email) {
         (Some(name), Some(email)) => Some(format!("{name} <{email}>")),
         (name, email) => name.or(email),
     };
-    let group = node.get("group_name").map(|group| format!("group {group}"));
+    let group = get(node, "group_name").map(|group| format!("group {group}"));
     match owner {
         Some(owner) => Some(with(owner, group)),
         None => group,
@@ -143,20 +123,20 @@ fn owner(node: &Facts) -> Option<String> {
 }
 
 /// What others may count on: access, contract, version, deprecation.
-fn terms(node: &Facts) -> String {
-    let version = node.get("version").map(|version| match node.get("latest_version") {
+fn terms(node: Row<'_>) -> String {
+    let version = get(node, "version").map(|version| match get(node, "latest_version") {
         Some(latest) if latest != version => format!("version {version} (the latest is {latest})"),
         _ => format!("version {version}"),
     });
-    let access = node.get("access").map(|access| format!("access {access}"));
+    let access = get(node, "access").map(|access| format!("access {access}"));
     let contract = node.is("contract_enforced").then(|| "contract enforced".to_owned());
-    let deprecation = node.get("deprecation_date").map(|date| format!("deprecated from {date}"));
+    let deprecation = get(node, "deprecation_date").map(|date| format!("deprecated from {date}"));
     [access, contract, version, deprecation].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What only the node's type has, and what of its configuration tells how it is built.
-fn properties(node: &Facts) -> Vec<(String, String)> {
-    let Value::Object(properties) = node.json("properties") else { return Vec::new() };
+fn properties(node: Row<'_>) -> Vec<(String, String)> {
+    let Value::Object(properties) = node.json::<Value>("properties") else { return Vec::new() };
     let mut facts = Vec::new();
     let mut tested = properties.get("attached_node").map(brief).unwrap_or_default();
     if let Some(column) = properties.get("column_name").and_then(Value::as_str) {
@@ -193,42 +173,34 @@ fn test(metadata: &Value) -> String {
     }
 }
 
-fn last_run(node: &Facts) -> Option<String> {
-    let status = node.get("last_run_status")?;
-    let when = node.get("last_run_at").map(|at| format!("{status} at {at}"));
-    let run = node.get("last_run_id").map(|run| format!("run {run}"));
-    let job = node.get("last_job_id").map(|job| format!("job {job}"));
+fn last_run(node: Row<'_>) -> Option<String> {
+    let status = get(node, "last_run_status")?;
+    let when = get(node, "last_run_at").map(|at| format!("{status} at {at}"));
+    let run = get(node, "last_run_id").map(|run| format!("run {run}"));
+    let job = get(node, "last_job_id").map(|job| format!("job {job}"));
     let text = with(with(when.unwrap_or(status), run), job);
-    Some(match node.get("last_run_error") {
+    Some(match get(node, "last_run_error") {
         Some(error) => format!("{text}: {}", shortened(&error, SHORT)),
         None => text,
     })
 }
 
-fn built(node: &Facts) -> Option<String> {
-    let at = node.get("last_built_at")?;
+fn built(node: Row<'_>) -> Option<String> {
+    let at = get(node, "last_built_at")?;
     Some(with(at, node.number("execution_seconds").map(|seconds| format!("took {seconds:.1} s"))))
 }
 
-/// Why its health is what it is; `None` if all is well.
-fn reasons(health: &Facts) -> Option<String> {
-    let reasons = health.json("reasons");
-    let sentences: Vec<&str> =
-        reasons.as_array().into_iter().flatten().filter_map(|reason| reason["sentence"].as_str()).collect();
-    (!sentences.is_empty()).then(|| sentences.join("; "))
-}
-
 /// The row of `freshness` in words.
-fn fresh(row: &Facts) -> Option<String> {
-    let status = row.get("status")?;
+fn fresh(row: Row<'_>) -> Option<String> {
+    let status = get(row, "status")?;
     let mut parts = vec![status.replace('_', " ")];
     let span = |column| row.number(column).map(age);
     parts.extend(span("age_seconds").map(|age| format!("the newest row is {age} old")));
-    parts.extend(row.get("checked_at").map(|at| format!("checked at {at}")));
+    parts.extend(get(row, "checked_at").map(|at| format!("checked at {at}")));
     parts.extend(span("warn_after_seconds").map(|age| format!("warns after {age}")));
     parts.extend(span("error_after_seconds").map(|age| format!("fails after {age}")));
-    parts.extend(row.get("worst_upstream_id").map(|id| format!("because of {id}")));
-    let oldest = row.get("oldest_upstream_id").zip(row.get("oldest_upstream_loaded_at"));
+    parts.extend(get(row, "worst_upstream_id").map(|id| format!("because of {id}")));
+    let oldest = get(row, "oldest_upstream_id").zip(get(row, "oldest_upstream_loaded_at"));
     parts.extend(oldest.map(|(id, at)| format!("the oldest data are {id}'s of {at}")));
     parts.extend(row.is("needs_run").then(|| "a parent is newer: it needs a run".to_owned()));
     Some(parts.join(", "))

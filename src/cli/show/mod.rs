@@ -5,10 +5,8 @@ mod sections;
 
 use std::io::{IsTerminal, Write};
 
-use rusqlite::Connection;
-
 use super::{Exit, Files, Misuse, Printing, Reading};
-use crate::answers::{self, Found, Table};
+use crate::answers::{Found, Reader};
 use crate::output::sanitize;
 
 /// So many things of each list are shown, unless told otherwise.
@@ -37,35 +35,33 @@ enum Code {
 
 impl Show {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let connection = self.reading.open(files)?;
-        let environment_id = self.reading.environment_id(&connection)?;
-        let found = answers::find(&connection, environment_id, &self.node)?;
-        if let Some(which) = self.code {
-            code(&connection, &found, which, out)?;
-            return Ok(Exit::Done);
-        }
-        let node = answers::node(&connection, &found)?;
-        if self.printing.is_table() {
-            screen(&connection, &found, &node, self.printing.limit.unwrap_or(SHOWN), out)?;
-        } else {
-            self.printing.print(node, out)?;
+        let (reader, environment_id) = self.reading.open(files)?;
+        let found = reader.find(environment_id, &self.node)?;
+        match self.code {
+            Some(which) => code(&reader, &found, which, out)?,
+            None if self.printing.is_table() => {
+                let overview = reader.overview(&found)?;
+                facts::print(&reader, &found, &overview, out)?;
+                sections::print(&reader, &found, overview, self.printing.limit.unwrap_or(SHOWN), out)?;
+            }
+            None => self.printing.print(reader.rows_of("nodes", &found)?, out)?,
         }
         Ok(Exit::Done)
     }
 }
 
 /// A terminal gets no character that it would obey; a file or another program gets the code as it is, to the byte.
-fn code(connection: &Connection, found: &Found, which: Code, out: &mut dyn Write) -> anyhow::Result<()> {
-    let [raw, compiled] = answers::code_of(connection, found)?;
-    let id = &found.unique_id;
-    let (text, missing) = match which {
-        Code::Raw => (raw, format!("`{id}` has no code: `lineaged show {id}` shows what it has")),
-        Code::Compiled => {
-            (compiled, format!("no compiled code of `{id}` is known: `--code raw` prints it as the project has it"))
-        }
+fn code(reader: &Reader, found: &Found, which: Code, out: &mut dyn Write) -> anyhow::Result<()> {
+    let (rows, id) = (reader.rows_of("code", found)?, &found.unique_id);
+    let (column, missing) = match which {
+        Code::Raw => ("raw_code", format!("`{id}` has no code: `lineaged show {id}` shows what it has")),
+        Code::Compiled => (
+            "compiled_code",
+            format!("no compiled code of `{id}` is known: `--code raw` prints it as the project has it"),
+        ),
     };
-    let text = text.ok_or(Misuse(missing))?;
-    Ok(print_code(&text, std::io::stdout().is_terminal(), out)?)
+    let text = rows.iter().next().and_then(|row| row.text(column)).ok_or(Misuse(missing))?;
+    Ok(print_code(text, std::io::stdout().is_terminal(), out)?)
 }
 
 fn print_code(text: &str, is_terminal: bool, out: &mut dyn Write) -> std::io::Result<()> {
@@ -76,18 +72,6 @@ fn print_code(text: &str, is_terminal: bool, out: &mut dyn Write) -> std::io::Re
         writeln!(out, "{}", sanitize(&line.replace('\t', "    ")))?;
     }
     Ok(())
-}
-
-fn screen(
-    connection: &Connection,
-    found: &Found,
-    node: &Table,
-    shown: usize,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
-    let node = facts::Facts::of(node);
-    facts::print(connection, found, &node, out)?;
-    sections::print(connection, found, &node, shown, out)
 }
 
 #[cfg(test)]

@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use rusqlite::Connection;
-use serde_json::Value;
-
-use super::facts::{Facts, brief, shortened};
-use crate::answers::{self, ChangesFilter, Found, Table};
+use super::facts::{brief, shortened};
+use crate::answers::{Found, Neighbour, Order, Overview, Question, Reader, Row, Table};
 use crate::output::{self, Format, sanitize};
 
 /// So many of the last changes and runs are shown.
@@ -16,80 +13,68 @@ const LAST: usize = 5;
 /// So many characters of a description or a message are shown.
 const TEXT: usize = 160;
 
-/// The status of a test that has none.
-const NOT_RUN: &str = "not run";
-
 pub(super) fn print(
-    connection: &Connection,
+    reader: &Reader,
     found: &Found,
-    node: &Facts,
+    overview: Overview,
     shown: usize,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let tests = answers::tests_of(connection, found)?;
-    let columns = columns(answers::columns_of(connection, found)?, &tests);
-    let title = format!("columns: {}", columns.rows.len());
-    section(out, &title, columns, shown)?;
+    let tests = reader.tests_of(found)?;
+    let columns = columns(&overview.columns, &tests);
+    section(out, &format!("columns: {}", columns.rows.len()), columns, shown)?;
     list_tests(&tests, shown, out)?;
-    let around = answers::neighbours(connection, found)?;
-    for (relation, title) in [("parent", "parents"), ("child", "children")] {
-        let of = around.rows.iter().filter(|row| row[0] == relation);
-        let ids: Vec<String> = of.map(|row| label(text(&row[1]), row[3].as_str())).collect();
-        list(out, title, &ids, shown)?;
+    let mut children = overview.children;
+    children.retain(|child| !matches!(child.resource_type.as_str(), "test" | "unit_test"));
+    list(out, "parents", &overview.parents.iter().map(label).collect::<Vec<_>>(), shown)?;
+    list(out, "children", &children.iter().map(label).collect::<Vec<_>>(), shown)?;
+    let Some(node) = overview.node.iter().next() else { return Ok(()) };
+    if node.str("resource_type") == "group" {
+        let of_group = Question::of(Some(found.environment_id)).only("group_name", &[node.str("name")]);
+        let members = reader.rows("nodes", &of_group)?.filter(|node| node.str("resource_type") != "group");
+        list(out, "members", &members.iter().map(|node| node.str("unique_id").to_owned()).collect::<Vec<_>>(), shown)?;
     }
-    if let (Some("group"), Some(name)) = (node.get("resource_type").as_deref(), node.get("name")) {
-        list(out, "members", &answers::members_of(connection, found.environment_id, &name)?, shown)?;
-    }
-    last_changes(connection, found, out)?;
-    last_runs(connection, found, out)
+    last_changes(reader, found, out)?;
+    last_runs(reader, found, out)
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn label(id: &str, status: Option<&str>) -> String {
-    match status {
-        None | Some("success" | "pass") => id.to_owned(),
-        Some(status) => format!("{id} [{status}]"),
+fn label(node: &Neighbour) -> String {
+    match node.last_run_status.as_deref() {
+        None | Some("success" | "pass") => node.unique_id.clone(),
+        Some(status) => format!("{} [{status}]", node.unique_id),
     }
 }
 
 /// The columns with what tests them.
-fn columns(columns: Table, tests: &Table) -> Table {
-    let mut by_column: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for test in &tests.rows {
-        if let Some(column) = test[2].as_str() {
-            let test = format!("{} ({})", text(&test[1]), test[3].as_str().unwrap_or(NOT_RUN));
-            by_column.entry(column.to_owned()).or_default().push(test);
+fn columns(columns: &Table, tests: &Table) -> Table {
+    let mut by_column: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for test in tests.iter() {
+        if let Some(column) = test.text("column_name") {
+            let test = format!("{} ({})", test.str("test_name"), status(test));
+            by_column.entry(column).or_default().push(test);
         }
     }
-    let mut table = columns.only(&["name", "data_type", "description", "comment", "tags", "meta"]);
-    for row in &mut table.rows {
-        let (extra, tests) = (extra(row), by_column.get(text(&row[0])));
-        row.truncate(2);
-        row.extend([extra, tests.map(|tests| tests.join(", ")).into()]);
-    }
-    table.columns = ["name", "type", "description", "tests"].map(str::to_owned).into();
-    without_empty_columns(table)
+    let row = |column: Row<'_>| {
+        let [name, kind] = ["name", "data_type"].map(|name| column.get(name).clone());
+        let tests = by_column.get(column.str("name")).map(|tests| tests.join(", "));
+        vec![name, kind, extra(column).into(), tests.into()]
+    };
+    Table::new(["name", "type", "description", "tests"], columns.iter().map(row).collect()).without_empty()
 }
 
 /// A column's description (else the warehouse's comment), tags and meta.
-fn extra(row: &[Value]) -> Value {
-    let words = row[2].as_str().or(row[3].as_str()).map(|text| shortened(text, TEXT));
-    let json = |value: &Value| serde_json::from_str(text(value)).map(|value| brief(&value)).unwrap_or_default();
-    let (tags, meta) = (json(&row[4]), json(&row[5]));
-    let tags = (!tags.is_empty()).then(|| format!("[tags {}]", shortened(&tags, TEXT)));
-    let meta = (!meta.is_empty()).then(|| format!("[meta {}]", shortened(&meta, TEXT)));
-    let parts: Vec<String> = [words, tags, meta].into_iter().flatten().collect();
-    if parts.is_empty() { Value::Null } else { parts.join(" ").into() }
+fn extra(column: Row<'_>) -> Option<String> {
+    let words = column.text("description").or(column.text("comment")).map(|text| shortened(text, TEXT));
+    let noted = ["tags", "meta"].map(|name| (name, brief(&column.json(name))));
+    let noted = noted.into_iter().filter(|(_, text)| !text.is_empty());
+    let noted = noted.map(|(name, text)| format!("[{name} {}]", shortened(&text, TEXT)));
+    let parts: Vec<String> = words.into_iter().chain(noted).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-fn without_empty_columns(table: Table) -> Table {
-    let names = table.columns.clone();
-    let is_told = |place: usize| table.rows.iter().any(|row| !row[place].is_null());
-    let told: Vec<&str> = (0..names.len()).filter(|n| is_told(*n)).map(|n| names[n].as_str()).collect();
-    table.only(&told)
+/// How a test ended last.
+fn status(test: Row<'_>) -> &str {
+    test.text("status").unwrap_or("not run")
 }
 
 /// The tests, the worst first; those that did not pass with their ids and messages.
@@ -97,20 +82,19 @@ fn list_tests(tests: &Table, shown: usize, out: &mut dyn Write) -> std::io::Resu
     if tests.rows.is_empty() {
         return Ok(());
     }
-    let status = |row: &[Value]| row[3].as_str().unwrap_or(NOT_RUN).to_owned();
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for row in &tests.rows {
-        *counts.entry(status(row)).or_default() += 1;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for test in tests.iter() {
+        *counts.entry(status(test)).or_default() += 1;
     }
     let counts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {}", sanitize(status))).collect();
     writeln!(out, "\ntests: {} ({})", tests.rows.len(), counts.join(", "))?;
-    for row in tests.rows.iter().take(shown) {
-        let on = row[2].as_str().map(|column| format!(" on {column}")).unwrap_or_default();
-        let status = status(row);
-        writeln!(out, "  {}: {}", sanitize(&status), sanitize(&format!("{}{on}", text(&row[1]))))?;
-        if status != "pass" {
-            let message = row[5].as_str().map(|message| format!(": {}", shortened(message, TEXT))).unwrap_or_default();
-            writeln!(out, "      {}", sanitize(&format!("{}{message}", text(&row[0]))))?;
+    for test in tests.iter().take(shown) {
+        let on = test.text("column_name").map(|column| format!(" on {column}")).unwrap_or_default();
+        writeln!(out, "  {}: {}", sanitize(status(test)), sanitize(&format!("{}{on}", test.str("test_name"))))?;
+        if status(test) != "pass" {
+            let message = test.text("message").map(|message| format!(": {}", shortened(message, TEXT)));
+            let line = format!("{}{}", test.str("unique_id"), message.unwrap_or_default());
+            writeln!(out, "      {}", sanitize(&line))?;
         }
     }
     more(out, tests.rows.len(), shown)
@@ -139,45 +123,40 @@ fn section(out: &mut dyn Write, title: &str, mut table: Table, shown: usize) -> 
         return Ok(());
     }
     let there = table.rows.len();
-    table.rows.truncate(shown);
+    table.cut(Some(shown));
     writeln!(out, "\n{title}")?;
     output::write(&table, Format::Table, out)?;
     more(out, there, shown)
 }
 
-fn last_changes(connection: &Connection, found: &Found, out: &mut dyn Write) -> anyhow::Result<()> {
-    let filter = ChangesFilter {
-        environment_id: Some(found.environment_id),
-        unique_id: Some(found.unique_id.clone()),
-        limit: Some(LAST),
-        ..ChangesFilter::default()
-    };
-    let (changes, left_out) = answers::changes(connection, &filter)?;
-    let title = match left_out {
+fn last_changes(reader: &Reader, found: &Found, out: &mut dyn Write) -> anyhow::Result<()> {
+    let id = [found.unique_id.as_str()];
+    let question = Question { limit: Some(LAST), order: Order::Last, ..Question::of(Some(found.environment_id)) };
+    let changes = reader.changes(&question.only("unique_id", &id))?;
+    let title = match changes.left_out {
         0 => "changes".to_owned(),
         before => {
             format!("last changes ({before} before them: `lineaged changes --node {}`)", sanitize(&found.unique_id))
         }
     };
-    let changes =
-        without_empty_columns(changes.only(&["seq", "changed_at", "kind", "field", "parent_id", "column_name"]));
-    Ok(section(out, &title, changes, LAST)?)
+    let columns = ["seq", "changed_at", "kind", "field", "parent_id", "column_name"];
+    Ok(section(out, &title, changes.rows.only(&columns).without_empty(), LAST)?)
 }
 
-fn last_runs(connection: &Connection, found: &Found, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut runs = answers::runs_of(connection, found)?;
-    let title = match runs.rows.len() {
-        all if all > LAST => format!("last runs ({} before them: the view `run_results`)", all - LAST),
-        _ => "runs".to_owned(),
+fn last_runs(reader: &Reader, found: &Found, out: &mut dyn Write) -> anyhow::Result<()> {
+    let columns = ["run_id", "status", "completed_at", "execution_seconds", "failures", "error"];
+    let mut runs = reader.rows_of("run_results", found)?.only(&columns);
+    let title = match runs.cut(Some(LAST)) {
+        0 => "runs".to_owned(),
+        before => format!("last runs ({before} before them: the view `run_results`)"),
     };
-    runs.rows.truncate(LAST);
     for row in &mut runs.rows {
         if let Some(seconds) = row[3].as_f64() {
             row[3] = ((seconds * 1000.0).round() / 1000.0).into();
         }
-        if let Some(error) = row.last_mut().filter(|error| error.is_string()) {
-            *error = shortened(text(error), TEXT).into();
+        if let Some(error) = row[5].as_str() {
+            row[5] = shortened(error, TEXT).into();
         }
     }
-    Ok(section(out, &title, without_empty_columns(runs), LAST)?)
+    Ok(section(out, &title, runs.without_empty(), LAST)?)
 }
