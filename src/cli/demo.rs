@@ -22,9 +22,6 @@ const ENVIRONMENT: i64 = 1;
 const NAME: &str = "demo";
 const CATALOG: &str = "lineaged.db";
 
-/// So many odd values are told.
-const NOTES: usize = 5;
-
 /// What a user may want to ask next; the tests run each of them.
 pub(super) const QUERIES: [&str; 3] = [
     "select unique_id, last_run_status, last_run_error from nodes where last_run_status in ('error', 'fail')",
@@ -46,7 +43,7 @@ impl Demo {
         let now = Timestamp::now();
         let (project, steps) = match &self.target_folder {
             Some(folder) => (Project::load(folder, now)?, 0),
-            None => (Project::bundled(now), 2),
+            None => (Project::unpacked(now)?, 2),
         };
         for odd in project.notes() {
             super::note(&format!("note: {}", output::sanitize(odd)));
@@ -61,13 +58,6 @@ impl Demo {
         )?);
         writeln!(out, "A Discovery server with the project runs in this process. First sync:\n")?;
         sync_once(&config, out).await?;
-        let misfits = server.change(ENVIRONMENT, |project| project.misfits());
-        for odd in misfits.iter().take(NOTES) {
-            super::note(&format!("note: {}", output::sanitize(odd)));
-        }
-        if misfits.len() > NOTES {
-            super::note(&format!("note: {} more of that kind", misfits.len() - NOTES));
-        }
         writeln!(out)?;
         output::write(&Reader::open(&path, None)?.summary(ENVIRONMENT)?, Format::Table, out)?;
         for step in 1..=steps {
@@ -82,9 +72,21 @@ impl Demo {
             writeln!(out, "  lineaged lineage {}", model.str("unique_id"))?;
         }
         writeln!(out, "  lineaged health\n  lineaged coverage --missing\n  lineaged search customer")?;
-        writeln!(out, "\nWith a Discovery API and a token: `lineaged init`, then `lineaged check`.")?;
+        match &self.target_folder {
+            Some(folder) => tell_lasting_way(folder, out)?,
+            None => writeln!(out, "\nWith a Discovery API and a token: `lineaged init`, then `lineaged check`.")?,
+        }
         Ok(Exit::Done)
     }
+}
+
+/// How to go on with a project's files: a demo reads them once.
+fn tell_lasting_way(folder: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+    let folder = std::path::absolute(folder)?;
+    let folder = serde_json::Value::from(folder.to_string_lossy());
+    writeln!(out, "\nThe lasting way to read these files is `origin = \"artifacts\"`. In lineaged.toml, write:\n")?;
+    writeln!(out, "  [[environments]]\n  name = \"core\"\n  origin = \"artifacts\"\n  paths = [{folder}]")?;
+    Ok(())
 }
 
 /// A demo starts with an empty catalog. The file of an earlier demo is removed; any other file is left alone.

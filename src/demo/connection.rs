@@ -6,8 +6,10 @@ use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedV
 use serde_json::{Value, json};
 
 use super::node_object::{NodeObject, argument, error, strings};
-use super::objects::Environment;
-use super::project::{Kind, Node, Side};
+use super::object::{member, object};
+use super::objects::{Environment, type_word};
+use super::project::Side;
+use crate::inventory::{Node, ResourceType, UniqueId};
 
 /// The most nodes of a page, as documented.
 const MOST: i64 = 500;
@@ -30,7 +32,7 @@ impl<'e> Connection<'e> {
     pub(super) fn of(
         environment: Environment<'e>,
         side: Side,
-        kinds: &[Kind],
+        kinds: &[ResourceType],
         info: &ResolveInfo<'_>,
     ) -> Result<Self, FieldError> {
         let first = argument(info.arguments(), "first").as_i64().unwrap_or(DEFAULT);
@@ -120,25 +122,19 @@ impl ObjectValue for Edge<'_> {
         let node = self.environment.project.node(self.id).ok_or_else(|| error("the node is gone"))?;
         Ok(match info.field_name() {
             "cursor" => ResolvedValue::leaf(cursor_of(self.id)),
-            "node" => ResolvedValue::object(NodeObject {
-                environment: self.environment,
-                side: self.side,
-                nested: false,
-                id: self.id,
-                node,
-            }),
+            "node" => ResolvedValue::object(NodeObject::new(self.environment, self.side, node)),
             _ => return Err(self.unknown_field_error(info)),
         })
     }
 }
 
 /// The ids of these kinds that the filter lets through, sorted.
-fn matching<'e>(environment: Environment<'e>, side: Side, kinds: &[Kind], filter: &Filter) -> Vec<&'e str> {
+fn matching<'e>(environment: Environment<'e>, side: Side, kinds: &[ResourceType], filter: &Filter) -> Vec<&'e str> {
     let kinds = kinds.iter().filter(|kind| filter.admits(**kind));
-    let ids = kinds.flat_map(|&kind| environment.index.listed(side, kind)).map(String::as_str);
-    let is_let_through = |id: &&str| {
-        filter.is_empty() || filter.has_id(id) && environment.project.node(id).is_some_and(|node| filter.matches(node))
-    };
+    let ids = kinds.flat_map(|&kind| environment.index.listed(side, kind)).map(UniqueId::as_str);
+    let matches = |node: &Node| filter.rest.is_empty() || filter.matches(node, &object(environment.project, node));
+    let is_let_through =
+        |id: &&str| filter.is_empty() || filter.has_id(id) && environment.project.node(id).is_some_and(matches);
     let mut ids: Vec<&str> = ids.filter(is_let_through).collect();
     ids.sort_unstable();
     ids
@@ -174,37 +170,36 @@ impl Filter {
         self.ids.is_none() && self.rest.is_empty()
     }
 
-    fn admits(&self, kind: Kind) -> bool {
-        self.types.is_empty() || self.types.iter().any(|it| it == kind.type_word())
+    fn admits(&self, kind: ResourceType) -> bool {
+        self.types.is_empty() || self.types.iter().any(|it| it == type_word(kind))
     }
 
     fn has_id(&self, id: &str) -> bool {
         self.ids.as_ref().is_none_or(|ids| ids.contains(id))
     }
 
-    /// Whether the node meets every condition.
-    pub(super) fn matches(&self, node: &Node) -> bool {
+    /// Whether the node, which is this object of the API, meets every condition.
+    pub(super) fn matches(&self, node: &Node, object: &Value) -> bool {
         let is_met = |(key, wanted): &(String, Value)| match wanted {
             Value::Array(wanted) if key == "tags" => {
-                node.field("tags").as_array().is_some_and(|tags| tags.iter().any(|tag| wanted.contains(tag)))
+                object["tags"].as_array().is_some_and(|tags| tags.iter().any(|tag| wanted.contains(tag)))
             }
-            Value::Array(wanted) => wanted.contains(subject(node, key)),
-            wanted => subject(node, key) == wanted,
+            Value::Array(wanted) => wanted.contains(subject(object, key)),
+            wanted => subject(object, key) == wanted,
         };
-        self.admits(node.kind()) && self.has_id(node.text("uniqueId")) && self.rest.iter().all(is_met)
+        self.admits(node.resource_type) && self.has_id(node.unique_id.as_str()) && self.rest.iter().all(is_met)
     }
 }
 
 /// What of the node a condition is about.
-fn subject<'n>(node: &'n Node, condition: &str) -> &'n Value {
+fn subject<'v>(object: &'v Value, condition: &str) -> &'v Value {
     match condition {
-        "status" | "lastRunStatus" => &node.field("executionInfo")["lastRunStatus"],
-        "freshnessChecked" | "freshnessStatus" => &node.field("freshness")[condition],
-        "sourceNames" => node.field("sourceName"),
-        "testTypes" => node.field("testType"),
-        "lastKnownResults" => node.field("lastKnownResult"),
-        "identifier" if node.kind() != Kind::Source => node.field("alias"),
-        same => node.field(same),
+        "status" | "lastRunStatus" => &object["executionInfo"]["lastRunStatus"],
+        "freshnessChecked" | "freshnessStatus" => &object["freshness"][condition],
+        "sourceNames" => &object["source_name"],
+        "testTypes" => &object["testType"],
+        "lastKnownResults" => &object["lastKnownResult"],
+        same => member(object, same).unwrap_or(&Value::Null),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::engine::Body;
 use super::project::Side;
 
 /// Which pages of a connection a fault is for.
@@ -30,6 +31,8 @@ pub enum Length {
     Cut,
     /// Nothing: the end of the connection is the end of the body.
     Missing,
+    /// Nothing, since the body comes in chunks, of which the last is never sent.
+    Chunked,
 }
 
 type Edit = Box<dyn Fn(&mut Value) + Send + Sync>;
@@ -95,6 +98,7 @@ pub struct Fault {
     pub(super) action: Action,
     operation: Option<String>,
     page: Page,
+    larger_than: i64,
     skip: usize,
     times: usize,
 }
@@ -102,7 +106,7 @@ pub struct Fault {
 impl Fault {
     /// Spoils the next answer in this way.
     pub fn new(action: Action) -> Self {
-        Self { action, operation: None, page: Page::Any, skip: 0, times: 1 }
+        Self { action, operation: None, page: Page::Any, larger_than: -1, skip: 0, times: 1 }
     }
 
     /// Only answers to the operation of this name.
@@ -116,6 +120,13 @@ impl Fault {
     #[must_use]
     pub fn page(mut self, page: Page) -> Self {
         self.page = page;
+        self
+    }
+
+    /// Only answers to who asks for more than so many nodes at once.
+    #[must_use]
+    pub fn larger_than(mut self, nodes: i64) -> Self {
+        self.larger_than = nodes;
         self
     }
 
@@ -139,9 +150,10 @@ impl Fault {
         self.times(usize::MAX)
     }
 
-    /// Whether it may still strike this operation.
-    pub(super) fn is_about(&self, operation: &str) -> bool {
-        self.times > 0 && self.operation.as_deref().is_none_or(|it| it == operation)
+    /// Whether it may still strike an answer to this.
+    pub(super) fn is_about(&self, operation: &str, body: &Body) -> bool {
+        let first = body.variables.as_ref().and_then(|variables| variables["first"].as_i64()).unwrap_or_default();
+        self.times > 0 && first > self.larger_than && self.operation.as_deref().is_none_or(|it| it == operation)
     }
 
     /// Whether it strikes an answer that it is about. Counts it.

@@ -140,7 +140,13 @@ async fn send(stream: &mut TcpStream, mut reply: Reply, asked: &Asked) -> Result
     let keeps_alive = asked.keeps_alive && !is_cut;
     stream.write_all(head(&reply, keeps_alive).as_bytes()).await?;
     match reply.delivery {
-        Delivery::Cut(bytes, _) => stream.write_all(&reply.body[..bytes.min(reply.body.len())]).await?,
+        Delivery::Cut(bytes, length) => {
+            let body = &reply.body[..bytes.min(reply.body.len())];
+            if length == Length::Chunked {
+                stream.write_all(format!("{:x}\r\n", body.len()).as_bytes()).await?;
+            }
+            stream.write_all(body).await?;
+        }
         Delivery::Drip(bytes, pause) => {
             for drop in reply.body.chunks(bytes.max(1)) {
                 stream.write_all(drop).await?;
@@ -155,14 +161,16 @@ async fn send(stream: &mut TcpStream, mut reply: Reply, asked: &Asked) -> Result
 
 fn head(reply: &Reply, keeps_alive: bool) -> String {
     let length = match reply.delivery {
-        Delivery::Cut(_, Length::Missing) => None,
+        Delivery::Cut(_, Length::Missing | Length::Chunked) => None,
         Delivery::Cut(bytes, Length::Cut) => Some(bytes.min(reply.body.len())),
         _ => Some(reply.body.len()),
     };
-    let mut head =
-        format!("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n", reply.status, reason(reply.status), reply.content_type);
+    let mut head = format!("HTTP/1.1 {} Answer\r\nContent-Type: {}\r\n", reply.status, reply.content_type);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if matches!(reply.delivery, Delivery::Cut(_, Length::Chunked)) {
+        head.push_str("Transfer-Encoding: chunked\r\n");
     }
     if let Some(length) = length {
         head.push_str(&format!("Content-Length: {length}\r\n"));
@@ -175,19 +183,4 @@ fn gzip(body: &[u8]) -> Result<Vec<u8>> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(body)?;
     gzip.finish()
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        _ => "Answer",
-    }
 }

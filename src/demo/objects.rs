@@ -1,4 +1,4 @@
-//! The resolvers above the nodes: the root, environments, their two states, and lineage. Nodes are in `node_object`, paging and
+//! The resolvers above the nodes: the root, environments, their two states, and what they list. Nodes are in `node_object`, paging and
 //! filters in `connection`.
 
 use std::collections::BTreeMap;
@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
 use serde_json::Value;
 
-use super::connection::{Connection, Filter};
-use super::node_object::{argument, error, leaf, resolve};
-use super::project::{Index, Kind, Node, Project, Side};
+use super::connection::Connection;
+use super::node_object::{argument, error, not_served};
+use super::project::{Index, Project, Side, is_listed};
+use crate::inventory::ResourceType;
 
 pub(super) type Resolved<'a> = Result<ResolvedValue<'a>, FieldError>;
 
 /// One environment, ready to be asked.
 #[derive(Clone, Copy)]
 pub(super) struct Environment<'a> {
-    pub id: i64,
     pub project: &'a Project,
     pub index: &'a Index,
 }
@@ -30,7 +30,7 @@ impl ObjectValue for Query<'_> {
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
         if info.field_name() != "environment" {
-            return Err(error(format!("`{}` is not served here: only `environment` is", info.field_name())));
+            return Err(not_served(info.field_name()));
         }
         let id = argument(info.arguments(), "id");
         let id = id.as_i64().or_else(|| id.as_str()?.parse().ok());
@@ -47,12 +47,13 @@ impl ObjectValue for Environment<'_> {
     }
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let state = |side| (!self.project.stamp(side).is_null).then_some(State { environment: *self, side });
+        let state = |side| (!self.project.null.contains(&side)).then_some(State { environment: *self, side });
+        let facts = &self.project.inventory.environment;
         Ok(match info.field_name() {
             "applied" => ResolvedValue::nullable_object(state(Side::Applied)),
             "definition" => ResolvedValue::nullable_object(state(Side::Definition)),
-            "adapterType" => ResolvedValue::leaf(self.project.adapter.clone()),
-            "dbtProjectName" => ResolvedValue::leaf(self.project.name.clone()),
+            "adapterType" => ResolvedValue::leaf(facts.adapter_type.clone()),
+            "dbtProjectName" => ResolvedValue::leaf(facts.project_name.clone()),
             _ => return Err(self.unknown_field_error(info)),
         })
     }
@@ -63,34 +64,35 @@ struct State<'e> {
     side: Side,
 }
 
+/// What the API's `ResourceNodeType` calls a type; unit tests are tests there.
+pub(super) fn type_word(kind: ResourceType) -> &'static str {
+    match kind {
+        ResourceType::Source => "Source",
+        ResourceType::Seed => "Seed",
+        ResourceType::Snapshot => "Snapshot",
+        ResourceType::Test | ResourceType::UnitTest => "Test",
+        ResourceType::Exposure => "Exposure",
+        ResourceType::Metric => "Metric",
+        ResourceType::SemanticModel => "SemanticModel",
+        ResourceType::SavedQuery => "SavedQuery",
+        ResourceType::Group => "Group",
+        ResourceType::Model | ResourceType::External | ResourceType::Function => "Model",
+    }
+}
+
+/// The types that `resources` lists, as the counts name them.
+fn resources() -> Vec<ResourceType> {
+    ResourceType::ALL.into_iter().filter(|kind| is_listed(*kind) && *kind != ResourceType::Group).collect()
+}
+
 impl State<'_> {
     fn counts(&self) -> Value {
-        let kinds = Kind::LISTED.iter().filter(|kind| self.side == Side::Definition || !kind.is_definition_only());
-        let count =
-            |&kind: &Kind| (kind.word().to_owned(), self.environment.index.listed(self.side, kind).len().into());
+        let kinds = ResourceType::ALL.into_iter().filter(|kind| is_listed(*kind));
+        let kinds = kinds.filter(|kind| self.side == Side::Definition || kind.has_applied_state());
+        let count = |kind: ResourceType| {
+            (kind.as_str().to_owned(), self.environment.index.listed(self.side, kind).len().into())
+        };
         kinds.map(count).collect::<serde_json::Map<_, _>>().into()
-    }
-
-    /// All nodes of the state, in the order of their ids.
-    fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.environment
-            .project
-            .nodes()
-            .filter(|(_, node)| node.kind() != Kind::External && (self.side == Side::Definition || node.is_applied()))
-    }
-
-    fn lineage<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let filter = argument(info.arguments(), "filter");
-        for key in ["select", "exclude", "columnNames"] {
-            if !filter[key].is_null() {
-                return Err(error(format!("`{key}` of the lineage filter is not served here")));
-            }
-        }
-        let filter = Filter::of(filter);
-        let nodes = self.nodes().filter(move |(_, node)| node.kind() != Kind::Group && filter.matches(node));
-        Ok(ResolvedValue::list(
-            nodes.map(|(id, node)| ResolvedValue::object(Lineage { environment: self.environment, id, node })),
-        ))
     }
 }
 
@@ -103,10 +105,11 @@ impl ObjectValue for State<'_> {
     }
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        use Kind::*;
-        let stamp = self.environment.project.stamp(self.side);
-        let listed =
-            |kinds: &[Kind]| Connection::of(self.environment, self.side, kinds, info).map(ResolvedValue::object);
+        use ResourceType::*;
+        let project = self.environment.project;
+        let listed = |kinds: &[ResourceType]| {
+            Connection::of(self.environment, self.side, kinds, info).map(ResolvedValue::object)
+        };
         match info.field_name() {
             "models" => listed(&[Model]),
             "sources" => listed(&[Source]),
@@ -119,53 +122,11 @@ impl ObjectValue for State<'_> {
             "savedQueries" => listed(&[SavedQuery]),
             "groups" => listed(&[Group]),
             "macros" => listed(&[]),
-            "resources" => listed(&Kind::LISTED[..10]),
-            "lineage" => self.lineage(info),
-            "lastUpdatedAt" => Ok(ResolvedValue::leaf(stamp.last_updated_at.map(|at| at.to_string()))),
-            "latestGitSha" => Ok(ResolvedValue::leaf(self.environment.project.git_sha())),
-            "resourceCounts" => Ok(leaf(&self.counts())),
-            name => Err(error(format!("`{name}` is not served here"))),
+            "resources" => listed(&resources()),
+            "lastUpdatedAt" => Ok(ResolvedValue::leaf(project.last_updated_at(self.side).map(|at| at.to_string()))),
+            "latestGitSha" => Ok(ResolvedValue::leaf(project.git_sha())),
+            "resourceCounts" => Ok(ResolvedValue::leaf(self.counts())),
+            name => Err(not_served(name)),
         }
-    }
-}
-
-/// A node in the answer to `lineage`.
-struct Lineage<'e> {
-    environment: Environment<'e>,
-    id: &'e str,
-    node: &'e Node,
-}
-
-impl ObjectValue for Lineage<'_> {
-    fn type_name(&self) -> &str {
-        match self.node.kind {
-            Kind::Model | Kind::External | Kind::Group => "ModelLineageNode",
-            Kind::Source => "SourceLineageNode",
-            Kind::Seed => "SeedLineageNode",
-            Kind::Snapshot => "SnapshotLineageNode",
-            Kind::Test | Kind::UnitTest => "TestLineageNode",
-            Kind::Exposure => "ExposureLineageNode",
-            Kind::Metric => "MetricLineageNode",
-            Kind::SemanticModel => "SemanticModelLineageNode",
-            Kind::SavedQuery => "SavedQueryLineageNode",
-        }
-    }
-
-    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
-        let project = self.environment.project;
-        let is_external = |id: &&String| project.node(id).is_some_and(|node| node.kind == Kind::External);
-        let ids = |public: bool| {
-            let ids = self.node.parents.iter().filter(move |id| is_external(id) == public);
-            ResolvedValue::list(ids.map(|id| ResolvedValue::leaf(id.as_str())))
-        };
-        Ok(match info.field_name() {
-            "parentIds" => ids(false),
-            "publicParentIds" => ids(true),
-            "resourceType" => ResolvedValue::leaf(self.node.kind.type_word()),
-            "materializationType" => leaf(self.node.field("materializedType")),
-            "lastRunStatus" => leaf(&self.node.field("executionInfo")["lastRunStatus"]),
-            "matchesMethod" => ResolvedValue::leaf(true),
-            name => resolve(self.environment, self.id, info, self.node.fields.get(name).map(|value| &**value)),
-        })
     }
 }

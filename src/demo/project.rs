@@ -1,96 +1,13 @@
-//! The state of one environment: its nodes with their fields as the API names them, and what is true of it. No file is read
-//! here (see `artifacts`), nothing is changed (see `changes`), and no GraphQL is known.
+//! The state of one environment: the inventory of a dbt project, the texts of its code, and the clock of its runs. Nothing is read
+//! here (see `load`), nothing is changed (see `changes`), and no GraphQL is known.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use super::object::object;
+use crate::inventory::{Code, Column, Inventory, Node, ResourceType, Text, UniqueId};
 use crate::time::Timestamp;
-
-/// What a node is, in dbt's words; `External` is another project's model that some node depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
-pub enum Kind {
-    Model,
-    Source,
-    Seed,
-    Snapshot,
-    Test,
-    UnitTest,
-    Exposure,
-    Metric,
-    SemanticModel,
-    SavedQuery,
-    Group,
-    External,
-}
-
-impl Kind {
-    /// All kinds that the API lists; the group, which `resources` leaves out, is the last.
-    pub const LISTED: [Kind; 11] = [
-        Kind::Model,
-        Kind::Source,
-        Kind::Seed,
-        Kind::Snapshot,
-        Kind::Test,
-        Kind::UnitTest,
-        Kind::Exposure,
-        Kind::Metric,
-        Kind::SemanticModel,
-        Kind::SavedQuery,
-        Kind::Group,
-    ];
-
-    /// dbt's word for it, `saved_query`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Model => "model",
-            Kind::Source => "source",
-            Kind::Seed => "seed",
-            Kind::Snapshot => "snapshot",
-            Kind::Test => "test",
-            Kind::UnitTest => "unit_test",
-            Kind::Exposure => "exposure",
-            Kind::Metric => "metric",
-            Kind::SemanticModel => "semantic_model",
-            Kind::SavedQuery => "saved_query",
-            Kind::Group => "group",
-            Kind::External => "external",
-        }
-    }
-
-    /// The kind that dbt calls by this word, if the API has it.
-    pub fn of(word: &str) -> Option<Kind> {
-        Kind::LISTED.into_iter().find(|kind| kind.word() == word)
-    }
-
-    /// What the API's `ResourceNodeType` calls it; unit tests are tests there.
-    pub(super) fn type_word(self) -> &'static str {
-        match self {
-            Kind::Model | Kind::External => "Model",
-            Kind::Source => "Source",
-            Kind::Seed => "Seed",
-            Kind::Snapshot => "Snapshot",
-            Kind::Test | Kind::UnitTest => "Test",
-            Kind::Exposure => "Exposure",
-            Kind::Metric => "Metric",
-            Kind::SemanticModel => "SemanticModel",
-            Kind::SavedQuery => "SavedQuery",
-            Kind::Group => "Group",
-        }
-    }
-
-    /// Whether only the definition state has it.
-    pub(super) fn is_definition_only(self) -> bool {
-        matches!(self, Kind::Metric | Kind::SemanticModel | Kind::SavedQuery | Kind::Group)
-    }
-
-    /// Whether dbt runs it.
-    pub(super) fn is_executed(self) -> bool {
-        matches!(self, Kind::Model | Kind::Seed | Kind::Snapshot | Kind::Test | Kind::UnitTest)
-    }
-}
 
 /// One of the two states of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,103 +18,31 @@ pub enum Side {
     Definition,
 }
 
-/// Field values by the API's name. Shared, so that a copy of a node costs little; what is null is absent.
-pub(super) type Fields = BTreeMap<&'static str, Arc<Value>>;
-
-/// A node as the API shows it.
-#[derive(Debug, Clone)]
-pub struct Node {
-    pub(super) kind: Kind,
-    pub(super) applied: bool,
-    pub(super) parents: Vec<String>,
-    pub(super) attached: Option<String>,
-    pub(super) fields: Fields,
-}
-
-impl Node {
-    /// A node with nothing but its kind.
-    pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, applied: kind.is_definition_only(), parents: Vec::new(), attached: None, fields: Fields::new() }
-    }
-
-    /// What it is.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// Whether the applied state has it.
-    pub fn is_applied(&self) -> bool {
-        self.applied
-    }
-
-    /// The ids it depends on, in dbt's order.
-    pub fn parents(&self) -> &[String] {
-        &self.parents
-    }
-
-    /// A field by the API's name; null where the API would say so.
-    pub fn field(&self, name: &str) -> &Value {
-        self.fields.get(name).map_or(&Value::Null, |value| value)
-    }
-
-    /// A text field, empty if it is null.
-    pub(super) fn text(&self, name: &str) -> &str {
-        self.field(name).as_str().unwrap_or_default()
-    }
-
-    /// Sets a field; null takes it away.
-    pub(super) fn set(&mut self, name: &'static str, value: Value) {
-        match value {
-            Value::Null => self.fields.remove(name),
-            value => self.fields.insert(name, Arc::new(value)),
-        };
-    }
-
-    /// A field to be changed in place; an object with nothing in it if there was none.
-    pub(super) fn field_mut(&mut self, name: &'static str) -> &mut Value {
-        Arc::make_mut(self.fields.entry(name).or_insert_with(|| Arc::new(Value::Object(serde_json::Map::new()))))
-    }
-
-    /// The nodes that it tests, if it is a test.
-    pub(super) fn tested(&self) -> &[String] {
-        let parents = self.parents.as_slice();
-        match (self.kind, &self.attached) {
-            (Kind::Test | Kind::UnitTest, Some(attached)) => std::slice::from_ref(attached),
-            (Kind::Test, None) if self.field("testType") == "SINGULAR_DATA_TEST" => parents,
-            (Kind::Test, None) if self.field("testMetadata")["name"] == "relationships" => {
-                &parents[parents.len().saturating_sub(1)..]
-            }
-            (Kind::Test | Kind::UnitTest, None) => &parents[..parents.len().min(1)],
-            _ => &[],
-        }
+impl Side {
+    /// Whether this state has the node.
+    pub(super) fn has(self, node: &Node) -> bool {
+        is_listed(node.resource_type) && (self == Self::Definition || node.is_applied == Some(true))
     }
 }
 
-/// When a state last moved, and by which run.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Stamp {
-    pub is_null: bool,
-    pub last_updated_at: Option<Timestamp>,
-    pub generated_at: Option<Timestamp>,
-    pub run_id: i64,
+/// Whether the API lists nodes of this type. It names others only where some node depends on them.
+pub(super) fn is_listed(kind: ResourceType) -> bool {
+    !matches!(kind, ResourceType::External | ResourceType::Function)
 }
 
 /// One environment: the nodes of a dbt project, both states of them, and the clock of its runs.
 #[derive(Debug, Clone)]
 pub struct Project {
-    pub(super) name: Option<String>,
-    pub(super) adapter: Option<String>,
-    pub(super) dbt_version: Option<String>,
-    pub(super) nodes: BTreeMap<String, Node>,
-    /// What was removed, with the children that depended on it and the place it had among their parents.
-    pub(super) removed: HashMap<String, (Node, Vec<(String, usize)>)>,
-    pub(super) applied: Stamp,
-    pub(super) definition: Stamp,
+    pub(super) inventory: Inventory,
+    /// Source texts by their hash.
+    pub(super) texts: HashMap<Text, Text>,
+    /// What was removed, with the children that depended on it.
+    pub(super) removed: HashMap<String, (Node, Vec<UniqueId>)>,
+    /// The states that are answered as null.
+    pub(super) null: Vec<Side>,
     pub(super) clock: Timestamp,
     pub(super) run_id: i64,
     pub(super) notes: Vec<String>,
-    /// By field and node, what came that was of no use; filled while questions are answered.
-    pub(super) misfits: Arc<Mutex<BTreeMap<(String, String), String>>>,
 }
 
 impl Project {
@@ -206,150 +51,126 @@ impl Project {
         &self.notes
     }
 
-    /// What of the files was asked for so far and could not be told, since it is of another type than the API's: a sentence each.
-    pub fn misfits(&self) -> Vec<String> {
-        let misfits = self.misfits.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = misfits.iter().map(|((field, id), value)| {
-            format!("`{field}` of `{id}` is of another type than it should be (`{value}`): read as null")
-        });
-        told.collect()
-    }
-
-    pub(super) fn note_misfit(&self, id: &str, field: &str, value: &Value) {
-        let mut misfits = self.misfits.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = value.to_string().chars().take(60).collect();
-        misfits.insert((field.to_owned(), id.to_owned()), value);
-    }
-
     /// The dbt project's name, where the manifest states it (version 10 and later).
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.inventory.environment.project_name.as_deref()
     }
 
     /// The id and resource type of every node that the API lists.
     pub fn ids(&self) -> BTreeMap<String, &'static str> {
-        self.listed().map(|(id, node)| (id.clone(), node.kind.word())).collect()
+        self.of(Side::Definition).map(|(id, node)| (id.to_owned(), node.resource_type.as_str())).collect()
     }
 
     /// The ids that the applied state lists.
     pub fn applied_ids(&self) -> BTreeSet<String> {
-        let applied = self.listed().filter(|(_, node)| node.applied && !node.kind.is_definition_only());
-        applied.map(|(id, _)| id.clone()).collect()
+        self.of(Side::Applied).map(|(id, _)| id.to_owned()).collect()
     }
 
-    /// The ids of other projects' models that nodes depend on. The API does not list them.
+    /// The ids of what nodes depend on and the API does not list, such as other projects' models.
     pub fn externals(&self) -> BTreeSet<String> {
-        self.nodes.iter().filter(|(_, node)| node.kind == Kind::External).map(|(id, _)| id.clone()).collect()
+        self.edges().into_iter().map(|(parent, _)| parent).filter(|id| !self.is_listed(id)).collect()
     }
 
-    /// Every dependency, as (parent, child).
+    /// Every dependency that the API tells, as (parent, child).
     pub fn edges(&self) -> BTreeSet<(String, String)> {
-        let pairs = self
-            .nodes
-            .iter()
-            .flat_map(|(id, node)| node.parents.iter().map(move |parent| (parent.clone(), id.clone())));
+        let pair = |parent: &UniqueId, child: &str| (parent.to_string(), child.to_owned());
+        let pairs =
+            self.of(Side::Definition).flat_map(|(id, node)| node.parents.iter().map(move |parent| pair(parent, id)));
         pairs.collect()
     }
 
-    /// The warehouse columns of every applied node that has a catalog, as the API shows them, in its order.
-    pub fn columns(&self) -> BTreeMap<String, Vec<Value>> {
-        let applied = self.listed().filter(|(_, node)| node.applied);
-        let columns =
-            applied.filter_map(|(id, node)| Some((id.clone(), node.field("catalog")["columns"].as_array()?.clone())));
-        columns.collect()
+    /// The warehouse's columns of every applied node, in its order.
+    pub fn columns(&self) -> BTreeMap<String, Vec<&Column>> {
+        self.of(Side::Applied).map(|(id, node)| (id.to_owned(), in_warehouse(node).collect())).collect()
     }
 
     /// All nodes, other projects' included, by id.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.nodes.iter().map(|(id, node)| (id.as_str(), node))
+        self.inventory.nodes.iter().map(|(id, node)| (id.as_str(), node))
     }
 
     /// The node with this id.
     pub fn node(&self, id: &str) -> Option<&Node> {
-        self.nodes.get(id)
+        self.inventory.nodes.get(id)
+    }
+
+    /// What the API says of this node; null if there is none.
+    pub fn told(&self, id: &str) -> Value {
+        self.node(id).map_or(Value::Null, |node| object(self, node))
     }
 
     /// When the state last moved, as the API says it.
     pub fn last_updated_at(&self, side: Side) -> Option<Timestamp> {
-        self.stamp(side).last_updated_at
+        match side {
+            Side::Applied => self.inventory.environment.applied_at,
+            Side::Definition => self.inventory.environment.definition_at,
+        }
     }
 
     /// A commit that moves with every run, made up.
     pub(super) fn git_sha(&self) -> String {
-        use sha2::Digest;
-        let text = format!("{}{}", self.name.as_deref().unwrap_or_default(), self.run_id);
-        let bytes = sha2::Sha256::digest(text.as_bytes());
-        bytes.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+        let text = format!("{}{}", self.name().unwrap_or_default(), self.run_id);
+        Code::of(&text).sha256[..40].to_owned()
     }
 
-    pub(super) fn stamp(&self, side: Side) -> &Stamp {
-        match side {
-            Side::Applied => &self.applied,
-            Side::Definition => &self.definition,
-        }
+    /// The nodes that a state lists.
+    pub(super) fn of(&self, side: Side) -> impl Iterator<Item = (&str, &Node)> {
+        self.nodes().filter(move |(_, node)| side.has(node))
     }
 
-    pub(super) fn stamp_mut(&mut self, side: Side) -> &mut Stamp {
-        match side {
-            Side::Applied => &mut self.applied,
-            Side::Definition => &mut self.definition,
-        }
+    pub(super) fn is_listed(&self, id: &str) -> bool {
+        self.node(id).is_some_and(|node| is_listed(node.resource_type))
     }
 
-    fn listed(&self) -> impl Iterator<Item = (&String, &Node)> {
-        self.nodes.iter().filter(|(_, node)| node.kind != Kind::External)
+    /// The text of some code.
+    pub(super) fn text(&self, code: Option<&Code>) -> Option<&Text> {
+        self.texts.get(&code?.sha256)
     }
+}
+
+/// The columns that the warehouse has; the API does not tell of those that are declared alone.
+pub(super) fn in_warehouse(node: &Node) -> impl Iterator<Item = &Column> {
+    node.columns.iter().filter(|column| column.in_warehouse == Some(true))
+}
+
+/// The nodes that it tests, if it is a test.
+pub(super) fn tested(node: &Node) -> Vec<UniqueId> {
+    if !matches!(node.resource_type, ResourceType::Test | ResourceType::UnitTest) {
+        return Vec::new();
+    }
+    let properties = node.properties.value();
+    if properties["test_type"] == "singular" {
+        return node.parents.clone();
+    }
+    properties["attached_node"].as_str().map(UniqueId::from).into_iter().collect()
 }
 
 /// What can be looked up only from the other end, made anew after a change.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    by_kind: HashMap<(Side, Kind), Vec<String>>,
-    children: HashMap<String, Vec<String>>,
-    tests: HashMap<String, Vec<String>>,
-    versions: HashMap<(String, String), Vec<String>>,
+    by_kind: HashMap<(Side, ResourceType), Vec<UniqueId>>,
+    tests: HashMap<UniqueId, Vec<UniqueId>>,
 }
 
 impl Index {
     pub(super) fn of(project: &Project) -> Self {
         let mut index = Self::default();
-        for (id, node) in &project.nodes {
-            if node.kind != Kind::External {
-                index.by_kind.entry((Side::Definition, node.kind)).or_default().push(id.clone());
-                if node.applied {
-                    index.by_kind.entry((Side::Applied, node.kind)).or_default().push(id.clone());
-                }
+        for (id, node) in &project.inventory.nodes {
+            for side in [Side::Applied, Side::Definition].into_iter().filter(|side| side.has(node)) {
+                index.by_kind.entry((side, node.resource_type)).or_default().push(id.clone());
             }
-            for parent in &node.parents {
-                index.children.entry(parent.clone()).or_default().push(id.clone());
-            }
-            for tested in node.tested() {
-                index.tests.entry(tested.clone()).or_default().push(id.clone());
-            }
-            if node.kind == Kind::Model && !node.field("version").is_null() {
-                index.versions.entry(version_key(node)).or_default().push(id.clone());
+            for tested in tested(node) {
+                index.tests.entry(tested).or_default().push(id.clone());
             }
         }
         index
     }
 
-    pub(super) fn listed(&self, side: Side, kind: Kind) -> &[String] {
+    pub(super) fn listed(&self, side: Side, kind: ResourceType) -> &[UniqueId] {
         self.by_kind.get(&(side, kind)).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn children(&self, id: &str) -> &[String] {
-        self.children.get(id).map_or(&[], Vec::as_slice)
-    }
-
-    pub(super) fn tests(&self, id: &str) -> &[String] {
+    pub(super) fn tests(&self, id: &str) -> &[UniqueId] {
         self.tests.get(id).map_or(&[], Vec::as_slice)
     }
-
-    pub(super) fn versions(&self, node: &Node) -> &[String] {
-        self.versions.get(&version_key(node)).map_or(&[], Vec::as_slice)
-    }
-}
-
-fn version_key(node: &Node) -> (String, String) {
-    (node.text("packageName").to_owned(), node.text("name").to_owned())
 }

@@ -149,10 +149,10 @@ impl Shared {
     /// Answers a request, spoiled by every fault that matches.
     pub(super) fn answer(&self, body: &Body) -> Reply {
         let operation = body.operation();
-        let engine = self.engine_for(&operation);
+        let engine = self.engine_for(&operation, body);
         let execute = || self.execute(engine.as_deref().unwrap_or(&self.engine), body);
         let mut faults = lock(&self.faults);
-        if faults.iter().any(|fault| fault.is_about(&operation)) {
+        if faults.iter().any(|fault| fault.is_about(&operation, body)) {
             return self.spoiled(body, &operation, &mut faults, &execute);
         }
         drop(faults);
@@ -171,15 +171,15 @@ impl Shared {
         let environments = self.environments.read().unwrap_or_else(PoisonError::into_inner);
         let ready = environments.iter().map(|(&id, held)| {
             let index = held.index.get_or_init(|| Index::of(&held.project));
-            (id, Environment { id, project: &held.project, index })
+            (id, Environment { project: &held.project, index })
         });
         engine.execute(body, ready.collect())
     }
 
     /// The engine whose schema lacks what a fault says it lacks, if one does.
-    fn engine_for(&self, operation: &str) -> Option<Arc<Engine>> {
+    fn engine_for(&self, operation: &str, body: &Body) -> Option<Arc<Engine>> {
         let mut missing = Vec::new();
-        for fault in lock(&self.faults).iter_mut().filter(|fault| fault.is_about(operation)) {
+        for fault in lock(&self.faults).iter_mut().filter(|fault| fault.is_about(operation, body)) {
             let Action::UnknownField(field) = &fault.action else { continue };
             let field = field.clone();
             if fault.strikes(&Place { is_first: true, is_last: true }) {
@@ -205,7 +205,7 @@ impl Shared {
         let place = Place::of(after, &mut answer);
         let striking: Vec<&Fault> = faults
             .iter_mut()
-            .filter(|fault| fault.is_about(operation) && !matches!(fault.action, Action::UnknownField(_)))
+            .filter(|fault| fault.is_about(operation, body) && !matches!(fault.action, Action::UnknownField(_)))
             .filter_map(|fault| fault.strikes(&place).then_some(&*fault))
             .collect();
         for fault in &striking {
@@ -401,11 +401,11 @@ mod tests {
         let moved = |answer: &Answer| answer.json["data"]["environment"]["applied"]["lastUpdatedAt"].clone();
         assert_ne!(moved(&before), moved(&after));
         server.change(1, |project| project.remove("model.mini_shop.orders"));
-        assert!(server.change(1, |project| project.node(&id).expect("there").parents().is_empty()));
+        assert!(server.change(1, |project| project.node(&id).expect("there").parents.is_empty()));
         server.change(1, |project| project.restore("model.mini_shop.orders"));
         assert_eq!(
-            server.change(1, |project| project.node(&id).expect("there").parents().to_vec()),
-            ["model.mini_shop.orders"]
+            server.change(1, |project| project.node(&id).expect("there").parents.clone()),
+            ["model.mini_shop.orders".into()]
         );
         server.change(1, |project| project.set_null_applied(true));
         let null = ask(&server);

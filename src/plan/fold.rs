@@ -170,7 +170,7 @@ fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told) {
             let is_ephemeral =
                 read.nodes.get(*id).is_some_and(|node| node.materialization.as_deref() == Some("ephemeral"));
             let is_built = |child: &&Node| child.is_applied == Some(true) && !waiting.contains(&child.unique_id);
-            is_ephemeral && children.get(*id).is_some_and(|children| children.iter().any(|child| is_built(child)))
+            is_ephemeral && children.get(*id).is_some_and(|children| children.iter().any(is_built))
         };
         let shown: Vec<UniqueId> = waiting.iter().filter(follows).cloned().collect();
         if shown.is_empty() {

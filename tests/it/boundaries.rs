@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("telemetry", &["answers", "origin"]),
     ("http", &["answers", "sync", "catalog", "config", "output", "telemetry"]),
     ("daemon", &["config", "schedule", "origin", "sync", "answers", "catalog", "http", "telemetry"]),
-    ("demo", &["origin"]),
+    ("demo", &["origin", "plan"]),
 ];
 
 /// A crate and the files (or folders) under `src` that may name it.

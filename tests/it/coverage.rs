@@ -189,7 +189,7 @@ fn with_several_environments_their_table_comes_first() {
 #[test]
 fn installed_packages_are_left_out_unless_they_are_wanted() {
     let world = World::bundled();
-    world.change(|project| project.set(ORDERS, "packageName", "installed".into()));
+    world.change(|project| project.edit(ORDERS, |node| node.package_name = Some("installed".into())));
     world.ok(&["sync"]);
     let own = world.run(&["coverage", "--by", "package"]);
     assert!(!own.stdout.contains("installed") && own.stdout.contains("20/27"), "{own:?}");

@@ -1,6 +1,7 @@
 //! Health from end to end: what the bundled project's runs and checks say, the limits of the configuration, and the command.
 
 use lineaged::demo::Project;
+use lineaged::inventory::LastRun;
 use lineaged::time::Timestamp;
 use serde_json::Value;
 
@@ -110,7 +111,7 @@ fn the_limit_of_days_is_configured_and_counts_for_builds_and_checks() {
 fn a_project_that_no_run_has_built_is_unknown_and_not_blamed() {
     let mut project = Project::bundled(Timestamp::now());
     project.unapply("model.mini_shop.time_spine_daily");
-    project.set("model.mini_shop.time_spine_daily", "executionInfo", serde_json::json!({}));
+    project.edit("model.mini_shop.time_spine_daily", |node| node.last_run = LastRun::default());
     let world = World::of(project);
     world.ok(&["sync"]);
     assert_eq!(world.health_of("model.time_spine_daily"), "unknown: never_built");

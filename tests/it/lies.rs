@@ -205,7 +205,7 @@ fn a_source_that_the_pages_show_as_it_was_is_read_again() {
     let world = world();
     world.ok(&["sync"]);
     let source = "source.mini_shop.raw_shop.customers";
-    let old = world.change(|project| project.node(source).expect("there").field("freshness").clone());
+    let old = world.change(|project| project.told(source)["freshness"].clone());
     let keep = move |node: &mut Value| {
         if node["uniqueId"] == source {
             node["freshness"] = old.clone();

@@ -2,7 +2,6 @@
 
 #![allow(missing_docs)]
 
-mod artifacts;
 mod boundaries;
 mod changes;
 mod cli;
@@ -17,6 +16,7 @@ mod health;
 mod http;
 mod kill;
 mod lies;
+mod origins;
 mod questions;
 mod reads;
 mod search;

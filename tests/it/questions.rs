@@ -212,7 +212,7 @@ fn synced() -> World {
 
 /// What a field of the server's node says.
 fn told(world: &World, id: &str, object: &str, field: &str) -> Value {
-    world.change(|project| project.node(id).expect(id).field(object)[field].clone())
+    world.change(|project| project.told(id)[object][field].clone())
 }
 
 /// The rows of a command's JSON, by the text of one column.

@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use lineaged::demo::{Action, Fault, Length, Project, Side};
+use lineaged::inventory::UniqueId;
 use lineaged::time::Timestamp;
 use serde_json::Value;
 
@@ -148,9 +149,9 @@ impl Evolution {
                 let id = self.removed.swap_remove(self.rng.usize(..self.removed.len()));
                 project.restore(&id);
                 // What it depended on may have gone since.
-                let parents = project.node(&id).expect("restored").parents().to_vec();
+                let parents = project.node(&id).expect("restored").parents.clone();
                 let there: Vec<&str> =
-                    parents.iter().filter(|id| project.node(id).is_some()).map(String::as_str).collect();
+                    parents.iter().map(UniqueId::as_str).filter(|id| project.node(id).is_some()).collect();
                 if there.len() < parents.len() {
                     project.rewire(&id, &there);
                 }

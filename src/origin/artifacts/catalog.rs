@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::files::Parse;
 use super::json::{EachSeed, Fit, Misfits, Raw};
 use super::metadata::Metadata;
-use crate::inventory::{Column, Json, ResourceType, Told, UniqueId, merged_columns, shape};
+use crate::inventory::{Column, Json, Pool, ResourceType, Told, UniqueId, merged_columns, shape};
 use crate::origin::draft::{Draft, prose, text, without_nulls};
 use crate::time::Timestamp;
 
@@ -20,6 +20,7 @@ pub(super) struct CatalogParser<'a> {
     pub drafts: &'a mut BTreeMap<UniqueId, Draft>,
     pub told: &'a mut Told,
     pub misfits: &'a mut Misfits,
+    pub pool: &'a mut Pool,
     pub warnings: &'a mut Vec<String>,
     /// Whom it has told of.
     pub applied: Vec<UniqueId>,
@@ -110,6 +111,7 @@ impl CatalogParser<'_> {
             properties.insert("stats".to_owned(), Value::Array(stats));
             node.properties = Json::new(&Value::Object(properties));
         }
+        self.pool.share_node(node);
         self.told.catalogued.insert(id.clone(), self.at);
         self.applied.push(id);
     }

@@ -268,6 +268,10 @@ impl Fit<'_> {
         self.or_note(field, value, shape::integer(value))
     }
 
+    pub(super) fn float(&mut self, field: &'static str, value: &Value) -> Option<f64> {
+        self.or_note(field, value, shape::float(value))
+    }
+
     pub(super) fn flag(&mut self, field: &'static str, value: &Value) -> Option<bool> {
         let found = match value {
             Value::Bool(yes) => Some(*yes),

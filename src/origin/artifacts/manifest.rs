@@ -12,7 +12,7 @@ use super::files::Parse;
 use super::json::{EachSeed, Keys, Misfits, Raw};
 use super::metadata::Metadata;
 use super::node::{self, type_of, wanted};
-use crate::inventory::{Code, ResourceType, UniqueId};
+use crate::inventory::{Code, Pool, ResourceType, UniqueId};
 use crate::origin::draft::Draft;
 
 /// Whom source texts are told.
@@ -26,6 +26,8 @@ pub(super) struct Manifest {
     /// It has its main section.
     pub has_nodes: bool,
     pub misfits: Misfits,
+    /// Texts that nodes say again and again are held once.
+    pub pool: Pool,
     others: Others,
 }
 
@@ -102,7 +104,7 @@ impl<'de> Visitor<'de> for Sections<'_> {
 
 impl Sections<'_> {
     fn add(&mut self, kind: Option<ResourceType>, id: String, raw: Raw) {
-        let Manifest { drafts, misfits, others, .. } = &mut self.manifest;
+        let Manifest { drafts, misfits, others, pool, .. } = &mut self.manifest;
         if raw.peek("config")["enabled"] == Value::Bool(false) {
             others.disable([id]);
             return;
@@ -120,6 +122,7 @@ impl Sections<'_> {
         for text in draft.texts.drain(..) {
             (self.code)(&text.code, text.text);
         }
+        pool.share_node(&mut draft.node);
         drafts.insert(draft.node.unique_id.clone(), draft);
     }
 }

@@ -2,6 +2,7 @@
 //! platform's API would tell. What of it depends on what was read before is settled where a reading is completed, not here.
 
 mod catalog;
+mod declared;
 mod error;
 mod externals;
 mod files;

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::declared::declared;
 use super::json::{Fit, Misfits, Raw, list, part};
 use super::meaning;
-use crate::inventory::{Column, Json, Node, ResourceType, UniqueId, unquoted};
+use crate::inventory::{Node, ResourceType, UniqueId};
 use crate::origin::draft::{Draft, Properties, clean, database, layer, path, prose, text, time, without_nulls, word};
 
 /// The members of a node that are read.
@@ -198,40 +199,6 @@ pub(super) fn parents(raw: &Raw) -> Vec<UniqueId> {
     let nodes = raw.peek("depends_on")["nodes"].as_array().into_iter().flatten();
     let ids = nodes.filter_map(Value::as_str).filter(|id| !id.starts_with("macro."));
     ids.map(|id| UniqueId::from(clean(id.to_owned()))).collect()
-}
-
-/// The columns that the project declares.
-fn declared(making: &mut Making<'_>) -> Vec<Column> {
-    let Value::Object(columns) = making.raw.take("columns") else { return Vec::new() };
-    let columns = columns.into_iter().filter_map(|(key, said)| {
-        let Value::Object(mut said) = said else { return None };
-        let name = said.get("name").and_then(Value::as_str).unwrap_or(&key);
-        let name = text(Some(unquoted(name)))?;
-        let description = said.remove("description");
-        Some(Column {
-            name,
-            description: prose(making.text_of("description", description.unwrap_or_default())),
-            tags: tags(&mut said),
-            meta: or_config(&mut said, "meta").filter(Value::is_object).map(|meta| Json::new(&meta)),
-            is_declared: Some(true),
-            ..Column::default()
-        })
-    });
-    columns.collect()
-}
-
-fn or_config(said: &mut Map<String, Value>, key: &str) -> Option<Value> {
-    let own = said.remove(key).filter(|value| !value.is_null());
-    own.or_else(|| said.get("config")?.get(key).cloned()).filter(|value| !value.is_null())
-}
-
-fn tags(said: &mut Map<String, Value>) -> Option<Json> {
-    let tags = match or_config(said, "tags") {
-        Some(Value::Array(tags)) => tags.into_iter().filter(Value::is_string).collect(),
-        Some(Value::String(tag)) => vec![Value::String(tag)],
-        _ => Vec::new(),
-    };
-    Some(Json::new(&Value::Array(tags)))
 }
 
 /// Where the relation is in the warehouse.

@@ -9,7 +9,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use super::files::Parse;
 use super::json::{EachSeed, Raw};
 use super::manifest::TellCode;
-use super::place::{place_of, place_of_node};
+use super::place::{is_same_place, place_of, place_of_node};
 use crate::inventory::{Code, Text, UniqueId};
 use crate::origin::draft::{Draft, clean};
 
@@ -83,7 +83,7 @@ impl Sections<'_, '_> {
         let Some(draft) = drafts.get_mut(id) else { return };
         let place = raw.peek("relation_name").as_str().and_then(place_of);
         let is_here = match (place, place_of_node(&draft.node)) {
-            (Some(place), Some(own)) => place == own,
+            (Some(place), Some(own)) => is_same_place(&place, &own),
             _ => true,
         };
         if draft.node.relation_name.is_some() {

@@ -21,6 +21,13 @@ pub(super) fn place_of(relation_name: &str) -> Option<String> {
     Some(fold(place))
 }
 
+/// Whether two are one place: a name may leave the database out.
+pub(super) fn is_same_place(one: &str, other: &str) -> bool {
+    let ends =
+        |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    ends(one, other) || ends(other, one)
+}
+
 /// Where a node's relation is.
 pub(super) fn place_of_node(node: &Node) -> Option<String> {
     place_of(node.relation_name.as_deref()?)
@@ -29,6 +36,14 @@ pub(super) fn place_of_node(node: &Node) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_without_its_database_is_the_same() {
+        assert!(is_same_place("db.prod", "prod") && is_same_place("prod", "db.prod") && is_same_place("prod", "prod"));
+        assert!(
+            !is_same_place("db.prod", "rod") && !is_same_place("db.prod", "db.dev") && !is_same_place("a.x", "b.x")
+        );
+    }
 
     #[test]
     fn a_place_is_what_stands_before_the_name() {

@@ -1,5 +1,6 @@
 //! The order of reading: which manifest counts, then its nodes, then what else tells of them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +105,7 @@ fn manifests(reader: &mut Reader<'_>, place: &Place, paths: Vec<&Path>) -> Resul
             reader.skip(&headed.path)?;
         }
     }
-    of_project.sort_by(|(a, _), (b, _)| b.metadata.generated_at.cmp(&a.metadata.generated_at));
+    of_project.sort_by_key(|(headed, _)| Reverse(headed.metadata.generated_at));
     let mut of_project = of_project.into_iter();
     let Some((newest, warning)) = of_project.next() else {
         let paths: Vec<String> = place.paths.iter().map(|path| format!("`{}`", path.display())).collect();
@@ -189,16 +190,17 @@ fn catalogs(
         metadata.check(FileKind::Catalog, path)?;
         headed.push(Headed { path: path.to_owned(), metadata });
     }
-    headed.sort_by(|a, b| b.metadata.generated_at.cmp(&a.metadata.generated_at));
+    headed.sort_by_key(|file| Reverse(file.metadata.generated_at));
     let newest = headed.first().and_then(|file| file.metadata.generated_at);
     let total = headed.len() as u64;
     for (done, file) in (1..).zip(headed) {
-        let Manifest { drafts, misfits, .. } = manifest;
+        let Manifest { drafts, misfits, pool, .. } = manifest;
         let mut parser = CatalogParser {
             at: file.metadata.generated_at,
             drafts,
             told,
             misfits,
+            pool,
             warnings: &mut *warnings,
             applied: Vec::new(),
         };
@@ -217,8 +219,9 @@ fn files_of_results(
     let total = paths.len() as u64;
     let mut files = Vec::new();
     for (done, path) in (1..).zip(paths) {
-        let results = reader.read(path, &mut ResultsParser { wants_code })?;
+        let mut results = reader.read(path, &mut ResultsParser { wants_code })?;
         results.metadata.check(kind, path)?;
+        reader.warnings.extend(std::mem::take(&mut results.misfits).warnings());
         files.push(results);
         (reader.progress)(kind.as_str(), done, total);
     }

@@ -7,7 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::files::Parse;
-use super::json::{EachSeed, Raw};
+use super::json::{EachSeed, Fit, Misfits, Raw};
 use super::metadata::Metadata;
 use super::place::place_of;
 use crate::inventory::{UniqueId, shape};
@@ -43,6 +43,7 @@ pub(super) struct Results {
     pub which: Option<String>,
     pub elapsed: Option<f64>,
     pub outcomes: Vec<Outcome>,
+    pub misfits: Misfits,
 }
 
 impl Results {
@@ -117,8 +118,9 @@ impl<'de> Visitor<'de> for Parts<'_> {
                 "elapsed_time" => results.elapsed = shape::float(&map.next_value()?),
                 "args" => results.which = map.next_value::<Value>()?["which"].as_str().map(str::to_owned),
                 "results" => {
+                    let Results { outcomes, misfits, .. } = &mut results;
                     let mut each = |_: String, raw: Raw| {
-                        results.outcomes.extend(outcome(raw, self.wants_code));
+                        outcomes.extend(outcome(raw, self.wants_code, misfits));
                         true
                     };
                     map.next_value_seed(EachSeed { wanted, each: &mut each })?;
@@ -130,19 +132,22 @@ impl<'de> Visitor<'de> for Parts<'_> {
     }
 }
 
-fn outcome(mut raw: Raw, wants_code: &dyn Fn(&str) -> bool) -> Option<Outcome> {
+fn outcome(mut raw: Raw, wants_code: &dyn Fn(&str) -> bool, misfits: &mut Misfits) -> Option<Outcome> {
     let id = clean(raw.take("unique_id").as_str()?.to_owned());
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(|text| clean(text.to_owned()));
     let steps = raw.peek("timing").as_array().into_iter().flatten();
     let execute = steps.filter(|step| step["name"] == "execute").find_map(|step| step["completed_at"].as_str());
     let completed_at = execute.and_then(Timestamp::parse);
+    let mut fit = Fit { id: &id, misfits };
+    let failures = fit.integer("failures", raw.peek("failures"));
+    let seconds = fit.float("execution_time", raw.peek("execution_time"));
     let compiled = if wants_code(&id) { text(raw.peek("compiled_code")) } else { None };
     Some(Outcome {
         status: text(raw.peek("status")).unwrap_or_default(),
         message: text(raw.peek("message")).or_else(|| text(raw.peek("error"))),
-        failures: shape::integer(raw.peek("failures")),
+        failures,
         completed_at,
-        seconds: shape::float(raw.peek("execution_time")),
+        seconds,
         place: raw.peek("relation_name").as_str().and_then(place_of),
         compiled,
         checked_at: text(raw.peek("snapshotted_at")),

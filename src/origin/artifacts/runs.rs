@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::EnvKeys;
 use super::manifest::TellCode;
 use super::older::Invocations;
-use super::place::place_of_node;
+use super::place::{is_same_place, place_of_node};
 use super::results::{Command, Outcome, Results};
 use crate::inventory::{Check, Code, Invocation, LastRun, ResourceType, RunResult, Text, Told, UniqueId};
 use crate::origin::draft::{Draft, text, time};
@@ -76,14 +76,17 @@ impl Runs<'_> {
         let own = |outcome: &Outcome| self.drafts.get(&outcome.id).and_then(|draft| place_of_node(&draft.node));
         let elsewhere = run.outcomes.iter().find_map(|outcome| {
             let (place, own) = (outcome.place.as_ref()?, own(outcome)?);
-            (*place != own).then(|| format!("`{place}`, and the manifest's `{}` in `{own}`", outcome.id))
+            (!is_same_place(place, &own)).then(|| format!("`{place}`, and the manifest's `{}` in `{own}`", outcome.id))
         });
         let by_manifest = self.invocations.is_elsewhere.get(run_id).copied().unwrap_or_default();
         if elsewhere.is_none() && !by_manifest {
             return;
         }
         let before = run.outcomes.len();
-        let is_here = |outcome: &Outcome| outcome.place.is_some() && outcome.place == own(outcome);
+        let is_here = |outcome: &Outcome| {
+            let places = outcome.place.as_ref().zip(own(outcome));
+            places.is_some_and(|(place, own)| is_same_place(place, &own))
+        };
         let kept: Vec<Outcome> = run.outcomes.iter().filter(|outcome| is_here(outcome)).cloned().collect();
         let where_it_is = elsewhere.unwrap_or_else(|| "another place, as its own manifest says".to_owned());
         self.warnings.push(format!(

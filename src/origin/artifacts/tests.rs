@@ -1,11 +1,13 @@
 //! The rules of files, each with the least that shows it.
 
+mod year;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::inventory::{Inventory, Node};
+use crate::inventory::{Code, Inventory, Node};
 use crate::plan::{Carried, carry_over};
 use crate::time::Timestamp;
 

@@ -16,9 +16,6 @@ mod snapshots;
 mod sources;
 mod wire;
 
-#[cfg(test)]
-mod server;
-
 pub use check::{CheckReport, DocumentCheck, check};
 pub use error::{Error, Kind, Place};
 pub use read::environment::{Moment, Stamps, StateStamp, probe};

@@ -168,10 +168,10 @@ impl Content {
         ids.extend(project.externals().into_iter().map(|id| (id, "external".to_owned())));
         let mut columns = BTreeSet::new();
         for (id, list) in project.columns() {
-            let ephemeral = project.node(&id).is_some_and(|node| node.field("materializedType") == "ephemeral");
+            let ephemeral = project.node(&id).is_some_and(|node| node.materialization.as_deref() == Some("ephemeral"));
             for column in list.iter().filter(|_| !ephemeral) {
-                let text = |name: &str| column[name].as_str().unwrap_or_default().to_owned();
-                columns.insert((id.clone(), text("name"), text("type")));
+                let data_type = column.data_type.as_deref().unwrap_or_default();
+                columns.insert((id.clone(), column.name.to_string(), data_type.to_owned()));
             }
         }
         Self { ids, edges: project.edges(), columns }

@@ -213,50 +213,36 @@ async fn read_missing(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, DiscoveryConfig};
+    use crate::demo::{Action, Fault, Page, Project, Request, Server, Side};
     use crate::inventory::Code;
-    use crate::origin::discovery::server::{Answer, Environment, Server};
     use crate::origin::discovery::{Limits, check};
-    use serde_json::{Value, json};
+    use crate::time::Timestamp;
     use tokio::sync::mpsc;
 
-    fn group(number: usize) -> Value {
-        json!({"uniqueId": format!("group.shop.g{number}"), "name": "g", "description": null, "filePath": "g.yml",
-            "packageName": "shop", "ownerName": "Ana", "ownerEmail": null, "tags": [], "meta": null})
+    const ENVIRONMENT: i64 = 834;
+    const ORDERS: &str = "model.mini_shop.orders";
+    const EXPOSURE: &str = "exposure.mini_shop.churn_notebook";
+
+    /// The bundled project, of which an exposure is only defined.
+    fn server() -> Server {
+        let mut project = Project::bundled(Timestamp::now());
+        project.set_code(ORDERS, "select 1\nfrom x");
+        project.unapply(EXPOSURE);
+        Server::start(vec![(ENVIRONMENT, project)]).expect("a server")
     }
 
-    fn exposure(id: &str) -> Value {
-        json!({"uniqueId": id, "name": "e", "description": "D", "filePath": "m.yml", "packageName": "shop", "patchPath": null,
-            "exposureType": null, "label": null, "url": null, "maturity": null, "ownerName": null, "ownerEmail": null,
-            "fqn": ["shop", "e"], "tags": [], "meta": {}, "parents": []})
-    }
-
-    fn snapshot(id: &str) -> Value {
-        json!({"uniqueId": id, "name": "s", "description": null, "filePath": "s.sql", "packageName": "shop", "patchPath": null,
-            "database": null, "schema": null, "alias": null, "fqn": ["shop", "s"], "tags": [], "meta": {}, "config": null,
-            "rawCode": "select 1", "compiledCode": null, "executionInfo": null, "catalog": null, "tests": [], "parents": []})
-    }
-
-    fn shop() -> Environment {
-        let id = |id: &str, kind: &str| json!({"__typename": "X", "uniqueId": id, "resourceType": kind});
-        Environment::default()
-            .with("DefinitionGroups", (0..250).map(group).collect())
-            .with("AppliedExposures", vec![exposure("exposure.shop.both")])
-            .with("DefinitionExposures", vec![exposure("exposure.shop.both"), exposure("exposure.shop.defined")])
-            .with("AppliedSnapshots", vec![snapshot("snapshot.shop.s")])
-            .with(
-                "DefinitionIds",
-                vec![
-                    id("exposure.shop.both", "exposure"),
-                    id("exposure.shop.defined", "exposure"),
-                    id("x.shop.x", "analysis"),
-                ],
-            )
+    fn client(url: String, token: &str) -> Client {
+        let config = Config::for_one(ENVIRONMENT, "prod", url, token.into(), "unused.db".into()).expect("valid");
+        let access = config.environments[0].origin.platform().expect("a platform").access.clone();
+        let config = DiscoveryConfig { page_size: 10, ..access };
+        Client::new(&config, &Limits::new(4, 1)).expect("a client").hurried(1 << 20)
     }
 
     async fn read(server: &Server) -> (Result<Reading, Error>, Vec<CodeText>, Client) {
-        let client = server.client();
+        let client = client(server.url(), server.token());
         let (sender, mut receiver) = mpsc::channel(1000);
-        let reading = fetch(&client, 834, sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
+        let reading = fetch(&client, ENVIRONMENT, sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
         let mut texts = Vec::new();
         while let Some(text) = receiver.recv().await {
             texts.push(text);
@@ -264,191 +250,143 @@ mod tests {
         (reading, texts, client)
     }
 
+    fn asked(server: &Server, operation: &str) -> Vec<Request> {
+        server.requests().into_iter().filter(|asked| asked.operation == operation).collect()
+    }
+
+    fn ids(inventory: &crate::inventory::Inventory) -> Vec<&str> {
+        inventory.nodes.keys().map(UniqueId::as_str).collect()
+    }
+
     #[tokio::test]
     async fn an_environment_is_read_whole() {
-        let server = Server::start(|asked| Answer::Json(shop().answer(asked, "2026-11-01T06:00:00Z"))).await;
+        let server = server();
         let (reading, texts, client) = read(&server).await;
-        let Reading { inventory, unanswered, warnings, .. } = reading.expect("a reading");
-        assert_eq!(inventory.nodes.len(), 250 + 2 + 1);
-        assert_eq!(inventory.nodes["exposure.shop.both"].is_applied, Some(true), "applied wins");
-        assert_eq!(inventory.nodes["exposure.shop.defined"].is_applied, Some(false));
-        assert_eq!(inventory.environment.project_name.as_deref(), Some("shop"));
-        assert_eq!(inventory.environment.git_sha.as_deref(), Some("abc"));
-        assert_eq!(unanswered.catalog.len(), 1);
+        let Reading { inventory, unanswered, .. } = reading.expect("a reading");
+        let (truth, edges) = server.change(ENVIRONMENT, |project| (project.ids(), project.edges()));
+        assert_eq!(ids(&inventory), truth.keys().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(inventory.edge_count(), edges.len());
+        assert_eq!(inventory.nodes[ORDERS].is_applied, Some(true), "applied wins");
+        assert_eq!(inventory.nodes[EXPOSURE].is_applied, Some(false));
+        assert_eq!(inventory.environment.project_name.as_deref(), Some("mini_shop"));
+        assert!(inventory.environment.git_sha.is_some());
         assert!(!unanswered.applied && !unanswered.definition && !unanswered.relation_name);
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert_eq!(texts, [CodeText { code: Code::of("select 1"), text: "select 1".into() }]);
-        assert_eq!(server.asked("DefinitionGroups").len(), 3);
-        assert_eq!(server.asked("DefinitionExposures")[0].variables["uniqueIds"], json!(["exposure.shop.defined"]));
-        // Two probes, eleven lists of which one has three pages, and one list by ids.
-        assert_eq!(client.cost().requests, 2 + 11 + 2 + 1);
+        let code = Code::of("select 1\nfrom x");
+        assert_eq!(inventory.nodes[ORDERS].raw_code, Some(code.clone()));
+        assert!(texts.contains(&CodeText { code, text: "select 1\nfrom x".into() }));
+        assert_eq!(asked(&server, "AppliedTests").len(), 3);
+        assert_eq!(asked(&server, "DefinitionExposures")[0].variables["uniqueIds"], serde_json::json!([EXPOSURE]));
+        assert_eq!(client.cost().requests, server.requests().len() as u64);
     }
 
     #[tokio::test]
     async fn a_read_starts_again_when_the_environment_moves() {
-        let moved = std::sync::atomic::AtomicBool::new(false);
-        let server = Server::start(move |asked| {
-            // The state moves between two pages of the groups.
-            let second_page = asked.operation == "DefinitionGroups" && asked.earlier == 1;
-            let moved = moved.fetch_or(second_page, std::sync::atomic::Ordering::SeqCst) || second_page;
-            Answer::Json(shop().answer(asked, if moved { "later" } else { "early" }))
-        });
-        let server = server.await;
+        let server = server();
+        server.add_fault(Fault::new(Action::MoveBefore(Side::Applied)).on("AppliedTests").page(Page::Middle));
         let (reading, ..) = read(&server).await;
-        assert_eq!(reading.expect("a reading").inventory.nodes.len(), 253);
-        assert_eq!(server.asked("EnvironmentState").len(), 3, "before, between and after");
-        assert_eq!(server.asked("DefinitionGroups").len(), 2 + 3);
+        assert_eq!(reading.expect("a reading").inventory.node_count(), 55);
+        assert_eq!(asked(&server, "EnvironmentState").len(), 3, "before, between and after");
+        assert_eq!(asked(&server, "AppliedTests").len(), 2 + 3);
     }
 
     #[tokio::test]
     async fn an_environment_that_never_rests_is_busy() {
-        let server = Server::start(|asked| {
-            let moment = if asked.operation == "EnvironmentState" { asked.earlier.to_string() } else { "x".into() };
-            Answer::Json(shop().answer(asked, &moment))
-        });
-        let server = server.await;
+        let server = server();
+        server.add_fault(Fault::new(Action::MoveBefore(Side::Applied)).on("EnvironmentState").always());
         let (reading, ..) = read(&server).await;
         let error = reading.expect_err("busy");
         assert_eq!(*error.kind(), Kind::Busy { reads: 3 });
         assert!(error.is_transient());
-        assert_eq!(server.asked("EnvironmentState").len(), 4);
+        assert_eq!(asked(&server, "EnvironmentState").len(), 4);
     }
 
     #[tokio::test]
     async fn a_lost_node_is_an_error_that_says_where() {
-        let server = Server::start(|asked| {
-            let mut answer = shop().answer(asked, "t");
-            if asked.operation == "DefinitionGroups" && asked.earlier == 2 {
-                answer["data"]["environment"]["definition"]["groups"]["edges"].as_array_mut().expect("a list").pop();
-            }
-            Answer::Json(answer)
-        });
-        let (reading, ..) = read(&server.await).await;
+        let server = server();
+        server.add_fault(Fault::new(Action::DropLastNode).on("AppliedTests").page(Page::Last).always());
+        let (reading, ..) = read(&server).await;
         let error = reading.expect_err("one is missing");
-        assert!(error.to_string().starts_with("environment 834, groups, page 3: "), "{error}");
-        assert!(error.to_string().contains("249 nodes came, `totalCount` is 250"), "{error}");
+        assert!(error.to_string().starts_with("environment 834, tests, page 3: "), "{error}");
+        assert!(error.to_string().contains("25 nodes came, `totalCount` is 26"), "{error}");
     }
 
     #[tokio::test]
     async fn details_of_other_ids_than_asked_are_an_error() {
-        let server = Server::start(|asked| {
-            let mut answer = shop().answer(asked, "t");
-            if asked.operation == "DefinitionExposures" {
-                answer["data"]["environment"]["definition"]["exposures"]["edges"][0]["node"] =
-                    exposure("exposure.shop.other");
-            }
-            Answer::Json(answer)
-        });
-        let (reading, ..) = read(&server.await).await;
+        let server = server();
+        let other = |node: &mut serde_json::Value| node["uniqueId"] = "exposure.mini_shop.other".into();
+        server.add_fault(Fault::new(Action::RewriteNode(Box::new(other))).on("DefinitionExposures").always());
+        let (reading, ..) = read(&server).await;
         assert!(matches!(reading.expect_err("not asked for").kind(), Kind::Incomplete { .. }));
     }
 
     #[tokio::test]
     async fn a_null_applied_state_is_unanswered_and_its_types_are_not_asked() {
-        let server = Server::start(|asked| {
-            let mut answer = shop().answer(asked, "t");
-            answer["data"]["environment"]["applied"] = Value::Null;
-            Answer::Json(answer)
-        });
-        let server = server.await;
+        let server = server();
+        server.change(ENVIRONMENT, |project| project.set_null_applied(true));
         let (reading, ..) = read(&server).await;
         let reading = reading.expect("a reading");
-        assert!(reading.unanswered.applied && server.asked("AppliedModels").is_empty());
-        assert_eq!(reading.inventory.nodes["exposure.shop.both"].is_applied, Some(false));
+        assert!(reading.unanswered.applied && asked(&server, "AppliedModels").is_empty());
+        assert_eq!(reading.inventory.nodes[ORDERS].is_applied, Some(false));
     }
 
     #[tokio::test]
     async fn a_null_definition_state_is_unanswered() {
-        let server = Server::start(|asked| {
-            let mut answer = shop().answer(asked, "t");
-            answer["data"]["environment"]["definition"] = Value::Null;
-            Answer::Json(answer)
-        });
-        let server = server.await;
+        let server = server();
+        server.change(ENVIRONMENT, |project| project.set_null_definition(true));
         let (reading, ..) = read(&server).await;
         let reading = reading.expect("a reading");
-        assert!(reading.unanswered.definition && server.asked("DefinitionIds").is_empty());
-        assert_eq!(reading.inventory.nodes.len(), 2);
-    }
-
-    fn unknown(field: &str, type_name: &str) -> Answer {
-        let message = format!("Cannot query field \"{field}\" on type \"{type_name}\".");
-        let body = json!({"errors": [{"message": message}]}).to_string();
-        Answer::Status(400, "content-type: application/json\r\n", body.leak())
+        assert!(reading.unanswered.definition && asked(&server, "DefinitionIds").is_empty());
+        let nodes = reading.inventory.nodes.values();
+        let built = nodes.filter(|node| node.resource_type.has_applied_state()).count();
+        assert_eq!(built, server.change(ENVIRONMENT, |project| project.applied_ids().len()));
     }
 
     #[tokio::test]
     async fn an_optional_field_that_the_server_lacks_is_left_out_and_unanswered() {
-        let server = Server::start(|asked| {
-            if asked.operation == "AppliedModels" && asked.query.contains("  relationName\n") {
-                return unknown("relationName", "ModelAppliedStateNode");
-            }
-            Answer::Json(shop().answer(asked, "t"))
-        });
-        let server = server.await;
+        let server = server();
+        let unknown = Action::UnknownField("ModelAppliedStateNode.relationName".to_owned());
+        server.add_fault(Fault::new(unknown).on("AppliedModels").always());
         let (reading, ..) = read(&server).await;
         let reading = reading.expect("a reading");
         assert!(reading.unanswered.relation_name && reading.unanswered.test_status.is_empty());
-        assert_eq!(server.asked("AppliedModels").len(), 2);
-        let report = check(&server.client(), 834).await;
+        // The first page twice, and the second.
+        assert_eq!(asked(&server, "AppliedModels").len(), 3);
+        let report = check(&client(server.url(), server.token()), ENVIRONMENT).await;
         assert_eq!(report.missing_fields, ["relationName"]);
     }
 
     #[tokio::test]
     async fn any_other_unknown_field_fails_and_is_named() {
-        let server = Server::start(|asked| match asked.operation.as_str() {
-            "AppliedModels" => unknown("modelingLayer", "ModelAppliedStateNode"),
-            _ => Answer::Json(shop().answer(asked, "t")),
-        });
-        let server = server.await;
+        let server = server();
+        let unknown = Action::UnknownField("ModelAppliedStateNode.modelingLayer".to_owned());
+        server.add_fault(Fault::new(unknown).on("AppliedModels").always());
         let (reading, ..) = read(&server).await;
         let error = reading.expect_err("an unknown field").to_string();
         assert!(
             error.contains("models, page 1") && error.contains("`modelingLayer` of `ModelAppliedStateNode`"),
             "{error}"
         );
-        assert_eq!(server.asked("AppliedModels").len(), 1);
+        assert_eq!(asked(&server, "AppliedModels").len(), 1);
     }
 
     #[tokio::test]
     async fn check_asks_every_document_and_goes_on_after_a_failure() {
-        let server = Server::start(|asked| match asked.operation.as_str() {
-            "AppliedSeeds" => Answer::Status(403, "", ""),
-            "FreshnessChecked" => {
-                Answer::Json(json!({"data": {"environment": {"applied": {"sources": {"totalCount": 0}}}}}))
-            }
-            _ => Answer::Json(shop().answer(asked, "t")),
-        });
-        let report = check(&server.await.client(), 834).await;
+        let server = server();
+        server.add_fault(Fault::new(Action::Status(403, Vec::new(), String::new())).on("AppliedSeeds").always());
+        let report = check(&client(server.url(), server.token()), ENVIRONMENT).await;
         assert!(report.stamps.is_ok());
         assert_eq!(report.documents.len(), 17);
         assert_eq!(report.documents.iter().filter(|document| document.outcome.is_err()).count(), 1);
         let total = |name| {
             report.documents.iter().find(|document| document.resource == name)?.outcome.as_ref().ok().copied()?
         };
-        assert_eq!((total("groups"), total("defined models")), (Some(250), None));
-        assert_eq!((report.catalog_seen, report.freshness_checked), (None, Some(0)));
+        assert_eq!((total("groups"), total("tests")), (Some(1), Some(26)));
+        assert_eq!(report.catalog_seen, Some(true));
     }
 
-    #[test]
-    fn a_read_may_run_on_any_thread() {
+    #[tokio::test]
+    async fn a_read_may_run_on_any_thread() {
         fn is_send<T: Send>(_: &T) {}
-        let config = crate::config::DiscoveryConfig {
-            url: "http://localhost/".into(),
-            token: Some("t".to_owned().into()),
-            page_size: 1,
-            concurrency: 1,
-            requests_per_minute: 1,
-            timeout: std::time::Duration::ZERO,
-            give_up_after: std::time::Duration::ZERO,
-            read_deadline: std::time::Duration::ZERO,
-            cooldown: std::time::Duration::ZERO,
-            ca_file: None,
-            partner_source: None,
-        };
-        let client = tokio::runtime::Runtime::new()
-            .expect("a runtime")
-            .block_on(async { Client::new(&config, &Limits::new(1, 1)) });
-        is_send(&fetch(&client.expect("a client"), 1, mpsc::channel(1).0, &|_, _, _| {}));
+        is_send(&fetch(&client("http://localhost/".into(), "t"), 1, mpsc::channel(1).0, &|_, _, _| {}));
     }
 }

@@ -332,39 +332,58 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+    use crate::config::Config;
+    use crate::demo::{Action, Fault, Length, Project, Server};
     use crate::origin::discovery::groups::DefinitionGroups;
     use crate::origin::discovery::read::environment::{self, Stamps};
     use crate::origin::discovery::read::page::Document;
-    use crate::origin::discovery::server::{Answer, Asked, Environment, Server};
-    use serde_json::json;
+    use crate::time::Timestamp;
 
-    fn good(total: i64) -> Answer {
-        Answer::Json(json!({"data": {"environment": {"adapterType": format!("a{total}"), "dbtProjectName": null,
-            "applied": null, "definition": null}}}))
+    const ENVIRONMENT: i64 = 834;
+
+    fn server() -> Server {
+        Server::start(vec![(ENVIRONMENT, Project::bundled(Timestamp::now()))]).expect("a server")
+    }
+
+    fn config(url: String, token: &str) -> DiscoveryConfig {
+        let config = Config::for_one(ENVIRONMENT, "prod", url, token.into(), "unused.db".into()).expect("valid");
+        let access = config.environments[0].origin.platform().expect("a platform").access.clone();
+        DiscoveryConfig { page_size: 100, give_up_after: Duration::from_secs(60), ..access }
+    }
+
+    fn client(server: &Server) -> Client {
+        let config = config(server.url(), server.token());
+        Client::new(&config, &Limits::new(4, 1)).expect("a client").hurried(1 << 20)
+    }
+
+    fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Action {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Action::Status(status, headers, body.to_owned())
     }
 
     async fn probe(server: &Server) -> (Result<Stamps, Error>, Cost) {
-        let client = server.client();
-        let stamps = environment::state(&client, 834).await;
+        let client = client(server);
+        let stamps = environment::state(&client, ENVIRONMENT).await;
         (stamps, client.cost())
     }
 
-    async fn failure(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> (Error, usize) {
-        let server = Server::start(answer).await;
+    /// The error of a probe that is always answered so, and how often it was asked.
+    async fn failure(action: Action) -> (Error, usize) {
+        let server = server();
+        server.add_fault(Fault::new(action).always());
         let (stamps, _) = probe(&server).await;
-        (stamps.expect_err("a failure"), server.asked("EnvironmentState").len())
+        (stamps.expect_err("a failure"), server.requests().len())
     }
 
     #[tokio::test]
     async fn a_429_is_waited_for_as_long_as_it_says() {
-        let server = Server::start(|asked| match asked.earlier {
-            0 => Answer::Status(429, "retry-after: 0\r\n", ""),
-            _ => good(1),
-        });
-        let server = server.await;
+        let server = server();
+        server.add_fault(Fault::new(status(429, &[("retry-after", "0")], "")));
         let (stamps, cost) = probe(&server).await;
-        assert_eq!(stamps.expect("stamps").adapter_type.as_deref(), Some("a1"));
+        assert_eq!(stamps.expect("stamps").adapter_type.as_deref(), Some("duckdb"));
         assert_eq!((cost.requests, cost.retries), (2, 1));
         assert!(cost.bytes > 0);
     }
@@ -372,7 +391,7 @@ mod tests {
     #[tokio::test]
     async fn a_429_that_outlasts_our_patience_fails_at_once_and_names_the_time() {
         // Nothing is said, so the cooldown of 300 s counts; patience is 60 s.
-        let (error, asked) = failure(|_| Answer::Status(429, "", "")).await;
+        let (error, asked) = failure(status(429, &[], "")).await;
         assert_eq!(asked, 1);
         assert_eq!(*error.kind(), Kind::RateLimited { wait: Duration::from_secs(300) });
         assert!(error.to_string().contains("300 s"), "{error}");
@@ -380,26 +399,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_redirect_is_refused_and_nothing_follows_it() {
-        let target = Server::start(|_| good(1)).await;
-        let location: &'static str = format!("location: {}?token=x\r\n", target.url).leak();
-        let (error, asked) = failure(move |_| Answer::Status(302, location, "")).await;
-        assert_eq!((asked, target.connections()), (1, 0));
+        let target = server();
+        let (error, asked) = failure(status(302, &[("location", &format!("{}?token=x", target.url()))], "")).await;
+        assert_eq!((asked, target.requests().len()), (1, 0));
         assert_eq!(*error.kind(), Kind::Redirect { status: 302, host: "127.0.0.1".into() });
         assert!(!error.to_string().contains("token=x"));
     }
 
     #[tokio::test]
     async fn what_breaks_on_the_way_is_asked_again() {
-        let broken: [fn() -> Answer; 6] = [
-            || Answer::Raw(""),
-            || Answer::Raw("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"data\":"),
-            || Answer::Raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"dat\r\n"),
-            || Answer::Raw("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"data\":"),
-            || Answer::Status(503, "", "<html>busy</html>"),
-            || Answer::Json(json!({"data": null, "errors": [{"message": "upstream timed out"}]})),
+        let timed_out =
+            Action::GraphqlErrors { keep_data: false, code: None, message: "upstream timed out".to_owned() };
+        let broken = [
+            Action::Reset,
+            Action::CutBody(8, Length::Whole),
+            Action::CutBody(8, Length::Chunked),
+            Action::CutBody(8, Length::Missing),
+            status(503, &[], "<html>busy</html>"),
+            timed_out,
         ];
-        for (number, answer) in broken.into_iter().enumerate() {
-            let server = Server::start(move |asked| if asked.earlier < 2 { answer() } else { good(1) }).await;
+        for (number, action) in broken.into_iter().enumerate() {
+            let server = server();
+            server.add_fault(Fault::new(action).times(2));
             let (stamps, cost) = probe(&server).await;
             assert!(stamps.is_ok(), "{number}: {stamps:?}");
             assert_eq!(cost.retries, 2, "{number}");
@@ -415,8 +436,8 @@ mod tests {
             (404, "not here"),
             (200, r#"{"errors":[{"message":"There is no data available for this input"}]}"#),
         ];
-        for (status, body) in refusals {
-            let (error, asked) = failure(move |_| Answer::Status(status, "", body)).await;
+        for (code, body) in refusals {
+            let (error, asked) = failure(status(code, &[], body)).await;
             assert_eq!(asked, 1, "{error}");
             assert!(
                 !error.is_transient() && error.to_string().starts_with("environment 834, environment: "),
@@ -428,36 +449,57 @@ mod tests {
     #[tokio::test]
     async fn a_page_that_is_too_large_or_keeps_failing_is_asked_in_halves() {
         for too_large in [true, false] {
-            let server = Server::start(move |asked| match asked.variables["first"].as_u64() {
-                Some(..30) => Answer::Json(Environment::default().answer(asked, "t")),
-                _ if too_large => Answer::Status(200, "", " ".repeat(2 << 20).leak()),
-                _ => Answer::Status(502, "", ""),
-            });
-            let server = server.await;
-            let client = server.client();
-            let mut ask = client.ask(834, "groups");
+            let server = server();
+            let action = if too_large { Action::HugeBody(2 << 20) } else { status(502, &[], "") };
+            server.add_fault(Fault::new(action).larger_than(29).always());
+            let client = client(&server);
+            let mut ask = client.ask(ENVIRONMENT, "groups");
             client.answer::<DefinitionGroups>(&mut ask, DefinitionGroups::variables).await.expect("a page");
             let firsts: Vec<_> =
-                server.asked("DefinitionGroups").iter().map(|asked| asked.variables["first"].clone()).collect();
+                server.requests().iter().filter_map(|asked| asked.variables["first"].as_i64()).collect();
             let expected = if too_large { vec![100, 50, 25] } else { vec![100, 100, 50, 25] };
-            assert_eq!(json!(firsts), json!(expected));
+            assert_eq!(firsts, expected);
             assert_eq!(ask.first, if too_large { 25 } else { 50 }, "what was too large once stays small");
         }
     }
 
     #[tokio::test]
     async fn an_unreachable_server_is_named_after_patience_ends() {
-        let server = Server::start(|_| good(1)).await;
         let config =
-            DiscoveryConfig { url: "http://127.0.0.1:9/".into(), give_up_after: Duration::ZERO, ..server.config() };
+            DiscoveryConfig { give_up_after: Duration::ZERO, ..config("http://127.0.0.1:9/".to_owned(), "secret") };
         let client = Client::new(&config, &Limits::new(1, 1)).expect("a client");
-        let error = environment::state(&client, 834).await.expect_err("nobody there");
+        let error = environment::state(&client, ENVIRONMENT).await.expect_err("nobody there");
         assert!(matches!(error.kind(), Kind::Unreachable { host, .. } if host == "127.0.0.1"), "{error}");
     }
 
     #[tokio::test]
+    async fn a_request_says_who_asks() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/graphql", listener.local_addr().expect("an address"));
+        let heard = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut bytes = Vec::new();
+            while !bytes.windows(4).any(|part| part == b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut bytes).await.expect("read"), 0, "it went away");
+            }
+            stream.write_all(b"HTTP/1.1 403 x\r\ncontent-length: 0\r\n\r\n").await.expect("sent");
+            String::from_utf8_lossy(&bytes).to_lowercase()
+        });
+        let config = DiscoveryConfig { partner_source: Some("lineaged-tests".into()), ..config(url, "dbtc_secret") };
+        let client = Client::new(&config, &Limits::new(1, 1)).expect("a client");
+        environment::state(&client, ENVIRONMENT).await.expect_err("refused");
+        let head = heard.await.expect("heard");
+        for line in
+            ["authorization: bearer dbtc_secret", "user-agent: lineaged/", "x-dbt-partner-source: lineaged-tests"]
+        {
+            assert!(head.contains(line), "{head}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_client_does_not_show_its_token() {
-        let client = Server::start(|_| good(1)).await.client();
+        let config = config("http://127.0.0.1:9/".to_owned(), "dbtc_secret");
+        let client = Client::new(&config, &Limits::new(1, 1)).expect("a client");
         assert!(!format!("{client:?}").contains("dbtc_secret"));
     }
 
