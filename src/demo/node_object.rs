@@ -8,7 +8,7 @@ use apollo_compiler::response::JsonMap;
 use apollo_compiler::schema::{ExtendedType, Type};
 use serde_json::{Value, json};
 
-use super::object::{member, object};
+use super::object::{kind_word, member, object};
 use super::objects::{Environment, Resolved, type_word};
 use super::project::Side;
 use crate::inventory::{Node, ResourceType, UniqueId, shape};
@@ -51,6 +51,7 @@ impl ObjectValue for NodeObject<'_> {
         let is_there = |id: &&UniqueId| project.node(id.as_str()).is_some_and(|node| self.side.has(node));
         match info.field_name() {
             "uniqueId" => Ok(ResolvedValue::leaf(id)),
+            "resourceType" => Ok(ResolvedValue::leaf(kind_word(self.node))),
             "parents" => Ok(self.nested(&self.node.parents)),
             "tests" => Ok(self.nested(index.tests(id).iter().filter(is_there))),
             name @ ("ancestors" | "children" | "models" | "versions" | "testStatuses") => Err(not_served(name)),

@@ -40,7 +40,6 @@ pub(super) fn object(project: &Project, node: &Node) -> Value {
     ];
     let others = [
         ("uniqueId", node.unique_id.as_str().into()),
-        ("resourceType", kind_word(node).into()),
         ("contractEnforced", node.contract_enforced.into()),
         ("deprecationDate", time(node.deprecation_date)),
         ("fqn", value(&node.fqn)),
@@ -80,7 +79,7 @@ pub(super) fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
 }
 
 /// dbt's word for the type; of what the API does not list the one that its id begins with.
-fn kind_word(node: &Node) -> &str {
+pub(super) fn kind_word(node: &Node) -> &str {
     match node.resource_type {
         ResourceType::External => node.unique_id.as_str().split('.').next().unwrap_or("model"),
         kind => kind.as_str(),

@@ -446,6 +446,8 @@ mod tests {
             assert!(answer.body.len() == 40 && answer.head.contains("Content-Length") == stated, "{length:?}");
             assert_eq!(answer.head.contains("Content-Length: 40\r\n"), length == Length::Cut);
         }
+        let chunked = under(Action::CutBody(40, Length::Chunked)).expect("an answer");
+        assert!(chunked.head.contains("Transfer-Encoding: chunked") && chunked.body.starts_with(b"28\r\n{"));
         let whole = under(Action::Drip(500, Duration::from_millis(1))).expect("an answer");
         assert!(whole.json.is_object());
         let asked = Instant::now();
@@ -540,6 +542,8 @@ mod tests {
         assert_eq!(statuses(fault().page(Page::Middle)), [200, 500, 200, 200]);
         assert_eq!(statuses(fault().page(Page::Last)), [200, 200, 200, 500]);
         assert_eq!(statuses(fault().always()), [500; 4]);
+        assert_eq!(statuses(fault().larger_than(3).always()), [200; 4]);
+        assert_eq!(statuses(fault().larger_than(2)), [500, 200, 200, 200]);
     }
 
     #[test]

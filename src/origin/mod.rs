@@ -64,7 +64,7 @@ impl Error {
 #[derive(Debug)]
 pub enum Origin {
     /// The Discovery API, and the platform's own id of the environment.
-    Discovery(discovery::Client, i64),
+    Discovery(Box<discovery::Client>, i64),
     /// The files that dbt leaves, and how many bytes of them were read.
     Artifacts(Arc<Place>, AtomicU64),
 }
@@ -105,7 +105,8 @@ impl Origin {
     pub fn new(config: &OriginConfig, limits: &discovery::Limits) -> Result<Self, Error> {
         match config {
             OriginConfig::Discovery(platform) => {
-                Ok(Self::Discovery(discovery::Client::new(&platform.access, limits)?, platform.platform_id))
+                let client = discovery::Client::new(&platform.access, limits)?;
+                Ok(Self::Discovery(Box::new(client), platform.platform_id))
             }
             OriginConfig::Artifacts(files) => Ok(Self::Artifacts(Arc::new(files.into()), AtomicU64::new(0))),
         }

@@ -71,6 +71,22 @@ fn the_demo_runs_in_an_empty_folder_and_its_queries_answer() {
 }
 
 #[test]
+fn the_demo_of_a_target_names_the_lasting_way_and_it_works_as_shown() {
+    let (folder, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo/mini_shop");
+    let demo = run(&mut binary(folder.path(), &["demo", &target.to_string_lossy()]));
+    let (_, config) = demo.stdout.split_once("`origin = \"artifacts\"`. In lineaged.toml, write:").expect("a way");
+    std::fs::write(other.path().join("lineaged.toml"), config).expect("written");
+    let sync = run(&mut binary(other.path(), &["sync"]));
+    assert_eq!(sync.code, Some(0), "{sync:?}");
+    let nodes = |folder: &Path| {
+        let catalog = rusqlite::Connection::open(folder.join("lineaged.db")).expect("the catalog");
+        rows(&catalog, "SELECT unique_id, is_applied, last_run_status FROM nodes ORDER BY 1")
+    };
+    assert_eq!(nodes(other.path()), nodes(folder.path()));
+}
+
+#[test]
 fn the_demo_leaves_a_catalog_alone_that_holds_more_than_a_demo() {
     let world = crate::support::World::bundled();
     world.ok(&["sync"]);
