@@ -40,6 +40,17 @@ pub(crate) fn write(table: &Table, format: Format, out: &mut dyn Write) -> io::R
     }
 }
 
+/// Prints an answer whose rows are structs without lists and maps.
+///
+/// # Errors
+/// If `out` can't be written to.
+pub(crate) fn write_rows<T: Serialize + Default>(rows: &[T], format: Format, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Json => write_json(rows, out),
+        format => write(&Table::of(rows)?, format, out),
+    }
+}
+
 fn write_markdown(table: &Table, out: &mut dyn Write) -> io::Result<()> {
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     writeln!(out, "{}", line(table.names().map(str::to_owned).collect()))?;

@@ -42,22 +42,14 @@ impl Table {
         Self { columns: columns.into_iter().map(Head::from).collect(), rows }
     }
 
-    /// An answer whose rows are structs without lists and maps, in columns. Without a row, nothing tells which: then it has these.
-    pub fn of(answer: &[impl Serialize], if_empty: &[&'static str]) -> serde_json::Result<Self> {
-        if answer.is_empty() {
-            return Ok(Self::new(if_empty.iter().copied(), Vec::new()));
-        }
-        let mut table = Self::default();
-        for row in answer {
-            let Cells(cells) = serde_json::from_str(&serde_json::to_string(row)?)?;
-            let (names, cells): (Vec<String>, Vec<Value>) = cells.into_iter().unzip();
-            if table.columns.is_empty() {
-                let head = |name: String| Head { name: name.into(), is_json: false };
-                table.columns = names.into_iter().map(head).collect();
-            }
-            table.rows.push(cells);
-        }
-        Ok(table)
+    /// An answer whose rows are structs without lists and maps, in columns.
+    pub fn of<T: Serialize + Default>(answer: &[T]) -> serde_json::Result<Self> {
+        let cells = |row: &T| serde_json::from_str::<Cells>(&serde_json::to_string(row)?);
+        let rows: Vec<Cells> = answer.iter().map(cells).collect::<Result<_, _>>()?;
+        let Cells(named) = cells(&T::default())?;
+        let head = |(name, _): (String, Value)| Head { name: name.into(), is_json: false };
+        let row = |Cells(cells): Cells| cells.into_iter().map(|(_, cell)| cell).collect();
+        Ok(Self { columns: named.into_iter().map(head).collect(), rows: rows.into_iter().map(row).collect() })
     }
 
     /// The names of the columns.
@@ -262,13 +254,14 @@ mod tests {
 
     #[test]
     fn a_struct_is_a_row_whose_columns_are_its_fields() {
-        #[derive(Serialize)]
+        #[derive(Default, Serialize)]
         struct Answer {
             z: i64,
             a: Option<&'static str>,
         }
-        let table = Table::of(&[Answer { z: 1, a: None }, Answer { z: 2, a: Some("x") }], &[]).expect("a table");
+        let table = Table::of(&[Answer { z: 1, a: None }, Answer { z: 2, a: Some("x") }]).expect("a table");
         assert_eq!(table, Table::new(["z", "a"], vec![vec![json!(1), Value::Null], vec![json!(2), json!("x")]]));
+        assert_eq!(Table::of::<Answer>(&[]).expect("a table"), Table::new(["z", "a"], vec![]), "also without a row");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{Choosing, Exit, Files, Printing, Reading, note};
-use crate::answers::{self, Environment, Hit, Hits, Table};
+use crate::answers::{self, Environment, Hit, Hits};
 use crate::output::{self, Format, sanitize};
 
 /// So many hits are shown to people, unless told otherwise.
@@ -55,7 +55,7 @@ impl Search {
         drop(reader);
         match self.printing.format {
             Format::Table => list(&hits, &shown, out)?,
-            format => output::write(&Table::of(&hits, &Hit::COLUMNS)?, format, out)?,
+            format => output::write_rows(&hits, format, out)?,
         }
         if left_out > 0 {
             note(&format!("{left_out} more hits are left out: raise `--limit`, or give more words"));

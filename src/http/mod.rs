@@ -2,7 +2,7 @@
 //! environments as due.
 //!
 //! ```text
-//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | search | trigger | webhook | status ──▶ reading ──▶ views
+//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | search | trigger | webhook | status ──▶ reading ──▶ answers
 //! ```
 
 mod guard;

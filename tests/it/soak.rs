@@ -309,7 +309,7 @@ fn apply(nodes: &mut BTreeMap<String, Value>, change: &Value) {
     let text = |name: &str| change[name].as_str().unwrap_or_default().to_owned();
     let (id, kind, field) = (text("unique_id"), text("kind"), text("field"));
     let (parent, column) = (Value::from(text("parent_id")), Value::from(text("column_name")));
-    let after = json_of(&change["after"]);
+    let after = change["after"].clone();
     if kind == "removed" {
         assert!(nodes.remove(&id).is_some(), "{change}");
         return;

@@ -8,7 +8,7 @@ use super::{By, Figures, Gap, Lacking, NodeCoverage, Share, grouped, total};
 use crate::answers::Environment;
 
 /// The figures of one group, or of all together. What is unknown is not 0.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct GroupRow {
     by: &'static str,
     group: Option<String>,
@@ -67,7 +67,7 @@ pub fn figures(
 }
 
 /// A figure of a group, then and now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Compared {
     by: &'static str,
     /// The group's name.
@@ -130,7 +130,7 @@ fn pair(by: By, group: Option<String>, is_total: u8, figure: &'static str, befor
 }
 
 /// Something that a node lacks, with whose it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Missing<'a> {
     by: Option<&'static str>,
     group: Option<String>,
@@ -143,23 +143,6 @@ pub struct Missing<'a> {
     file_path: Option<&'a str>,
     gap: &'static str,
     column_name: Option<&'a str>,
-}
-
-impl Missing<'_> {
-    /// The names of its fields.
-    pub const COLUMNS: [&'static str; 11] = [
-        "by",
-        "group",
-        "environment_id",
-        "environment",
-        "unique_id",
-        "resource_type",
-        "package_name",
-        "owner_name",
-        "file_path",
-        "gap",
-        "column_name",
-    ];
 }
 
 /// A row for each gap.

@@ -19,7 +19,7 @@ const WEIGHTS: &str = "10, 4, 3, 1, 3, 1, 2, 1";
 pub struct Search(Words);
 
 /// A node that matches.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Hit {
     /// Its environment's id.
     pub environment_id: i64,
@@ -35,12 +35,6 @@ pub struct Hit {
     pub context: String,
     /// Its description.
     pub description: Option<String>,
-}
-
-impl Hit {
-    /// The names of its fields.
-    pub const COLUMNS: [&str; 7] =
-        ["environment_id", "unique_id", "resource_type", "name", "matched_fields", "context", "description"];
 }
 
 /// What was found, the best first.

@@ -23,8 +23,11 @@ impl View<'_> {
         let totals = pairs.split_off(total);
         let mut pairs = self.limited(pairs);
         pairs.extend(totals);
-        let table = if is_for_people { self.side_by_side(&pairs) } else { Table::of(&pairs, &[])? };
-        Ok(output::write(&table, self.format, out)?)
+        match is_for_people {
+            true => output::write(&self.side_by_side(&pairs), self.format, out)?,
+            false => output::write_rows(&pairs, self.format, out)?,
+        }
+        Ok(())
     }
 
     fn side_by_side(&self, pairs: &[Compared]) -> Table {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::State;
 use super::print::View;
 use crate::answers::Table;
-use crate::answers::coverage::{self, Gap, Lacking, Missing, NodeCoverage};
+use crate::answers::coverage::{self, Gap, Lacking, NodeCoverage};
 use crate::cli::note;
 use crate::output::{self, Format, sanitize};
 
@@ -28,7 +28,7 @@ impl View<'_> {
             Format::Markdown => output::write(&self.work(self.limited(lacking)), self.format, out)?,
             format => {
                 let rows = self.limited(coverage::missing(self.asked.by, &lacking));
-                output::write(&Table::of(&rows, &Missing::COLUMNS)?, format, out)?;
+                output::write_rows(&rows, format, out)?;
             }
         }
         Ok(())

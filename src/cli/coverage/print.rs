@@ -51,12 +51,13 @@ impl View<'_> {
             None => {
                 let groups = self.limited(coverage::grouped(&now.nodes, self.by, self.environments));
                 let total = coverage::total(&now.nodes);
-                let CoverageTargets { nodes, columns, tests } = self.targets;
-                let table = match self.is_for_people() {
-                    true => self.people(groups, total),
-                    false => Table::of(&coverage::figures(self.by, groups, total, [nodes, columns, tests]), &[])?,
-                };
-                output::write(&table, self.format, out)?;
+                if self.is_for_people() {
+                    output::write(&self.people(groups, total), self.format, out)?;
+                } else {
+                    let CoverageTargets { nodes, columns, tests } = self.targets;
+                    let rows = coverage::figures(self.by, groups, total, [nodes, columns, tests]);
+                    output::write_rows(&rows, self.format, out)?;
+                }
                 self.print_trend(now, out)
             }
         }
