@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn what_an_inventory_does_not_hold_is_refused_by_name() {
         let (engine, project) = (Engine::without(&[]), Project::bundled(Timestamp::now()));
-        for field in ["environmentId", "ancestors(types: []) { uniqueId }", "testStatuses"] {
+        for field in ["environmentId", "ancestors(types: []) { uniqueId }", "children { uniqueId }"] {
             let query =
                 format!("{{ environment(id: 1) {{ applied {{ models {{ edges {{ node {{ {field} }} }} }} }} }} }}");
             let (_, answer) = ask(&engine, &project, &query);
