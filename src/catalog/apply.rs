@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use rusqlite::types::{ToSqlOutput, Value};
-use rusqlite::{Connection, ToSql, Transaction};
+use rusqlite::{ToSql, Transaction};
 
+use super::environments::name_environment;
+use super::feed::note_feed;
 use super::history::write_history;
 use super::settings::renew_coverage;
 use super::syncs::{Ending, SyncId, finish, note_environment};
@@ -14,9 +16,7 @@ use crate::derive::health::note_health;
 use crate::derive::lineage::write_lineage;
 use crate::derive::tests::write_tests;
 use crate::derive::words::{forget_words, index_words};
-use crate::inventory::{
-    Column, EnvironmentFacts, FACTS, Fact, History, Inventory, LastRun, Node, ResourceType, UniqueId,
-};
+use crate::inventory::{Column, FACTS, Fact, History, Inventory, LastRun, Node, ResourceType, UniqueId};
 use crate::plan::{Change, ChangeKind, Diff};
 use crate::time::Timestamp;
 
@@ -46,7 +46,7 @@ impl Catalog {
         let moved = diff.changes.iter().any(moves_lineage);
         self.check_daily(now)?;
         self.write(|transaction| {
-            let is_renamed = name_environment(transaction, *sync, environment)?;
+            let is_renamed = name_environment(transaction, sync.0, environment)?;
             let mut writer = Writer {
                 transaction,
                 environment_id: *environment_id,
@@ -101,30 +101,6 @@ fn moves_lineage(change: &Change<'_>) -> bool {
         ChangeKind::Changed { field, .. } => *field == "resource_type",
         ChangeKind::ColumnAdded(_) | ChangeKind::ColumnRemoved(_) | ChangeKind::ColumnChanged { .. } => false,
     }
-}
-
-/// Notes from where to where the change feed goes; without a change it begins after its end.
-pub(super) fn note_feed(connection: &Connection) -> rusqlite::Result<()> {
-    let sql =
-        "UPDATE identity SET last_seq = feed.last, oldest_seq = coalesce((SELECT min(seq) FROM change), feed.last + 1)
-               FROM (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0) AS last) feed";
-    connection.execute(sql, []).map(drop)
-}
-
-/// Notes the project's name and adapter, where they are other than what is noted, and tells whether they are.
-pub(super) fn name_environment(
-    transaction: &Transaction<'_>,
-    sync: SyncId,
-    environment: &EnvironmentFacts,
-) -> rusqlite::Result<bool> {
-    let EnvironmentFacts { project_name, adapter_type, applied_at: _, definition_at: _, git_sha: _ } = environment;
-    let renamed = transaction.execute(
-        "UPDATE environment SET project_name = coalesce(?2, project_name), adapter_type = coalesce(?3, adapter_type)
-         WHERE environment_id = (SELECT environment_id FROM sync WHERE sync_id = ?1)
-         AND (project_name IS NOT coalesce(?2, project_name) OR adapter_type IS NOT coalesce(?3, adapter_type))",
-        (sync.0, project_name, adapter_type),
-    )?;
-    Ok(renamed > 0)
 }
 
 pub(super) fn keys(transaction: &Transaction<'_>, environment_id: i64) -> rusqlite::Result<HashMap<UniqueId, i64>> {
@@ -381,7 +357,7 @@ impl Writer<'_> {
     }
 }
 
-pub(super) fn text(time: Option<Timestamp>) -> Option<String> {
+fn text(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 

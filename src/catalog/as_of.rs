@@ -7,7 +7,8 @@ use std::time::Instant;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
-use super::apply::{keys, note_feed};
+use super::apply::keys;
+use super::feed::note_feed;
 use super::load::Stored;
 use super::settings::renew_coverage;
 use super::undo::undo_changes;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::apply::note_feed;
-use super::prune::UNUSED_CODE;
+use super::feed::{UNUSED_CODE, note_feed};
 use super::{Catalog, Error};
+use crate::inventory::EnvironmentFacts;
 
 /// An environment as the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,22 @@ pub(super) fn note_configured(
     let sql = "UPDATE environment SET is_configured = 0
                WHERE is_configured AND environment_id NOT IN (SELECT value FROM json_each(?1))";
     transaction.execute(sql, [numbers.to_string()]).map(drop)
+}
+
+/// Notes the project's name and adapter, where they are other than what is noted, and tells whether they are.
+pub(super) fn name_environment(
+    transaction: &Transaction<'_>,
+    sync_id: i64,
+    environment: &EnvironmentFacts,
+) -> rusqlite::Result<bool> {
+    let EnvironmentFacts { project_name, adapter_type, applied_at: _, definition_at: _, git_sha: _ } = environment;
+    let renamed = transaction.execute(
+        "UPDATE environment SET project_name = coalesce(?2, project_name), adapter_type = coalesce(?3, adapter_type)
+         WHERE environment_id = (SELECT environment_id FROM sync WHERE sync_id = ?1)
+         AND (project_name IS NOT coalesce(?2, project_name) OR adapter_type IS NOT coalesce(?3, adapter_type))",
+        (sync_id, project_name, adapter_type),
+    )?;
+    Ok(renamed > 0)
 }
 
 /// A name means one environment: whatever had it before is told apart by its number.

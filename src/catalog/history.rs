@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use rusqlite::Transaction;
 
-use super::apply::text;
 use super::syncs::SyncId;
 use crate::inventory::{Check, History, Invocation, RunResult, UniqueId};
+use crate::time::Timestamp;
 
 /// Writes what no row tells of yet: the same invocation twice changes nothing. A node that is not there has no history here.
 pub(super) fn write_history(
@@ -75,4 +75,8 @@ fn write_invocation(
         cause
     ])?;
     Ok(())
+}
+
+fn text(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string())
 }

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::doubts::{doubts, write_doubts};
 use super::syncs::{Ending, SyncId, finish};
 use super::{Catalog, Error};
-use crate::plan::{About, Doubt, Doubts, Held, Loss, LossKind};
+use crate::plan::{About, Doubts, Held, Loss, LossKind};
 use crate::time::Timestamp;
 
 /// A held environment is read in full again after so long, in milliseconds, however often it fires.
@@ -84,7 +85,7 @@ impl Catalog {
                 "UPDATE sync SET approved_at = ?2, approved_by = ?3, approve_reason = ?4 WHERE sync_id = ?1",
                 (held.sync_id.0, now.to_string(), &approval.by, &approval.reason),
             )?;
-            write_doubts(transaction, held.sync_id, &doubts)
+            write_doubts(transaction, held.sync_id.0, &doubts)
         })?;
         Ok(held)
     }
@@ -264,40 +265,4 @@ impl Standing {
         let is_first = connection.query_row(sql, [environment_id], |row| row.get(0)).map_err(Error::sqlite("read"))?;
         Ok(Self { doubts: doubts(connection, environment_id)?, is_first })
     }
-}
-
-fn doubts(connection: &Connection, environment_id: i64) -> Result<Doubts, Error> {
-    let sql = "SELECT about, list, reads, since, believed FROM doubt WHERE environment_id = ?1";
-    let doubt = |row: &Row<'_>| {
-        let list = |text: String| serde_json::from_str::<BTreeSet<String>>(&text).unwrap_or_default();
-        let doubt = Doubt {
-            list: list(row.get(1)?),
-            reads: row.get(2)?,
-            since: row.get::<_, Option<String>>(3)?.as_deref().and_then(Timestamp::parse),
-            believed: list(row.get(4)?),
-        };
-        Ok((row.get::<_, String>(0)?, doubt))
-    };
-    let read = || -> rusqlite::Result<Vec<(String, Doubt)>> {
-        connection.prepare(sql)?.query_map([environment_id], doubt)?.collect()
-    };
-    let about = |word: &str| About::ALL.into_iter().find(|about| about.as_str() == word);
-    let found = read().map_err(Error::sqlite("read"))?;
-    Ok(Doubts::new(found.into_iter().filter_map(|(word, doubt)| Some((about(&word)?, doubt))).collect()))
-}
-
-/// Keeps what is in doubt of the environment of this sync.
-pub(super) fn write_doubts(transaction: &Transaction<'_>, sync: SyncId, doubts: &Doubts) -> rusqlite::Result<()> {
-    let of = "(SELECT environment_id FROM sync WHERE sync_id = ?1)";
-    transaction.execute(&format!("DELETE FROM doubt WHERE environment_id = {of}"), [sync.0])?;
-    let sql = format!(
-        "INSERT INTO doubt (environment_id, about, list, reads, since, believed) VALUES ({of}, ?2, ?3, ?4, ?5, ?6)"
-    );
-    let mut insert = transaction.prepare(&sql)?;
-    for (about, Doubt { list, reads, since, believed }) in doubts.iter() {
-        let text = |list: &BTreeSet<String>| serde_json::json!(list).to_string();
-        let since = since.map(|since| since.to_string());
-        insert.execute((sync.0, about.as_str(), text(list), reads, since, text(believed)))?;
-    }
-    Ok(())
 }

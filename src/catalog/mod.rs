@@ -3,8 +3,10 @@
 mod apply;
 mod as_of;
 mod backup;
+mod doubts;
 mod environments;
 mod error;
+mod feed;
 mod file;
 mod history;
 mod holds;

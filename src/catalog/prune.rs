@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Transaction;
 
-use super::apply::note_feed;
+use super::feed::{UNUSED_CODE, note_feed};
 use super::{Catalog, Error};
 use crate::time::Timestamp;
 
@@ -125,15 +125,3 @@ const OLD_SYNCS: &str = "
     AND NOT EXISTS (SELECT 1 FROM change c WHERE c.sync_id = s.sync_id)
     AND NOT EXISTS (SELECT 1 FROM coverage_count c WHERE c.sync_id = s.sync_id)
     AND s.sync_id NOT IN (SELECT removed_by FROM node WHERE removed_by IS NOT NULL)";
-
-/// Code that neither a node nor a change refers to.
-pub(super) const UNUSED_CODE: &str = "
-    DELETE FROM raw_code
-    WHERE sha256 NOT IN (SELECT raw_code_sha256 FROM node WHERE raw_code_sha256 IS NOT NULL)
-    AND sha256 NOT IN (
-        SELECT code FROM (
-            SELECT before ->> '$.sha256' AS code FROM change WHERE field = 'raw_code'
-            UNION ALL SELECT after ->> '$.sha256' FROM change WHERE field = 'raw_code'
-            UNION ALL SELECT coalesce(after, before) ->> '$.raw_code.sha256' FROM change
-                WHERE kind IN ('added', 'removed', 'restored'))
-        WHERE code IS NOT NULL)";

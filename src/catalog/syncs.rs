@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::environments::claim_name;
+use super::doubts::write_doubts;
+use super::environments::{claim_name, name_environment};
 use super::file::FileId;
-use super::holds::write_doubts;
 use super::settings::renew_coverage;
 use super::{Catalog, Error};
 use crate::inventory::EnvironmentFacts;
@@ -129,7 +129,7 @@ impl Catalog {
         self.write(|transaction| {
             finish(transaction, sync, "unchanged", ending, None, now)?;
             note_environment(transaction, sync, environment)?;
-            if super::apply::name_environment(transaction, sync, environment)? {
+            if name_environment(transaction, sync.0, environment)? {
                 renew_coverage(transaction, environment_of(transaction, sync)?)?;
             }
             Ok(())
@@ -206,7 +206,7 @@ pub(super) fn finish(
         transaction
             .execute("INSERT INTO probe (sync_id, stamps) SELECT ?1, ?2 WHERE ?2 IS NOT NULL", (sync.0, stamps))?;
     }
-    doubts.as_ref().map_or(Ok(()), |doubts| write_doubts(transaction, sync, doubts))
+    doubts.as_ref().map_or(Ok(()), |doubts| write_doubts(transaction, sync.0, doubts))
 }
 
 /// Notes in the sync's row what a good read saw of the environment as a whole.

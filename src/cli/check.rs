@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 
 use super::{Exit, Files};
 use crate::catalog;
-use crate::config::{Need, OriginConfig, PlatformConfig};
-use crate::origin::artifacts::{self, Place};
+use crate::config::{ArtifactsConfig, Need, OriginConfig, PlatformConfig};
+use crate::origin::artifacts;
 use crate::origin::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
 use crate::output::sanitize;
 use crate::sync::{self, Environment};
@@ -51,7 +51,7 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
                 let paths: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
                 writeln!(out, "\n{name} (environment {id}) in {}", sanitize(&paths.join(", ")))?;
                 writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
-                look_at_files(&files.into(), out)?
+                look_at_files(files, out)?
             }
         };
         for Finding { wrong, text } in findings {
@@ -94,7 +94,7 @@ impl Finding {
 }
 
 /// Says which files there are, of which dbt version and when, and what they can't tell.
-fn look_at_files(place: &Place, out: &mut dyn Write) -> std::io::Result<Vec<Finding>> {
+fn look_at_files(place: &ArtifactsConfig, out: &mut dyn Write) -> std::io::Result<Vec<Finding>> {
     let survey = match artifacts::survey(place) {
         Ok(survey) => survey,
         Err(error) => return Ok(vec![Finding::wrong(told(&error))]),

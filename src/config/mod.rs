@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 use crate::plan::Policy;
 use crate::redact;
@@ -139,7 +140,7 @@ pub struct PlatformConfig {
 }
 
 /// Where dbt's files are.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ArtifactsConfig {
     /// Folders or globs, absolute.
     pub paths: Vec<PathBuf>,
@@ -149,8 +150,8 @@ pub struct ArtifactsConfig {
     pub env_keys: EnvKeys,
 }
 
-/// The names of variables, in `metadata.env` of dbt's files, that tell of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The names of variables, in `metadata.env` of dbt's files, that tell of a run; with or without dbt's prefix `DBT_ENV_CUSTOM_ENV_`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvKeys {
     /// Which holds the git commit.
     pub git_sha: Option<String>,

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::object::JOB;
 use super::project::Project;
+use crate::config::ArtifactsConfig;
 use crate::inventory::{Inventory, Text};
-use crate::origin::artifacts::{self, Place};
+use crate::origin::artifacts;
 use crate::plan::{Carried, carry_over};
 use crate::time::Timestamp;
 
@@ -29,7 +30,10 @@ impl Project {
     /// When a file cannot be read, is not JSON, or is a manifest of an unknown version.
     pub fn load(folder: &Path, now: Timestamp) -> Result<Self, Error> {
         let absolute = |source| Error::Folder { folder: folder.to_owned(), source };
-        let place = Place { paths: vec![std::path::absolute(folder).map_err(absolute)?], ..Place::default() };
+        let place = ArtifactsConfig {
+            paths: vec![std::path::absolute(folder).map_err(absolute)?],
+            ..ArtifactsConfig::default()
+        };
         let mut texts: HashMap<Text, Text> = HashMap::new();
         let read = artifacts::read(
             &place,

@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc::Sender;
 
-use self::artifacts::Place;
-use crate::config::OriginConfig;
+use crate::config::{ArtifactsConfig, OriginConfig};
 use crate::inventory::{Code, Reading};
 
 /// A source text on its way to the catalog; nodes hold only the hash.
@@ -66,7 +65,7 @@ pub enum Origin {
     /// The Discovery API, and the platform's own id of the environment.
     Discovery(Box<discovery::Client>, i64),
     /// The files that dbt leaves, and how many bytes of them were read.
-    Artifacts(Arc<Place>, AtomicU64),
+    Artifacts(Arc<ArtifactsConfig>, AtomicU64),
 }
 
 /// What an origin says of the moment that it shows.
@@ -75,7 +74,12 @@ pub enum Stamps {
     /// The platform's stamps and counts.
     Discovery(discovery::Moment),
     /// Which files there are, how large and old they are, and what they hold.
-    Artifacts(String),
+    Artifacts {
+        /// As they are now.
+        now: String,
+        /// What was remembered of them, where they hold the same, though some may have been touched since.
+        same: Option<String>,
+    },
 }
 
 impl Stamps {
@@ -83,7 +87,15 @@ impl Stamps {
     pub fn text(&self) -> &str {
         match self {
             Self::Discovery(moment) => &moment.text,
-            Self::Artifacts(text) => text,
+            Self::Artifacts { now, same } => same.as_ref().unwrap_or(now),
+        }
+    }
+
+    /// What to remember where nothing has moved.
+    pub fn renewed(&self) -> &str {
+        match self {
+            Self::Discovery(moment) => &moment.text,
+            Self::Artifacts { now, .. } => now,
         }
     }
 }
@@ -108,7 +120,7 @@ impl Origin {
                 let client = discovery::Client::new(&platform.access, limits)?;
                 Ok(Self::Discovery(Box::new(client), platform.platform_id))
             }
-            OriginConfig::Artifacts(files) => Ok(Self::Artifacts(Arc::new(files.into()), AtomicU64::new(0))),
+            OriginConfig::Artifacts(files) => Ok(Self::Artifacts(Arc::new(files.clone()), AtomicU64::new(0))),
         }
     }
 
@@ -123,9 +135,8 @@ impl Origin {
                 let (place, last) = (Arc::clone(place), before.map(str::to_owned));
                 let probed = blocking(move || artifacts::probe(&place, last.as_deref())).await?;
                 bytes.fetch_add(probed.bytes, Ordering::Relaxed);
-                // What was only touched is what was read.
-                let text = before.filter(|_| probed.is_same).map_or(probed.text, str::to_owned);
-                Ok(Stamps::Artifacts(text))
+                let same = before.filter(|_| probed.is_same).map(str::to_owned);
+                Ok(Stamps::Artifacts { now: probed.text, same })
             }
         }
     }

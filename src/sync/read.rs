@@ -34,9 +34,12 @@ pub(super) async fn find(
         let probe = origin.probe(before.as_deref());
         let probed = unless_stopped(request, async { Ok(probe.await?) }).await?;
         let known = compare(request, probed.text().to_owned()).await?;
+        let renewed = probed.renewed().to_owned();
         *stamps = Some(probed);
-        if let Some(known) = known {
-            return Ok(Found::Known(known));
+        match known {
+            Some(Known::Good(_)) => return Ok(Found::Known(Known::Good(renewed))),
+            Some(held) => return Ok(Found::Known(held)),
+            None => {}
         }
     }
     let whole = read(request, origin, catalog, stamps.as_ref()).await?;

@@ -24,14 +24,15 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("telemetry", &["answers", "origin"]),
     ("http", &["answers", "sync", "catalog", "config", "output", "telemetry"]),
     ("daemon", &["config", "schedule", "origin", "sync", "answers", "catalog", "http", "telemetry"]),
-    ("demo", &["origin", "plan"]),
+    ("demo", &["origin", "plan", "config"]),
 ];
 
 /// A crate and the files (or folders) under `src` that may name it.
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("rusqlite", &["catalog/", "derive/", "answers/"]),
     ("reqwest", &["origin/discovery/"]),
     ("graphql_client", &["origin/discovery/"]),
+    ("glob", &["origin/artifacts/"]),
     ("petgraph", &["plan/graph.rs"]),
     ("cron", &["schedule.rs"]),
     ("figment", &["config"]),

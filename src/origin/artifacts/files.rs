@@ -10,8 +10,9 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserializer;
 use sha2::{Digest, Sha256};
 
+use super::Error;
 use super::stamps::{FileStamp, Stat};
-use super::{Error, Place};
+use crate::config::ArtifactsConfig;
 use crate::inventory::shape;
 
 /// A file that is not whole is read so often, with a pause between.
@@ -79,7 +80,7 @@ pub(super) struct Found {
 }
 
 /// The files of an environment, each once. A path that is no pattern has to hold some, and one of all has to be a manifest.
-pub(super) fn find(place: &Place) -> Result<Vec<Found>, Error> {
+pub(super) fn find(place: &ArtifactsConfig) -> Result<Vec<Found>, Error> {
     let mut found = BTreeSet::new();
     for path in &place.paths {
         if path.exists() {

@@ -8,8 +8,9 @@ use serde::Deserializer;
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::Error;
 use super::files::{FileKind, Parse};
-use super::{EnvKeys, Error};
+use crate::config::EnvKeys;
 use crate::inventory::{Text, shape};
 use crate::origin::draft::clean;
 use crate::time::Timestamp;

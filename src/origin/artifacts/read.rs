@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::Error;
 use super::catalog::CatalogParser;
 use super::files::{FileKind, Reader, find};
 use super::manifest::{Manifest, ManifestParser, TellCode};
@@ -12,7 +13,7 @@ use super::older::{Invocations, OlderParser};
 use super::results::{Results, ResultsParser};
 use super::runs::Runs;
 use super::stamps::text_of;
-use super::{Error, Place};
+use crate::config::ArtifactsConfig;
 use crate::inventory::{Code, EnvironmentFacts, Reading, ResourceType, Told, UniqueId};
 use crate::origin::assembly::Assembly;
 use crate::origin::draft::Draft;
@@ -35,7 +36,7 @@ pub struct Read {
 /// # Errors
 /// If there is no manifest, or a file is not whole, not dbt's, or moves whenever it is read. What is known stays as it is.
 pub fn read(
-    place: &Place,
+    place: &ArtifactsConfig,
     code: &mut dyn FnMut(&Code, String),
     progress: &dyn Fn(&'static str, u64, u64),
 ) -> Result<Read, Error> {
@@ -88,7 +89,11 @@ pub(super) struct Headed {
 }
 
 /// The newest manifest of the project, and those that are older, newest first.
-fn manifests(reader: &mut Reader<'_>, place: &Place, paths: Vec<&Path>) -> Result<(Headed, Vec<Headed>), Error> {
+fn manifests(
+    reader: &mut Reader<'_>,
+    place: &ArtifactsConfig,
+    paths: Vec<&Path>,
+) -> Result<(Headed, Vec<Headed>), Error> {
     let mut headed = Vec::new();
     for path in paths {
         let metadata = reader.head(path, &mut Head::default())?;
@@ -117,7 +122,7 @@ fn manifests(reader: &mut Reader<'_>, place: &Place, paths: Vec<&Path>) -> Resul
 
 /// The project that counts, where manifests name theirs (version 10 and later do).
 pub(super) fn wanted_project<'m>(
-    place: &Place,
+    place: &ArtifactsConfig,
     heads: impl Iterator<Item = &'m Metadata>,
 ) -> Result<Option<String>, Error> {
     let mut names: Vec<&str> = heads.filter_map(|metadata| metadata.project_name.as_deref()).collect();

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::EnvKeys;
 use super::manifest::TellCode;
 use super::older::Invocations;
 use super::place::{is_same_place, place_of_node};
 use super::results::{Command, Outcome, Results};
+use crate::config::EnvKeys;
 use crate::inventory::{Check, Code, Invocation, LastRun, ResourceType, RunResult, Text, Told, UniqueId};
 use crate::origin::draft::{Draft, text, time};
 use crate::time::Timestamp;

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::files::{find, hash};
-use super::{EnvKeys, Error, Place};
+use crate::config::{ArtifactsConfig, EnvKeys};
 
 /// A time as young as this may stay the same while the file is written again.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -62,7 +63,7 @@ struct Remembered {
 }
 
 impl Remembered {
-    fn of(place: &Place, files: BTreeMap<PathBuf, FileStamp>) -> Self {
+    fn of(place: &ArtifactsConfig, files: BTreeMap<PathBuf, FileStamp>) -> Self {
         let files = files.into_iter().map(|(path, stamp)| (name(&path), stamp)).collect();
         let lineaged = env!("CARGO_PKG_VERSION").to_owned();
         Self { lineaged, project: place.project.clone(), env_keys: place.env_keys.clone(), files }
@@ -97,7 +98,7 @@ pub struct Stamps {
 ///
 /// # Errors
 /// If there is no manifest, or a file can't be read.
-pub fn probe(place: &Place, before: Option<&str>) -> Result<Stamps, Error> {
+pub fn probe(place: &ArtifactsConfig, before: Option<&str>) -> Result<Stamps, Error> {
     let before: Option<Remembered> = before.and_then(|text| serde_json::from_str(text).ok());
     let mut bytes = 0;
     let mut files = BTreeMap::new();
@@ -123,7 +124,7 @@ fn stamp(path: &Path, before: Option<&Remembered>, bytes: &mut u64) -> Result<Fi
 }
 
 /// The text to remember of files that were read.
-pub(super) fn text_of(place: &Place, files: BTreeMap<PathBuf, FileStamp>) -> String {
+pub(super) fn text_of(place: &ArtifactsConfig, files: BTreeMap<PathBuf, FileStamp>) -> String {
     text(&Remembered::of(place, files))
 }
 

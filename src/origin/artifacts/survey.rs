@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::Error;
 use super::files::{FileKind, Reader, find};
 use super::metadata::Head;
 use super::read::wanted_project;
 use super::results::ResultsParser;
-use super::{Error, Place};
+use crate::config::ArtifactsConfig;
 use crate::time::Timestamp;
 
 /// The files of an environment, and what they can't tell.
@@ -43,7 +44,7 @@ pub struct Surveyed {
 ///
 /// # Errors
 /// As reading them would fail.
-pub fn survey(place: &Place) -> Result<Survey, Error> {
+pub fn survey(place: &ArtifactsConfig) -> Result<Survey, Error> {
     let nobody = |_: &'static str, _: u64, _: u64| {};
     let mut reader = Reader::new(&nobody);
     let mut survey = Survey::default();

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::{ArtifactsConfig, EnvKeys};
 use crate::inventory::{Code, Inventory, Node};
 use crate::plan::{Carried, carry_over};
 use crate::time::Timestamp;
@@ -30,8 +31,8 @@ impl Target {
         std::fs::write(path, bytes).expect("written");
     }
 
-    fn place(&self, path: &str) -> Place {
-        Place { paths: vec![self.0.path().join(path)], ..Place::default() }
+    fn place(&self, path: &str) -> ArtifactsConfig {
+        ArtifactsConfig { paths: vec![self.0.path().join(path)], ..ArtifactsConfig::default() }
     }
 
     fn read(&self, path: &str) -> Result<Read, Error> {
@@ -190,7 +191,10 @@ fn the_newest_result_wins_and_all_are_history() {
             "4/run_results.json",
             &results(Some("run"), "05", "skipping", &[json!({"unique_id": A, "status": "skipped", "timing": []})]),
         );
-    let place = Place { paths: ["", "*/"].map(|path| target.0.path().join(path)).into(), ..Place::default() };
+    let place = ArtifactsConfig {
+        paths: ["", "*/"].map(|path| target.0.path().join(path)).into(),
+        ..ArtifactsConfig::default()
+    };
     let reading = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
     let carried = carry_over(reading, &Inventory::default());
     let run = &carried.inventory.nodes[A].last_run;
@@ -417,7 +421,10 @@ fn results_of_another_target_do_not_count_but_for_what_was_built_here() {
         .with("manifest.json", &shop("06", "3"))
         .with("1/run_results.json", &prod)
         .with("2/run_results.json", &dev);
-    let place = Place { paths: ["", "*/"].map(|path| target.0.path().join(path)).into(), ..Place::default() };
+    let place = ArtifactsConfig {
+        paths: ["", "*/"].map(|path| target.0.path().join(path)).into(),
+        ..ArtifactsConfig::default()
+    };
     let reading = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
     let run = |id: &str| reading.inventory.nodes[id].last_run.run_id.clone();
     assert_eq!([A, B, T].map(run), [Some("prod".into()), Some("dev".into()), Some("prod".into())]);
@@ -448,7 +455,7 @@ fn a_run_tells_of_itself_what_the_environment_says() {
     let target = Target::new().with("manifest.json", &shop("01", "1")).with("run_results.json", &run);
     let key = |name: &str| Some(name.to_owned());
     let env_keys = EnvKeys { git_sha: key("GITHUB_SHA"), job_name: key("DBT_ENV_CUSTOM_ENV_DAG"), cause: key("WHY") };
-    let place = Place { env_keys, ..target.place("") };
+    let place = ArtifactsConfig { env_keys, ..target.place("") };
     let reading = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
     let told = &reading.told.as_ref().expect("of files").history.invocations[0];
     assert_eq!(
@@ -609,7 +616,7 @@ fn the_newest_manifest_of_the_project_counts() {
         .with("3/manifest.json", &other);
     let error = target.read("*/").expect_err("two projects").to_string();
     assert!(error.contains("`other`") && error.contains("`shop`") && error.contains("`project`"), "{error}");
-    let place = Place { project: Some("shop".to_owned()), ..target.place("*/") };
+    let place = ArtifactsConfig { project: Some("shop".to_owned()), ..target.place("*/") };
     let read = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read");
     assert_eq!(read.reading.inventory.nodes.len(), 1);
     assert!(probe(&place, Some(&read.stamps)).expect("probed").is_same);
@@ -672,7 +679,8 @@ fn files_that_have_not_moved_are_not_read_and_touched_ones_are_found_equal() {
     assert!(!probe(&place, Some(&touched.text)).expect("probed").is_same, "of the same size");
     let target = target.with("catalog.json", &catalog("02", &[]));
     assert!(!probe(&place, Some(&read.stamps)).expect("probed").is_same);
-    let other = Place { env_keys: EnvKeys { cause: Some("X".to_owned()), ..EnvKeys::default() }, ..target.place("") };
+    let other =
+        ArtifactsConfig { env_keys: EnvKeys { cause: Some("X".to_owned()), ..EnvKeys::default() }, ..target.place("") };
     let now = probe(&place, None).expect("probed");
     assert!(!now.is_same && probe(&place, Some(&now.text)).expect("probed").is_same);
     assert!(!probe(&other, Some(&now.text)).expect("probed").is_same, "what it tells of runs is another");
