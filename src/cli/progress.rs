@@ -18,7 +18,7 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn start(name: &str) -> Self {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} nodes  {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len}  {msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(name.to_owned());

@@ -24,7 +24,8 @@ pub struct CodeText {
     pub text: String,
 }
 
-/// Called while a read goes on, with the list's or file's name, the nodes seen so far and their total.
+/// Called while a read goes on: with a list's name, the nodes seen so far and their total; or with a kind of files, how many are read
+/// and how many there are.
 pub type Progress<'a> = &'a (dyn Fn(&'static str, u64, u64) + Send + Sync);
 
 /// What has been asked of an origin so far.
@@ -150,11 +151,11 @@ impl Origin {
         &self,
         probed: Option<&Stamps>,
         code: Sender<CodeText>,
-        progress: Progress<'_>,
+        progress: Arc<dyn Fn(&'static str, u64, u64) + Send + Sync>,
     ) -> Result<Whole, Error> {
         match self {
             Self::Discovery(client, id) => {
-                let (reading, before) = discovery::fetch(client, *id, code, progress).await?;
+                let (reading, before) = discovery::fetch(client, *id, code, &*progress).await?;
                 let Some(Stamps::Discovery(moment)) = probed else { return Ok(Whole { reading, stamps: None }) };
                 let stamps = moment.is_of(&before, &reading.inventory).then(|| moment.text.clone());
                 Ok(Whole { reading, stamps })
@@ -169,11 +170,10 @@ impl Origin {
                             code = None;
                         }
                     };
-                    artifacts::read(&place, &mut send, &|_, _, _| ())
+                    artifacts::read(&place, &mut send, &*progress)
                 });
                 let artifacts::Read { reading, stamps, bytes: read } = read.await?;
                 bytes.fetch_add(read, Ordering::Relaxed);
-                progress("files", reading.inventory.nodes.len() as u64, reading.inventory.nodes.len() as u64);
                 Ok(Whole { reading, stamps: Some(stamps) })
             }
         }

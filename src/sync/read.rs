@@ -1,5 +1,6 @@
 //! Reading: the probe, and where something has moved the whole environment, whose code waits in the catalog.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -56,7 +57,7 @@ pub(super) async fn read(
     let (code, arriving) = mpsc::channel::<CodeText>(CODE_IN_FLIGHT);
     let own = catalog.take();
     let stage = spawn_blocking(move || stage(own, arriving));
-    let read = origin.read(stamps, code, &*request.watch.page);
+    let read = origin.read(stamps, code, Arc::clone(&request.watch.page));
     let whole = unless_stopped(request, async { Ok(read.await?) }).await;
     let (own, staged) = stage.await.context("the sync ended early")?;
     *catalog = own;
