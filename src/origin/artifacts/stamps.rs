@@ -94,33 +94,42 @@ pub struct Stamps {
 }
 
 /// Looks at the files. `before` is the text last remembered: a file whose size, time and inode have not moved since is not read again, and
-/// one that was only touched is found equal by its hash.
+/// one that was only touched is found equal by its hash. Where the sizes alone show that something is new, nothing is hashed: whoever
+/// reads the files then does that, and nothing that was remembered equals the text.
 ///
 /// # Errors
 /// If there is no manifest, or a file can't be read.
 pub fn probe(place: &ArtifactsConfig, before: Option<&str>) -> Result<Stamps, Error> {
     let before: Option<Remembered> = before.and_then(|text| serde_json::from_str(text).ok());
-    let mut bytes = 0;
     let mut files = BTreeMap::new();
     for found in find(place)? {
-        let stamp = stamp(&found.path, before.as_ref(), &mut bytes)?;
-        files.insert(found.path, stamp);
+        let metadata = std::fs::metadata(&found.path);
+        let metadata = metadata.map_err(|source| Error::Read { file: found.path.clone(), source })?;
+        files.insert(found.path, FileStamp { stat: Stat::of(&metadata), sha256: String::new() });
+    }
+    let may_be_same = before.as_ref().is_some_and(|before| {
+        let size = |path: &Path| before.files.get(&name(path)).map(|known| known.stat.size);
+        before.files.len() == files.len() && files.iter().all(|(path, file)| size(path) == Some(file.stat.size))
+    });
+    let mut bytes = 0;
+    if let Some(before) = before.as_ref().filter(|_| may_be_same) {
+        for (path, file) in &mut files {
+            file.sha256 = known_or_hashed(path, file, before, &mut bytes)?;
+        }
     }
     let now = Remembered::of(place, files);
-    let is_same = before.is_some_and(|before| before.is_same(&now));
+    let is_same = may_be_same && before.is_some_and(|before| before.is_same(&now));
     Ok(Stamps { text: text(&now), bytes, is_same })
 }
 
-fn stamp(path: &Path, before: Option<&Remembered>, bytes: &mut u64) -> Result<FileStamp, Error> {
-    let metadata = std::fs::metadata(path).map_err(|source| Error::Read { file: path.to_owned(), source })?;
-    let stat = Stat::of(&metadata);
-    let known = before.and_then(|before| before.files.get(&name(path)));
-    if let Some(known) = known.filter(|known| known.stat == stat && stat.mtime.is_some()) {
-        return Ok(known.clone());
+fn known_or_hashed(path: &Path, file: &FileStamp, before: &Remembered, bytes: &mut u64) -> Result<String, Error> {
+    let known = before.files.get(&name(path));
+    if let Some(known) = known.filter(|known| known.stat == file.stat && file.stat.mtime.is_some()) {
+        return Ok(known.sha256.clone());
     }
     let (sha256, read) = hash(path)?;
     *bytes += read;
-    Ok(FileStamp { stat, sha256 })
+    Ok(sha256)
 }
 
 /// The text to remember of files that were read.
