@@ -113,12 +113,10 @@ fn freshness(check: &FreshnessCheck, own: &Value) -> Value {
         let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
         first.to_uppercase() + rest
     });
-    // A check that failed while it ran has seen nothing, and of it the API tells its status alone.
-    let seen_at = check.max_loaded_at.and(check.checked_at);
     let age = || Some(check.checked_at?.since(check.max_loaded_at?) as f64 / 1000.0);
     json!({
-        "criteria": own["freshness"], "freshnessChecked": check.checked_at.is_some(), "freshnessStatus": status,
-        "snapshottedAt": time(seen_at), "freshnessRunGeneratedAt": time(check.checked_at),
+        "criteria": own["freshness"], "freshnessChecked": *check != FreshnessCheck::default(), "freshnessStatus": status,
+        "snapshottedAt": time(check.checked_at), "freshnessRunGeneratedAt": time(check.checked_at),
         "maxLoadedAt": time(check.max_loaded_at), "maxLoadedAtTimeAgoInS": age(),
     })
 }

@@ -293,6 +293,8 @@ pub struct Told {
     pub built: BTreeSet<UniqueId>,
     /// The nodes that a catalog names, each with the time of the newest that does.
     pub catalogued: BTreeMap<UniqueId, Option<Timestamp>>,
+    /// The sources that were checked, each with the end of its newest check, also where that saw nothing.
+    pub checked: BTreeMap<UniqueId, Option<Timestamp>>,
     /// Results, checks and invocations, all that count.
     pub history: History,
 }

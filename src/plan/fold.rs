@@ -18,7 +18,8 @@ pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told) -> Vec
         let old = stored.nodes.get(id).filter(|old| old.resource_type != ResourceType::External);
         if let Some(old) = old {
             node.last_run = newer_run(std::mem::take(&mut node.last_run), &old.last_run);
-            node.freshness = newer_check(std::mem::take(&mut node.freshness), &old.freshness);
+            let ended_at = told.checked.get(id).copied();
+            node.freshness = newer_check(std::mem::take(&mut node.freshness), ended_at, &old.freshness);
             if node.compiled_code.is_none() && node.raw_code == old.raw_code && node.raw_code.is_some() {
                 node.compiled_code.clone_from(&old.compiled_code);
             }
@@ -56,8 +57,12 @@ fn newer_run(read: LastRun, stored: &LastRun) -> LastRun {
     }
 }
 
-fn newer_check(read: FreshnessCheck, stored: &FreshnessCheck) -> FreshnessCheck {
-    if read.checked_at.is_some() && read.checked_at >= stored.checked_at { read } else { stored.clone() }
+/// `ended_at`: when the check that was read ended, if one was; one that failed as it ran tells no time itself.
+fn newer_check(read: FreshnessCheck, ended_at: Option<Option<Timestamp>>, stored: &FreshnessCheck) -> FreshnessCheck {
+    match ended_at {
+        Some(ended_at) if ended_at >= stored.checked_at => read,
+        _ => stored.clone(),
+    }
 }
 
 /// Whether a source was ever checked, which is known also where this time no file says so.

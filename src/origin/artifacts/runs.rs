@@ -164,23 +164,30 @@ impl Runs<'_> {
         });
     }
 
-    /// What the newest check of each source said.
+    /// What the newest check of each source said. One that failed as it ran has seen nothing: it counts at the end of its command, and has no
+    /// time of its own, as over the API.
     pub(super) fn tell_checks(&mut self, files: Vec<Results>) {
-        let mut checks: BTreeMap<(UniqueId, Option<Timestamp>), Check> = BTreeMap::new();
+        let mut checks: BTreeMap<(UniqueId, Timestamp), Check> = BTreeMap::new();
         for file in files {
             for outcome in file.outcomes {
                 let Some(draft) = self.drafts.get_mut(&outcome.id) else { continue };
                 if draft.node.resource_type != ResourceType::Source {
                     continue;
                 }
-                let checked_at = time(outcome.checked_at).or(file.metadata.generated_at);
+                let checked_at = time(outcome.checked_at);
+                let ended_at = checked_at.or(file.metadata.generated_at);
                 let before = std::mem::take(&mut draft.node.freshness);
                 draft.freshness(Some(outcome.status), None, outcome.max_loaded_at);
                 draft.node.freshness.checked_at = checked_at;
-                let check = Check { unique_id: outcome.id.clone(), check: draft.node.freshness.clone() };
-                checks.insert((outcome.id, checked_at), check);
-                if before.checked_at > checked_at {
+                if let Some(at) = checked_at {
+                    let check = Check { unique_id: outcome.id.clone(), check: draft.node.freshness.clone() };
+                    checks.insert((outcome.id.clone(), at), check);
+                }
+                let known = self.told.checked.entry(outcome.id).or_default();
+                if *known > ended_at {
                     draft.node.freshness = before;
+                } else {
+                    *known = ended_at;
                 }
             }
         }

@@ -390,7 +390,7 @@ fn checks_of_sources_add_up_and_a_runtime_error_counts_when_it_was_written() {
         (check.status.map(|status| status.to_string()), check.checked_at)
     };
     assert_eq!(check(&first, one), (Some("pass".into()), time("02")));
-    assert_eq!(check(&first, two), (Some("error".into()), time("03")));
+    assert_eq!(check(&first, two), (Some("error".into()), None), "it has seen nothing");
     let properties = first.nodes[one].properties.value();
     assert_eq!(properties["freshness"], json!({"warn_after": {"count": 12, "period": "hour"}}));
     assert_eq!(properties["freshness_checked"], true);
@@ -401,6 +401,11 @@ fn checks_of_sources_add_up_and_a_runtime_error_counts_when_it_was_written() {
     assert_eq!(check(&second, two), (Some("warn".into()), time("04")));
     assert_eq!(second.nodes[one].properties, first.nodes[one].properties);
     assert_eq!(history.expect("of files").checks.len(), 1);
+    let failed = |hour: &str| checks(hour, json!([{"unique_id": two, "status": "runtime error", "error": "gone"}]));
+    let third = target.with("sources.json", &failed("05")).fold("", &second).inventory;
+    assert_eq!(check(&third, two), (Some("error".into()), None), "it failed after the last good one");
+    let target = Target::new().with("manifest.json", &manifest).with("sources.json", &failed("03"));
+    assert_eq!(check(&target.fold("", &second).inventory, two), check(&second, two), "it failed before that");
 }
 
 #[test]
