@@ -1,4 +1,4 @@
-//! The files that dbt leaves, as an origin: what a `target` folder holds, or many of them, becomes a [`Reading`] of the same nodes that the
+//! The files that dbt leaves, as an origin: what a `target` folder holds, or many of them, becomes a [`Reading`](crate::inventory::Reading) of the same nodes that the
 //! platform's API would tell. What of it depends on what was read before is settled where a reading is completed, not here.
 
 mod catalog;
