@@ -295,6 +295,8 @@ pub struct Told {
     pub catalogued: BTreeMap<UniqueId, Option<Timestamp>>,
     /// The sources that were checked, each with the end of its newest check, also where that saw nothing.
     pub checked: BTreeMap<UniqueId, Option<Timestamp>>,
+    /// The types whose section of the manifest is there and cannot be read: what is stored of them stays as it is.
+    pub untold: BTreeSet<ResourceType>,
     /// Results, checks and invocations, all that count.
     pub history: History,
 }

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 
 /// Completes `read` with what `stored` knows. Returns what the user should know of it.
 pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told) -> Vec<String> {
-    let is_first = stored.nodes.is_empty() && stored.environment.definition_at.is_none();
+    let is_first = stored.environment.definition_at.is_none() && !stored.nodes.values().any(has_to_be_built);
     for (id, node) in &mut read.nodes {
         let old = stored.nodes.get(id).filter(|old| old.resource_type != ResourceType::External);
         if let Some(old) = old {
@@ -27,12 +27,28 @@ pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told) -> Vec
         note_check(node);
         fold_columns(node, old, told);
     }
-    fold_environment(read, stored);
+    keep_untold(read, stored, told);
+    fold_environment(read, stored, told);
     if is_first {
         return assumed(read, told).into_iter().collect();
     }
     settle_applied(read, stored, told);
     Vec::new()
+}
+
+/// Nodes of the section `nodes`, which nothing but results and the catalog show to be there.
+fn has_to_be_built(node: &Node) -> bool {
+    matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot)
+}
+
+/// A section of the manifest that could not be read says nothing: what it held stays as it is, also where something else names it.
+fn keep_untold(read: &mut Inventory, stored: &Inventory, told: &Told) {
+    let untold = stored.nodes.iter().filter(|(_, node)| told.untold.contains(&node.resource_type));
+    for (id, old) in untold {
+        if read.nodes.get(id).is_none_or(|node| node.resource_type == ResourceType::External) {
+            read.nodes.insert(id.clone(), old.clone());
+        }
+    }
 }
 
 /// The newer of two clocks, attempt and success apart. The same invocation told twice is told by the later read.
@@ -110,8 +126,12 @@ fn fold_columns(node: &mut Node, old: Option<&Node>, told: &Told) {
     node.normalize();
 }
 
-fn fold_environment(read: &mut Inventory, stored: &Inventory) {
+fn fold_environment(read: &mut Inventory, stored: &Inventory, told: &Told) {
     let (new, old) = (&mut read.environment, &stored.environment);
+    if told.untold.contains(&ResourceType::Model) {
+        // It was no manifest of the models: the first that is one still counts as the first.
+        new.definition_at = old.definition_at;
+    }
     if new.git_sha.is_none() || new.applied_at < old.applied_at {
         new.git_sha.clone_from(&old.git_sha);
     }

@@ -45,7 +45,7 @@ pub fn read(
     let of = |kind: FileKind| found.iter().filter(move |file| file.kind == kind).map(|file| &*file.path).collect();
     let (newest, older) = manifests(&mut reader, place, of(FileKind::Manifest))?;
     let mut manifest = newest_manifest(&mut reader, &newest, code)?;
-    let mut told = Told::default();
+    let mut told = Told { untold: manifest.untold_types(), ..Told::default() };
     let mut warnings = std::mem::take(&mut reader.warnings);
     let invocations = older_manifests(&mut reader, older, &mut manifest, code)?;
     let catalogued_at = catalogs(&mut reader, of(FileKind::Catalog), &mut manifest, &mut told, &mut warnings)?;
@@ -146,6 +146,10 @@ fn newest_manifest(reader: &mut Reader<'_>, newest: &Headed, code: TellCode<'_>)
     if !manifest.has_nodes {
         return Err(Error::Foreign { file: newest.path.clone(), wanted: "manifest" });
     }
+    let file = newest.path.display();
+    reader.warnings.extend(manifest.untold.iter().map(|section| {
+        format!("`{section}` of `{file}` is no map: what it holds is unknown, and what was known of that stays")
+    }));
     manifest.resolve_parents();
     (reader.progress)("manifest", 1, 1);
     Ok(manifest)
@@ -226,6 +230,11 @@ fn files_of_results(
     for (done, path) in (1..).zip(paths) {
         let mut results = reader.read(path, &mut ResultsParser { wants_code })?;
         results.metadata.check(kind, path)?;
+        if !results.has_list {
+            let warning = format!("`results` of `{}` is no list: what the command did is unknown", path.display());
+            reader.warnings.push(warning);
+            results.outcomes.clear();
+        }
         reader.warnings.extend(std::mem::take(&mut results.misfits).warnings());
         files.push(results);
         (reader.progress)(kind.as_str(), done, total);

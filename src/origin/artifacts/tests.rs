@@ -1,5 +1,6 @@
 //! The rules of files, each with the least that shows it.
 
+mod truth;
 mod year;
 
 use std::path::Path;
