@@ -146,6 +146,8 @@ pub(super) struct Reader<'a> {
     pub bytes: u64,
     pub warnings: Vec<String>,
     pub progress: &'a dyn Fn(&'static str, u64, u64),
+    /// Some file is of the future: what it comes to will be another when that has come.
+    pub saw_future: bool,
 }
 
 /// Why one try came to nothing.
@@ -158,7 +160,7 @@ enum Failure {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(progress: &'a dyn Fn(&'static str, u64, u64)) -> Self {
-        Self { stamps: BTreeMap::new(), bytes: 0, warnings: Vec::new(), progress }
+        Self { stamps: BTreeMap::new(), bytes: 0, warnings: Vec::new(), progress, saw_future: false }
     }
 
     /// Reads a file whole, again where it is not whole or moves meanwhile.

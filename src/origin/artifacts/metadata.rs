@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Error;
 use super::files::{FileKind, Parse};
 use crate::config::EnvKeys;
-use crate::inventory::{Text, shape};
+use crate::inventory::{Age, Text, shape};
 use crate::origin::draft::clean;
 use crate::time::Timestamp;
 
@@ -69,6 +69,20 @@ impl Metadata {
 
     pub(super) fn cause(&self, keys: &EnvKeys) -> Option<Text> {
         self.env(&keys.cause)
+    }
+
+    /// How young the file is by its own word.
+    pub(super) fn age(&self, now: Timestamp) -> Age {
+        Age::of(self.generated_at, now)
+    }
+
+    /// What to say of a manifest that is of the future.
+    pub(super) fn of_future(&self, file: &Path, now: Timestamp) -> Option<String> {
+        let Age::Future(at) = self.age(now) else { return None };
+        Some(format!(
+            "`{}` says that it was written at {at}, which has not come: it counts as older than any other manifest",
+            file.display()
+        ))
     }
 
     /// The version of the file's schema, if it is of this kind.

@@ -45,6 +45,10 @@ pub struct Surveyed {
 /// # Errors
 /// As reading them would fail.
 pub fn survey(place: &ArtifactsConfig) -> Result<Survey, Error> {
+    survey_at(place, Timestamp::now())
+}
+
+pub(super) fn survey_at(place: &ArtifactsConfig, now: Timestamp) -> Result<Survey, Error> {
     let nobody = |_: &'static str, _: u64, _: u64| {};
     let mut reader = Reader::new(&nobody);
     let mut survey = Survey::default();
@@ -60,6 +64,9 @@ pub fn survey(place: &ArtifactsConfig) -> Result<Survey, Error> {
             _ => (reader.head(&found.path, &mut Head::default())?, None),
         };
         survey.notes.extend(metadata.check(found.kind, &found.path)?);
+        if found.kind == FileKind::Manifest {
+            survey.notes.extend(metadata.of_future(&found.path, now));
+        }
         survey.files.push(Surveyed {
             path: found.path,
             kind: found.kind,
@@ -74,7 +81,7 @@ pub fn survey(place: &ArtifactsConfig) -> Result<Survey, Error> {
     }
     let wanted = wanted_project(place, manifests.iter().map(|(_, metadata)| metadata))?;
     let of_project = manifests.iter().filter(|(_, metadata)| wanted.is_none() || metadata.project_name == wanted);
-    if let Some((place, metadata)) = of_project.rev().max_by_key(|(_, metadata)| metadata.generated_at) {
+    if let Some((place, metadata)) = of_project.rev().max_by_key(|(_, metadata)| metadata.age(now)) {
         survey.files[*place].counts = true;
         survey.project_name.clone_from(&metadata.project_name);
         survey.adapter_type.clone_from(&metadata.adapter_type);

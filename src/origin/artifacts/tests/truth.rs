@@ -70,3 +70,75 @@ fn results_that_are_no_list_are_unknown() {
         assert!(reading.warnings.iter().any(is_said), "{:?}", reading.warnings);
     }
 }
+
+#[test]
+fn a_manifest_of_the_future_ranks_behind_all_others_and_is_read_again() {
+    let mut ahead = manifest("01", "2", &[(A, model("a", &[]))]);
+    ahead["metadata"]["generated_at"] = "2099-01-01T00:00:00Z".into();
+    let target = Target::new().with("1/manifest.json", &shop("01", "1")).with("2/manifest.json", &ahead);
+    let read = target.read("*/").expect("read");
+    assert_eq!(read.reading.inventory.nodes.len(), 3);
+    let file = target.0.path().join("2/manifest.json").display().to_string();
+    let is_said = |warning: &String| warning.contains(&file) && warning.contains("2099");
+    assert!(read.reading.warnings.iter().any(is_said), "{:?}", read.reading.warnings);
+    let place = target.place("*/");
+    assert!(!probe(&place, Some(&read.stamps)).expect("probed").is_same);
+    let survey = super::survey::survey_at(&place, now()).expect("surveyed");
+    assert_eq!(survey.files.iter().map(|file| file.counts).collect::<Vec<_>>(), [true, false]);
+    assert!(survey.notes.iter().any(is_said), "{:?}", survey.notes);
+    // A clock that is a little ahead is no wrong one.
+    ahead["metadata"]["generated_at"] = "2026-11-25T00:04:00Z".into();
+    let target = target.with("2/manifest.json", &ahead);
+    let read = target.read("*/").expect("read");
+    assert_eq!(read.reading.inventory.nodes.len(), 1);
+    assert!(probe(&place, Some(&read.stamps)).expect("probed").is_same);
+}
+
+#[test]
+fn a_run_or_a_check_of_the_future_is_older_than_any_that_is_not() {
+    let source = "source.shop.raw.s";
+    let told = |day: &str, run: &str, status: &str, check: &str| {
+        let at = format!("{day}T10:00:00Z");
+        let mut ran = result(A, status, "01");
+        ran["timing"][1]["completed_at"] = at.clone().into();
+        let mut run = results(Some("run"), "01", run, &[ran]);
+        run["metadata"]["generated_at"] = at.clone().into();
+        let checked = json!({"unique_id": source, "status": check, "snapshotted_at": at, "max_loaded_at": "2026-11-01T00:00:00Z"});
+        let mut sources =
+            json!({"metadata": metadata("sources", 3, "01", "f"), "results": [checked], "elapsed_time": 1.0});
+        sources["metadata"]["generated_at"] = at.into();
+        (run, sources)
+    };
+    let written = |parts: &[(Value, Value)]| {
+        let mut target = Target::new().with("manifest.json", &whole());
+        for (place, (run, sources)) in parts.iter().enumerate() {
+            target =
+                target.with(&format!("{place}/run_results.json"), run).with(&format!("{place}/sources.json"), sources);
+        }
+        target
+    };
+    let folded = |target: &Target, stored: &Inventory| {
+        let paths = ["", "*/"].map(|path| target.0.path().join(path)).into();
+        let place = ArtifactsConfig { paths, ..ArtifactsConfig::default() };
+        let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+        let inventory = carry_over(reading, stored, now()).inventory;
+        let check = inventory.nodes[source].freshness.status.as_deref().map(str::to_owned);
+        (status(&inventory, A).map(str::to_owned), check, inventory)
+    };
+    let none = Inventory::default();
+    let (ahead, present) = (told("2099-01-01", "x", "error", "error"), told("2026-11-24", "y", "success", "pass"));
+    let right = (Some("success".to_owned()), Some("pass".to_owned()));
+    for parts in [[ahead.clone(), present.clone()], [present.clone(), ahead.clone()]] {
+        let (run, check, inventory) = folded(&written(&parts), &none);
+        assert_eq!((run, check), right, "both lie there");
+        assert_eq!(inventory.environment.applied_at, Timestamp::parse("2026-11-24T10:00:00Z"));
+    }
+    let (ahead, present) = (written(&[ahead]), written(&[present]));
+    let (run, check, wrong) = folded(&ahead, &none);
+    assert_eq!((run.as_deref(), check.as_deref()), (Some("error"), Some("error")), "all that is known");
+    let (run, check, stored) = folded(&present, &wrong);
+    assert_eq!((run, check), right, "what was stored is of the future");
+    let (run, check, again) = folded(&ahead, &stored);
+    assert_eq!((run, check), right, "what was read is of the future");
+    assert_eq!(again.environment.applied_at, stored.environment.applied_at);
+}
