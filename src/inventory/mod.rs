@@ -319,8 +319,8 @@ impl Age {
 /// What a read of files told, beside the nodes themselves: each command writes of what it was to do, and what it leaves out is not gone.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// The nodes that a result, or the warehouse's catalog, shows to be there.
-    pub built: BTreeSet<UniqueId>,
+    /// The nodes that a result, or the warehouse's catalog, shows to be there, each with the newest time at which one did.
+    pub built: BTreeMap<UniqueId, Option<Timestamp>>,
     /// The nodes that a catalog names, each with the time of the newest that does.
     pub catalogued: BTreeMap<UniqueId, Option<Timestamp>>,
     /// The sources that were checked, each with the end of its newest check, also where that saw nothing.

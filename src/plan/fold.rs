@@ -32,7 +32,7 @@ pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told, now: T
     if is_first {
         return assumed(read, told).into_iter().collect();
     }
-    settle_applied(read, stored, told);
+    settle_applied(read, stored, told, now);
     Vec::new()
 }
 
@@ -159,7 +159,7 @@ fn assumed(read: &Inventory, told: &Told) -> Option<String> {
             ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function
         );
         let is_ephemeral = node.materialization.as_deref() == Some("ephemeral");
-        is_run && !is_ephemeral && node.is_applied == Some(true) && !told.built.contains(&node.unique_id)
+        is_run && !is_ephemeral && node.is_applied == Some(true) && !told.built.contains_key(&node.unique_id)
     };
     let mut assumed = read.nodes.values().filter(is_assumed);
     let first = &assumed.next()?.unique_id;
@@ -173,20 +173,25 @@ fn assumed(read: &Inventory, told: &Told) -> Option<String> {
 }
 
 /// What was applied stays so while the manifest has it; what came later has to be shown to be there. Ephemeral nodes follow their children.
-fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told) {
+fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told, now: Timestamp) {
     let waits = |node: &Node| {
         let was = stored.nodes.get(&node.unique_id).and_then(|old| old.is_applied);
         let is_with_manifest = matches!(node.resource_type, ResourceType::Source | ResourceType::Exposure);
-        node.is_applied == Some(true) && was != Some(true) && !is_with_manifest && !told.built.contains(&node.unique_id)
+        node.is_applied == Some(true)
+            && was != Some(true)
+            && !is_with_manifest
+            && !told.built.contains_key(&node.unique_id)
     };
     let mut waiting: BTreeSet<UniqueId> =
         read.nodes.values().filter(|node| waits(node)).map(|node| node.unique_id.clone()).collect();
     if waiting.is_empty() {
         return;
     }
-    // A test that looked at a relation has found it.
+    // A test that looked at a relation has found it; but what it looked at before the node came was another.
+    let defined_at = Age::of(stored.environment.definition_at, now);
     for test in read.nodes.values().filter(|node| node.resource_type == ResourceType::Test) {
-        if told.built.contains(&test.unique_id)
+        if let Some(ended_at) = told.built.get(&test.unique_id)
+            && (defined_at == Age::Untold || Age::of(*ended_at, now) > defined_at)
             && let Some(tested) = test.properties.value()["attached_node"].as_str()
         {
             waiting.remove(tested);

@@ -127,14 +127,18 @@ impl Runs<'_> {
         }
         let status = draft.status(Some(outcome.status))?;
         let is_shown = if is_test { matches!(&*status, "pass" | "warn" | "fail") } else { &*status != "skipped" };
+        let completed_at = outcome.completed_at.or(run.metadata.generated_at);
         if is_shown {
-            self.told.built.insert(outcome.id.clone());
+            let known = self.told.built.entry(outcome.id.clone()).or_default();
+            if Age::of(*known, self.now) < Age::of(completed_at, self.now) {
+                *known = completed_at;
+            }
         }
         let has_failed = matches!(&*status, "error" | "fail" | "warn");
         Some(RunResult {
             unique_id: outcome.id,
             run_id: run_id.clone(),
-            completed_at: outcome.completed_at.or(run.metadata.generated_at),
+            completed_at,
             execution_seconds: outcome.seconds,
             error: text(outcome.message.filter(|_| has_failed)),
             failures: outcome.failures.filter(|_| is_test),

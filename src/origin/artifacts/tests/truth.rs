@@ -142,3 +142,18 @@ fn a_run_or_a_check_of_the_future_is_older_than_any_that_is_not() {
     assert_eq!((run, check), right, "what was read is of the future");
     assert_eq!(again.environment.applied_at, stored.environment.applied_at);
 }
+
+#[test]
+fn a_test_shows_a_new_node_to_be_built_only_if_it_ended_after_the_stored_manifest() {
+    let first = Target::new().with("manifest.json", &manifest("05", "1", &[(A, model("a", &[]))]));
+    let first = first.fold("", &Inventory::default()).inventory;
+    // The model that the test looks at now was just added, or renamed.
+    let renamed = manifest("07", "3", &[(A, model("a", &[])), (B, model("b", &[])), (T, test("t", B))]);
+    for (hour, is_built) in [("04", false), ("05", false), ("06", true)] {
+        let target = Target::new()
+            .with("manifest.json", &renamed)
+            .with("run_results.json", &results(Some("test"), hour, "2", &[result(T, "pass", hour)]));
+        let inventory = target.fold("", &first).inventory;
+        assert_eq!(inventory.nodes[B].is_applied, Some(is_built), "{hour}");
+    }
+}
