@@ -40,6 +40,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What has the name of a file of dbt is a folder, a pipe or a device.
+    #[error("`{}` is {what} and no file: move it away, or name a `target` folder in which dbt has left its own", file.display())]
+    NoFile {
+        /// Where it is.
+        file: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A file that moved each time that it was read.
     #[error("`{}` moved while it was read, {tries} times: is dbt still writing it?", file.display())]
     Moved {

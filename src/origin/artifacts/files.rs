@@ -105,7 +105,18 @@ pub(super) fn find(place: &ArtifactsConfig) -> Result<Vec<Found>, Error> {
         let paths: Vec<String> = place.paths.iter().map(|path| format!("`{}`", path.display())).collect();
         return Err(Error::NoManifest { paths: paths.join(", ") });
     }
+    found.iter().try_for_each(|file| is_file(&file.path))?;
     Ok(found.into_iter().collect())
+}
+
+/// Refuses what has the name of a file and is none: to open a pipe is to wait until somebody writes to it.
+fn is_file(path: &Path) -> Result<(), Error> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::Read { file: path.to_owned(), source })?;
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let what = if metadata.is_dir() { "a folder" } else { "a pipe, a socket or a device" };
+    Err(Error::NoFile { file: path.to_owned(), what })
 }
 
 /// The files of dbt that a path holds: itself, or of a folder those that have dbt's own names.

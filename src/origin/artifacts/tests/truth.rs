@@ -157,3 +157,36 @@ fn a_test_shows_a_new_node_to_be_built_only_if_it_ended_after_the_stored_manifes
         assert_eq!(inventory.nodes[B].is_applied, Some(is_built), "{hour}");
     }
 }
+
+#[test]
+fn what_is_no_regular_file_is_named_with_the_way_out() {
+    let target = Target::new().with("manifest.json", &shop("01", "1"));
+    std::fs::create_dir(target.0.path().join("catalog.json")).expect("made");
+    let named = |target: &Target, name: &str, what: &str| {
+        let place = target.place("");
+        let file = target.0.path().join(name).display().to_string();
+        let errors = [
+            target.read("").expect_err("refused"),
+            probe(&place, None).expect_err("refused"),
+            survey(&place).expect_err("refused"),
+        ];
+        for error in errors.map(|error| error.to_string()) {
+            assert!(error.contains(&file) && error.contains(what) && error.contains("move it away"), "{error}");
+        }
+    };
+    named(&target, "catalog.json", "a folder");
+    #[cfg(unix)]
+    {
+        let target = Target::new().with("manifest.json", &shop("01", "1"));
+        // A socket is no regular file either, and is made without a program beside.
+        let path = target.0.path().join("run_results.json");
+        let _socket = std::os::unix::net::UnixListener::bind(path).expect("bound");
+        named(&target, "run_results.json", "a pipe");
+        let target = Target::new();
+        let pipe = target.0.path().join("manifest.json");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|status| status.success()) {
+            named(&target, "manifest.json", "a pipe");
+        }
+    }
+}
