@@ -98,13 +98,14 @@ impl Metadata {
         if kind != FileKind::Manifest {
             return Ok(None);
         }
+        let is_engine = version == ENGINE || self.dbt_version.as_ref().is_some_and(|by| by.starts_with("2."));
         match version {
-            OLDEST..=NEWEST => Ok(None),
-            found if found < OLDEST => Err(Error::Version { file: file.to_owned(), found }),
-            ENGINE => Ok(Some(format!(
-                "`{}` is written by the engine of dbt v2, in version {ENGINE}: what it has beyond version {NEWEST} is left out",
+            found if found >= OLDEST && is_engine => Ok(Some(format!(
+                "`{}` is written by the engine of dbt v2, in version {found}: what it has beyond version {NEWEST} is left out",
                 file.display()
             ))),
+            OLDEST..=NEWEST => Ok(None),
+            found if found < OLDEST => Err(Error::Version { file: file.to_owned(), found }),
             newer => Ok(Some(format!(
                 "`{}` is written in version {newer}, and {NEWEST} is the newest that is known here: what it has beyond that is left out",
                 file.display()
