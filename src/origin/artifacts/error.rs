@@ -75,6 +75,24 @@ pub enum Error {
         /// The file.
         file: PathBuf,
     },
+    /// A file that is text of another encoding.
+    #[error("`{}` is UTF-16 text, and dbt writes UTF-8: copy dbt's own file, without an editor or a shell's `>` between", file.display())]
+    Utf16 {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A packed file whose name does not say so.
+    #[error("`{}` is packed with gzip: let its name end in `.json.gz`, or unpack it", file.display())]
+    Packed {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A manifest without its main section.
+    #[error("`{}` is a manifest without `nodes`, so nothing can be known of it: run dbt again to write it anew", file.display())]
+    NoNodes {
+        /// The file.
+        file: PathBuf,
+    },
     /// A file that does not say that it is what its name says.
     #[error(
         "`{}` does not say that it is a {wanted} of dbt (`metadata.dbt_schema_version`): name the `target` folder of a dbt project",

@@ -165,6 +165,8 @@ pub(super) struct Reader<'a> {
 enum Failure {
     Read(std::io::Error),
     Mark,
+    Utf16,
+    Packed,
     Json(serde_json::Error),
     Moved,
 }
@@ -214,11 +216,13 @@ impl<'a> Reader<'a> {
                 Ok(out) => return Ok(out),
                 Err(failure) => failure,
             };
-            if tries == TRIES || matches!(failure, Failure::Mark) {
+            if tries == TRIES || matches!(failure, Failure::Mark | Failure::Utf16 | Failure::Packed) {
                 let file = file.to_owned();
                 return Err(match failure {
                     Failure::Read(source) => Error::Read { file, source },
                     Failure::Mark => Error::ByteOrderMark { file },
+                    Failure::Utf16 => Error::Utf16 { file },
+                    Failure::Packed => Error::Packed { file },
                     Failure::Json(source) => Error::Json { file, line: source.line(), source },
                     Failure::Moved => Error::Moved { file, tries },
                 });
@@ -291,6 +295,11 @@ fn parse<P: Parse>(from: &mut impl Read, is_packed: bool, parser: &mut P) -> Res
     })?;
     if [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| beginning.starts_with(mark)) {
         return Err(Failure::Mark);
+    }
+    match beginning {
+        [0, b'{', ..] | [b'{', 0, ..] => return Err(Failure::Utf16),
+        [0x1F, 0x8B, ..] => return Err(Failure::Packed),
+        _ => {}
     }
     let mut json = serde_json::Deserializer::from_reader(text);
     match parser.parse(&mut json) {

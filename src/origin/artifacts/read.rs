@@ -153,7 +153,7 @@ fn newest_manifest(reader: &mut Reader<'_>, newest: &Headed, code: TellCode<'_>)
     let mut parser = ManifestParser { project: newest.metadata.project_name.as_deref(), code };
     let mut manifest = reader.read(&newest.path, &mut parser)?;
     if !manifest.has_nodes {
-        return Err(Error::Foreign { file: newest.path.clone(), wanted: "manifest" });
+        return Err(Error::NoNodes { file: newest.path.clone() });
     }
     let file = newest.path.display();
     reader.warnings.extend(manifest.untold.iter().map(|section| {
