@@ -131,6 +131,36 @@ impl Parse for Head {
     }
 }
 
+/// Reads a file to its end, and keeps `metadata` alone.
+pub(super) struct ToItsEnd;
+
+impl Parse for ToItsEnd {
+    type Out = Metadata;
+
+    fn parse<'de, D: Deserializer<'de>>(&mut self, json: D) -> Result<Metadata, D::Error> {
+        json.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for ToItsEnd {
+    type Value = Metadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what dbt writes")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let mut metadata = Metadata::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "metadata" => metadata = Metadata::of(&map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(metadata)
+    }
+}
+
 struct HeadVisitor<'a>(&'a mut Option<Metadata>);
 
 impl<'de> Visitor<'de> for HeadVisitor<'_> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::files::{FileKind, Reader, find};
-use super::metadata::Head;
+use super::metadata::ToItsEnd;
 use super::read::wanted_project;
 use super::results::ResultsParser;
 use crate::config::ArtifactsConfig;
@@ -59,9 +59,13 @@ pub(super) fn survey_at(place: &ArtifactsConfig, now: Timestamp) -> Result<Surve
             FileKind::RunResults => {
                 let results = reader.read(&found.path, &mut ResultsParser { wants_code: &|_| false })?;
                 is_run |= results.command() == super::results::Command::Runs;
-                (results.metadata, results.which)
+                let command = results.which.map(|which| match which.as_str() {
+                    "generate" => "docs generate".to_owned(),
+                    _ => which,
+                });
+                (results.metadata, command)
             }
-            _ => (reader.head(&found.path, &mut Head::default())?, None),
+            _ => (reader.read(&found.path, &mut ToItsEnd)?, None),
         };
         survey.notes.extend(metadata.check(found.kind, &found.path)?);
         if found.kind == FileKind::Manifest {

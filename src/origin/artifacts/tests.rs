@@ -576,7 +576,7 @@ fn a_file_that_is_not_dbts_is_named_with_the_way_out() {
         (
             "manifest.json",
             br#"{"metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json"}}"#,
-            "does not say",
+            "without `nodes`",
         ),
         (
             "catalog.json",
@@ -722,7 +722,7 @@ fn a_survey_tells_what_is_there_and_what_is_unknown() {
     assert_eq!((survey.project_name.as_deref(), survey.adapter_type.as_deref()), (Some("shop"), Some("duckdb")));
     let told: Vec<_> =
         survey.files.iter().map(|file| (file.kind.as_str(), file.counts, file.command.as_deref())).collect();
-    assert_eq!(told, [("manifest", true, None), ("run_results", false, Some("generate"))]);
+    assert_eq!(told, [("manifest", true, None), ("run_results", false, Some("docs generate"))]);
     assert_eq!(survey.files[0].generated_at, time("01"));
     let notes = survey.notes.join("\n");
     assert!(["no catalog.json", "no sources.json", "no results"].iter().all(|note| notes.contains(note)), "{notes}");

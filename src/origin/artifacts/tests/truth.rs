@@ -190,3 +190,48 @@ fn what_is_no_regular_file_is_named_with_the_way_out() {
         }
     }
 }
+
+#[test]
+fn a_manifest_of_dbt_2s_engine_is_told_by_its_schema_or_its_dbt_version() {
+    for (schema, dbt) in [(20, "1.12.0"), (12, "2.0.0-preview.7"), (20, "2.1.0")] {
+        let mut shop = shop("01", "1");
+        shop["metadata"] = metadata("manifest", schema, "01", "1");
+        shop["metadata"]["dbt_version"] = dbt.into();
+        let target = Target::new().with("manifest.json", &shop);
+        let is_said = |text: &String| text.contains("dbt v2");
+        assert!(target.read("").expect("read").reading.warnings.iter().any(is_said), "{schema} {dbt}");
+        assert!(survey(&target.place("")).expect("surveyed").notes.iter().any(is_said), "{schema} {dbt}");
+    }
+}
+
+#[test]
+fn a_survey_does_not_call_a_truncated_file_good() {
+    for name in ["manifest.json", "catalog.json"] {
+        let target =
+            Target::new().with("manifest.json", &shop("01", "1")).with("catalog.json", &catalog("01", &[(A, &["id"])]));
+        let path = target.0.path().join(name);
+        let text = std::fs::read(&path).expect("read");
+        target.write(name, &text[..text.len() - 2]);
+        let error = survey(&target.place("")).expect_err("refused").to_string();
+        assert!(error.contains("not whole") && error.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_manifest_without_nodes_and_other_encodings_are_named_as_such() {
+    use std::io::Write as _;
+    let mut shop = shop("01", "1");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(shop.to_string().as_bytes()).expect("packed");
+    let utf16 = |bytes: fn(u16) -> [u8; 2]| shop.to_string().encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    assert!(refusal("manifest.json", &packed.finish().expect("packed")).contains("gzip"));
+    assert!(refusal("manifest.json", &utf16(u16::to_le_bytes)).contains("UTF-16"));
+    assert!(refusal("manifest.json", &utf16(u16::to_be_bytes)).contains("UTF-16"));
+    shop["nodes"] = Value::Null;
+    let null = refusal("manifest.json", shop.to_string().as_bytes());
+    shop.as_object_mut().expect("a map").remove("nodes");
+    let missing = refusal("manifest.json", shop.to_string().as_bytes());
+    for text in [null, missing] {
+        assert!(text.contains("`nodes`") && !text.contains("dbt_schema_version"), "{text}");
+    }
+}
