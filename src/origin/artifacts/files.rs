@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::stamps::{FileStamp, Stat};
+use super::surrogates::without_lone_surrogates;
 use crate::config::ArtifactsConfig;
 use crate::inventory::shape;
 
@@ -254,7 +255,7 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
-    /// The same JSON with null for bare `NaN` and `Infinity`, where it is no JSON because of them.
+    /// The same JSON with null for bare `NaN` and `Infinity`, and without halves of characters, where it can't be read because of them.
     fn mended<P: Parse>(&mut self, file: &Path, parser: &mut P) -> Option<P::Out> {
         let mut bytes = Vec::new();
         let mut opened = File::open(file).ok()?;
@@ -262,13 +263,25 @@ impl<'a> Reader<'a> {
             true => MultiGzDecoder::new(opened).read_to_end(&mut bytes).ok()?,
             false => opened.read_to_end(&mut bytes).ok()?,
         };
-        let mended = shape::without_bare_numbers(&bytes)?;
-        let mut json = serde_json::Deserializer::from_slice(&mended);
+        let mut said = Vec::new();
+        if let Some(mended) = shape::without_bare_numbers(&bytes) {
+            bytes = mended;
+            said.push("holds `NaN` or `Infinity`, which JSON does not have: taken as unknown");
+        }
+        if let Some(mended) = without_lone_surrogates(&bytes) {
+            bytes = mended;
+            said.push("holds half a character (a lone surrogate): replaced by `\u{FFFD}`");
+        }
+        if said.is_empty() {
+            return None;
+        }
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
         let out = parser.parse(&mut json).ok().or_else(|| parser.enough())?;
-        let warning =
-            format!("`{}` holds `NaN` or `Infinity`, which JSON does not have: taken as unknown", file.display());
-        if !self.warnings.contains(&warning) {
-            self.warnings.push(warning);
+        for what in said {
+            let warning = format!("`{}` {what}", file.display());
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
         }
         Some(out)
     }

@@ -235,3 +235,14 @@ fn a_manifest_without_nodes_and_other_encodings_are_named_as_such() {
         assert!(text.contains("`nodes`") && !text.contains("dbt_schema_version"), "{text}");
     }
 }
+
+#[test]
+fn half_a_character_is_replaced_and_told() {
+    let mut shop = shop("01", "1");
+    shop["nodes"][A]["description"] = "a LONE b".into();
+    let target = Target::new();
+    target.write("manifest.json", shop.to_string().replace("LONE", "\\ud800").as_bytes());
+    let reading = target.read("").expect("read").reading;
+    assert_eq!(reading.inventory.nodes[A].description.as_deref(), Some("a \u{FFFD} b"));
+    assert!(reading.warnings.iter().any(|warning| warning.contains("half a character")), "{:?}", reading.warnings);
+}
