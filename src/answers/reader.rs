@@ -124,19 +124,27 @@ impl Reader {
         Ok(statement.query_map([], environment)?.collect::<Result<_, _>>()?)
     }
 
-    /// The id of the environment of this name, if one is named.
+    /// The environment of this name, or with this number.
     ///
     /// # Errors
-    /// [`Error::Question`] if the catalog holds none of that name; the text lists those that it holds.
-    pub fn environment_id(&self, name: Option<&str>) -> Result<Option<i64>, Error> {
-        let Some(name) = name else { return Ok(None) };
+    /// [`Error::Question`] if the catalog holds none; the text lists those that it holds.
+    pub fn environment(&self, name: &str) -> Result<Environment, Error> {
         let all = self.environments()?;
-        if let Some(found) = all.iter().find(|environment| environment.name == name) {
-            return Ok(Some(found.id));
+        let of_name = all.iter().find(|environment| environment.name == name);
+        if let Some(found) = of_name.or_else(|| all.iter().find(|environment| environment.id.to_string() == name)) {
+            return Ok(found.clone());
         }
         let names: Vec<String> = all.iter().map(|environment| format!("`{}`", environment.name)).collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Err(Error::Question(format!("the catalog holds no environment `{name}`, but {known}")))
+    }
+
+    /// The number of the environment of this name, or with this number, if one is named.
+    ///
+    /// # Errors
+    /// As [`Reader::environment`].
+    pub fn environment_id(&self, name: Option<&str>) -> Result<Option<i64>, Error> {
+        Ok(name.map(|name| self.environment(name)).transpose()?.map(|environment| environment.id))
     }
 
     /// The nodes that selectors mean in one environment, or in each if none is named; `None` if there is no selector: then all are

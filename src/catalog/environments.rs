@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use super::feed::{UNUSED_CODE, note_feed};
 use super::{Catalog, Error};
@@ -41,6 +41,7 @@ pub fn numbers(catalog: Option<&Connection>, configured: &[Configured]) -> Resul
     taken.extend(configured.iter().filter_map(|environment| environment.id));
     let mut numbers = Vec::new();
     for environment in configured {
+        refuse_another(environment, &held)?;
         let of_name = |held: &&Held| held.name == environment.name && held.origin == environment.origin;
         let kept = held.iter().find(of_name).map(|held| held.id);
         let number = environment.id.or(kept).unwrap_or_else(|| {
@@ -57,6 +58,18 @@ pub fn numbers(catalog: Option<&Connection>, configured: &[Configured]) -> Resul
         }
     }
     Ok(numbers)
+}
+
+/// A number stays with its environment, which may get another name or be read from elsewhere, but not both at once, and not the name of
+/// another that the catalog holds.
+fn refuse_another(environment: &Configured, held: &[Held]) -> Result<(), Error> {
+    let Some(own) = held.iter().find(|held| Some(held.id) == environment.id) else { return Ok(()) };
+    let has_another = held.iter().any(|held| held.name == environment.name && held.id != own.id);
+    if own.name != environment.name && (has_another || own.origin != environment.origin) {
+        let names = [own.name.clone(), environment.name.clone()];
+        return Err(Error::NumberTaken { number: own.id, names });
+    }
+    Ok(())
 }
 
 fn held(connection: &Connection) -> rusqlite::Result<Vec<Held>> {
@@ -115,7 +128,7 @@ pub(super) fn claim_name(transaction: &Transaction<'_>, number: i64, name: &str)
 }
 
 /// What is deleted with an environment, in this order: each table with the condition that chooses its rows.
-const OF_AN_ENVIRONMENT: [(&str, &str); 15] = [
+pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 18] = [
     // Words are found by the nodes' rows, so they go before those.
     ("search", "rowid IN (SELECT node_key FROM node WHERE environment_id = ?1 AND removed_at IS NULL)"),
     ("reach", "descendant_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
@@ -124,6 +137,9 @@ const OF_AN_ENVIRONMENT: [(&str, &str); 15] = [
     ("node_coverage", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("compiled_code", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("run_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("told_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("told_check", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("invocation", "environment_id = ?1"),
     ("freshness_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("health_note", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("change", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),
@@ -135,19 +151,12 @@ const OF_AN_ENVIRONMENT: [(&str, &str); 15] = [
 ];
 
 impl Catalog {
-    /// Deletes an environment and everything that is kept of it: nodes, history, syncs. Its numbers of changes are not used again.
+    /// Deletes the environment with this number and everything that is kept of it: nodes, history, syncs. Its numbers of changes are not
+    /// used again.
     ///
     /// # Errors
-    /// If the catalog holds no environment of that name or number, or can't be written.
-    pub fn forget_environment(&mut self, environment: &str) -> Result<String, Error> {
-        let sql = "SELECT environment_id, name FROM environment WHERE name = ?1 OR CAST(environment_id AS TEXT) = ?1
-                   ORDER BY name = ?1 DESC LIMIT 1";
-        let found = self.connection.query_row(sql, [environment], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
-        let Some((id, name)) = found.optional().map_err(Error::sqlite("read"))? else {
-            let names = held(&self.connection).map_err(Error::sqlite("read"))?;
-            let names = names.into_iter().map(|held| held.name).collect();
-            return Err(Error::NoEnvironment { name: environment.to_owned(), names });
-        };
+    /// If the catalog can't be written.
+    pub fn forget_environment(&mut self, id: i64) -> Result<(), Error> {
         self.write(|transaction| {
             for (table, condition) in OF_AN_ENVIRONMENT {
                 transaction.execute(&format!("DELETE FROM {table} WHERE {condition}"), [id])?;
@@ -157,7 +166,6 @@ impl Catalog {
             }
             transaction.execute(UNUSED_CODE, [])?;
             note_feed(transaction)
-        })?;
-        Ok(name)
+        })
     }
 }

@@ -75,14 +75,6 @@ pub enum Error {
         /// Who has it, and who asks for it.
         names: [String; 2],
     },
-    /// The catalog holds no such environment.
-    #[error("the catalog holds no environment `{name}`: {}", there_are(names))]
-    NoEnvironment {
-        /// What was asked for.
-        name: String,
-        /// Those that there are.
-        names: Vec<String>,
-    },
     /// The process was told to end.
     #[error("told to end: nothing was written")]
     Interrupted,
@@ -190,13 +182,5 @@ impl std::fmt::Display for Waited {
             0 => Ok(()),
             seconds => write!(f, ", for which it was waited {seconds} s"),
         }
-    }
-}
-
-/// What there is instead.
-fn there_are(names: &[String]) -> String {
-    match names {
-        [] => "it holds none".to_owned(),
-        names => format!("there is {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
     }
 }

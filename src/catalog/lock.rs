@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -24,6 +24,7 @@ pub struct Writers(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     lock: Mutex<Weak<WriterLock>>,
+    opening: Mutex<()>,
     waits_no_more: AtomicBool,
     is_interrupted: AtomicBool,
 }
@@ -37,6 +38,11 @@ impl Writers {
     /// From now on what is being read, checked or written is given up: nothing of it is committed.
     pub fn interrupt(&self) {
         self.0.is_interrupted.store(true, Ordering::Relaxed);
+    }
+
+    /// Held while a catalog is opened: whoever takes it over closes what others left open, so none of its own may have begun by then.
+    pub(super) fn opening(&self) -> MutexGuard<'_, ()> {
+        self.0.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_interrupted(&self) -> bool {

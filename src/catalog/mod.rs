@@ -106,6 +106,7 @@ impl Catalog {
     pub fn open(path: &Path, writers: &Writers, purpose: &str, on_wait: &dyn Fn(&str)) -> Result<Self, Error> {
         let path = file::canonical(path)?;
         file::is_there(&path)?;
+        let _opening = writers.opening();
         let (lock, alone) = writers.lock(&path, purpose, PATIENCE, on_wait)?;
         let mut connection = connect(&path, writers)?;
         let state = state(&connection).map_err(opened(&path))?;

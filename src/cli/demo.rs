@@ -85,6 +85,7 @@ fn tell_lasting_way(folder: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
     let folder = std::path::absolute(folder)?;
     let folder = serde_json::Value::from(folder.to_string_lossy());
     writeln!(out, "\nThe lasting way to read these files is `origin = \"artifacts\"`. In lineaged.toml, write:\n")?;
+    writeln!(out, "  [catalog]\n  path = \"core.db\"")?;
     writeln!(out, "  [[environments]]\n  name = \"core\"\n  origin = \"artifacts\"\n  paths = [{folder}]")?;
     Ok(())
 }

@@ -51,10 +51,7 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
         (Some(answers::Error::Catalog(error)), _) | (None, Some(error)) => {
             matches!(
                 error,
-                catalog::Error::NotHeld(_)
-                    | catalog::Error::TooEarly { .. }
-                    | catalog::Error::NumberTaken { .. }
-                    | catalog::Error::NoEnvironment { .. }
+                catalog::Error::NotHeld(_) | catalog::Error::TooEarly { .. } | catalog::Error::NumberTaken { .. }
             )
         }
         (Some(answers::Error::TookTooLong(_) | answers::Error::Sqlite(_)), _) => false,

@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::{Exit, Files, Misuse, note};
-use crate::answers::Reader;
+use crate::answers::{Environment, Reader};
 use crate::catalog::{Catalog, Writers};
 use crate::config::Need;
 use crate::output::sanitize;
@@ -20,16 +20,15 @@ pub(super) struct Forget {
 impl Forget {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let config = files.load(Need::Reading)?;
-        // So that a mistyped path makes no catalog.
-        drop(Reader::open(&config.catalog.path, None)?);
-        let shown = sanitize(&self.name);
-        if !self.yes && !agreed(&shown)? {
+        // Read first, so that a mistyped path makes no catalog, and nobody is asked about what is not there.
+        let Environment { id, name } = Reader::open(&config.catalog.path, None)?.environment(&self.name)?;
+        if !self.yes && !agreed(&sanitize(&name))? {
             writeln!(out, "nothing was forgotten")?;
             return Ok(Exit::No);
         }
         let waiting = |holder: &str| note(&format!("waiting for {holder}"));
         let mut catalog = Catalog::open(&config.catalog.path, &Writers::default(), "forget", &waiting)?;
-        let name = catalog.forget_environment(&self.name)?;
+        catalog.forget_environment(id)?;
         catalog.checkpoint()?;
         writeln!(out, "{}: forgotten, with its history", sanitize(&name))?;
         if config.environments.iter().any(|environment| environment.name == name) {

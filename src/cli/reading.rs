@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// Which moment of the catalog, and what of it.
 #[derive(Debug, Args)]
 pub(super) struct Reading {
-    /// Only this environment
+    /// Only this environment, by its name or number
     #[arg(long, value_name = "NAME")]
     pub(super) environment: Option<String>,
     /// The catalog as it was then: 2026-03-31 (to the end of that day), 2026-03-31T06:00, 7d (ago)

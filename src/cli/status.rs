@@ -42,7 +42,15 @@ impl Status {
             self.printing.print(status.environments, out)?;
             return Ok(Exit::Done);
         }
+        let left = status.environments.iter().filter(|row| row.int("is_configured") == Some(0));
+        let left: Vec<String> = left.map(|row| sanitize(row.str("name")).into_owned()).collect();
         self.printing.print(status.environments.only(&COLUMNS), out)?;
+        for name in left {
+            writeln!(
+                out,
+                "\n{name} is no longer in the configuration, so it stays as it is: `lineaged forget \"{name}\"` deletes it. Was it renamed? Then give it its number as `id`, too"
+            )?;
+        }
         let is_wanted = |environment: i64| self.reading.as_of.is_none() && id.is_none_or(|id| id == environment);
         for sync::Environment { id: _, config } in sync::environments(&config)?.iter().filter(|it| is_wanted(it.id)) {
             let (name, next) = (sanitize(&config.name), config.schedule.next_three());

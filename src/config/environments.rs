@@ -1,7 +1,7 @@
 //! `[[environments]]`: which there are, where each is read from, when, and what a read of it may take away.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Value};
 
@@ -173,11 +173,23 @@ fn artifacts(reader: &mut Reader, entry: &Entry<'_>) -> Option<ArtifactsConfig> 
         return None;
     }
     let project = dict.get("project").and_then(|value| {
-        reader
-            .parse_value(&format!("{place}.project"), value, "the name of a dbt project", |text| Some(text.to_owned()))
+        reader.parse_value(&format!("{place}.project"), value, "the name of a dbt project", |text| {
+            Some(text.to_owned()).filter(|text| !text.is_empty())
+        })
     });
     let env_keys = env_keys(reader, entry);
-    Some(ArtifactsConfig { paths: texts.iter().map(|text| folder.join(home(text))).collect(), project, env_keys })
+    let path = |text: &String| match text.contains(['*', '?', '[']) {
+        // The folder is meant as it is, whatever letters it has.
+        true => literal(&folder).join(home(text)),
+        false => folder.join(home(text)),
+    };
+    Some(ArtifactsConfig { paths: texts.iter().map(path).collect(), project, env_keys })
+}
+
+/// A folder as the beginning of a pattern that matches it alone.
+fn literal(folder: &Path) -> PathBuf {
+    let quoted = |letter: char| if "*?[".contains(letter) { format!("[{letter}]") } else { letter.to_string() };
+    folder.to_string_lossy().chars().map(quoted).collect::<String>().into()
 }
 
 /// `~/x` is a path of the user's own folder.

@@ -305,6 +305,15 @@ fn files_need_a_name_and_paths_and_neither_an_id_nor_a_token() {
         assert!(files.paths[0].is_absolute() && files.paths[0].ends_with("target"), "{files:?}");
         assert_eq!(files.paths[1], PathBuf::from("/var/nightly/*/"));
         assert_eq!(files.env_keys.git_sha.as_deref(), Some("GITHUB_SHA"));
+        jail.create_dir("br[ab]d")?;
+        jail.create_file(
+            "br[ab]d/x.toml",
+            "[[environments]]\nname = \"core\"\norigin = \"artifacts\"\npaths = [\"target\", \"targ*\"]\n",
+        )?;
+        let source = Source { config: Some("br[ab]d/x.toml".into()), ..Source::default() };
+        let config = load(&source, Need::Origins).expect("valid");
+        let OriginConfig::Artifacts(files) = &config.environments[0].origin else { panic!("files") };
+        assert!(files.paths[0].ends_with("br[ab]d/target") && files.paths[1].ends_with("br[[]ab]d/targ*"), "{files:?}");
         Ok(())
     });
 }

@@ -121,7 +121,7 @@ fn parameters(view: &View) -> Vec<(&'static str, Object, String)> {
         }
     }
     if view.has_environment() {
-        add("environment", text(), "only of the environment of this name");
+        add("environment", text(), "only of the environment of this name, or with this number");
     }
     add("as_of", text(), "the catalog as it was then: a date or time, or how long ago (7d)");
     if view.has_nodes() {

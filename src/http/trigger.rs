@@ -30,8 +30,10 @@ pub(super) async fn sync(State(app): State<Arc<App>>, uri: Uri) -> Result<(Statu
     let query = Query::of(&uri, &["environment"])?;
     let (due, wanted) = (&app.state.due, query.get("environment"));
     let all = &app.state.environments;
-    let chosen: Vec<&(i64, String)> =
-        all.iter().filter(|(_, name)| wanted.is_none_or(|wanted| wanted == name)).collect();
+    let chosen: Vec<&(i64, String)> = all
+        .iter()
+        .filter(|(id, name)| wanted.is_none_or(|wanted| wanted == name || wanted == id.to_string()))
+        .collect();
     if let (Some(wanted), []) = (wanted, chosen.as_slice()) {
         let names: Vec<String> = all.iter().map(|(_, name)| format!("`{name}`")).collect();
         let text = format!("no environment is called `{wanted}`, but {}", names.join(", "));

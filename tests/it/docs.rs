@@ -79,14 +79,14 @@ fn the_demo_of_a_target_names_the_lasting_way_and_it_works_as_shown() {
     std::fs::write(other.path().join("lineaged.toml"), config).expect("written");
     let sync = run(&mut binary(other.path(), &["sync"]));
     assert_eq!(sync.code, Some(0), "{sync:?}");
-    let nodes = |folder: &Path| {
-        let catalog = rusqlite::Connection::open(folder.join("lineaged.db")).expect("the catalog");
+    let nodes = |catalog: std::path::PathBuf| {
+        let catalog = rusqlite::Connection::open(catalog).expect("the catalog");
         // The API, over which a demo reads, has no functions.
         let sql =
             "SELECT unique_id, is_applied, last_run_status FROM nodes WHERE resource_type != 'function' ORDER BY 1";
         rows(&catalog, sql)
     };
-    assert_eq!(nodes(other.path()), nodes(folder.path()));
+    assert_eq!(nodes(other.path().join("core.db")), nodes(folder.path().join("lineaged.db")));
 }
 
 #[test]

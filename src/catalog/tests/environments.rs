@@ -44,6 +44,41 @@ fn an_environment_that_leaves_the_configuration_stays_and_its_name_is_free() {
     assert_eq!(rows(&catalog, told), ["1 prod 1", "834 prod (834) 0"]);
 }
 
+/// Whatever refers to nodes, syncs or environments goes with them: a table that is not deleted from would refuse.
+#[test]
+fn a_table_that_holds_something_of_an_environment_is_deleted_from() {
+    let connection = Connection::open_in_memory().expect("open");
+    connection.execute_batch(SCHEMA).expect("the schema");
+    let sql = "SELECT DISTINCT m.name FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) k
+               WHERE m.type = 'table' AND k.\"table\" IN ('environment', 'sync', 'node')";
+    let mut statement = connection.prepare(sql).expect(sql);
+    let tables: Vec<String> =
+        statement.query_map([], |row| row.get(0)).expect(sql).collect::<Result<_, _>>().expect(sql);
+    let deleted: Vec<&str> = super::super::environments::OF_AN_ENVIRONMENT.iter().map(|(table, _)| *table).collect();
+    for table in tables {
+        let is_last = ["node", "sync"].contains(&table.as_str());
+        assert!(is_last || deleted.contains(&table.as_str()), "{table} keeps an environment from being forgotten");
+    }
+}
+
+#[test]
+fn a_number_is_not_taken_from_whoever_has_it() {
+    let test = TestCatalog::new();
+    let mut catalog = test.open();
+    let files = [configured(None, "core", "artifacts"), configured(None, "up", "artifacts")];
+    catalog.configure(&[], &files).expect("configured");
+    let refused = |configured: &[Configured]| {
+        super::super::numbers(Some(catalog.connection()), configured).expect_err("refused").to_string()
+    };
+    let swapped = [configured(Some(2), "core", "artifacts"), configured(Some(1), "up", "artifacts")];
+    assert!(refused(&swapped).contains("environment 2 is `up`"), "{}", refused(&swapped));
+    let cloud = [configured(Some(1), "cloud", "discovery")];
+    assert!(refused(&cloud).contains("environment 1 is `core`"), "{}", refused(&cloud));
+    // Another name for the same one is fine, and so is another origin under the same name.
+    let renamed = [configured(Some(1), "shop", "artifacts"), configured(Some(2), "up", "discovery")];
+    assert_eq!(super::super::numbers(Some(catalog.connection()), &renamed).expect("numbered"), [1, 2]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
@@ -60,12 +95,7 @@ proptest! {
             }
         }
         let mut catalog = test.open();
-        if history.iter().all(|(environment, _)| *environment == 1) {
-            let error = catalog.forget_environment("env2").expect_err("there is none");
-            prop_assert!(error.to_string().contains("`env1`"), "{}", error);
-            return Ok(());
-        }
-        prop_assert_eq!(catalog.forget_environment("env2").expect("forgotten"), "env2");
+        catalog.forget_environment(2).expect("forgotten");
         let broken: Vec<String> = rows(&catalog, "SELECT \"table\" FROM pragma_foreign_key_check");
         prop_assert!(broken.is_empty(), "{:?}", broken);
         // Its numbers of changes are gone, so only what stands beside them can be compared.

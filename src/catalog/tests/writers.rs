@@ -140,3 +140,27 @@ fn to_forget_twice_as_much_is_twice_the_work() {
     let (some, twice) = (steps_to_forget(400), steps_to_forget(800));
     assert!(twice < 3 * some, "{some} steps, and {twice}");
 }
+
+/// Whoever opens first takes the catalog over and closes what was left open: none of its own process may have begun by then.
+#[test]
+fn several_that_begin_at_the_same_time_interrupt_none_of_each_other() {
+    let started = Timestamp::from_millis(1_790_000_000_000).expect("a time");
+    for _ in 0..8 {
+        let test = TestCatalog::new();
+        let (path, writers) = (test.path(), Writers::default());
+        let begin = |environment: i64| {
+            let mut catalog = Catalog::open(&path, &writers, "test", &|_| {}).expect("a catalog");
+            let name = format!("env{environment}");
+            let sync = catalog.start_sync(environment, &name, Trigger::Startup, started).expect("started");
+            (catalog, sync)
+        };
+        let begun: Vec<_> = std::thread::scope(|scope| {
+            let begin = &begin;
+            let threads: Vec<_> = (1..=4).map(|environment| scope.spawn(move || begin(environment))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("begun")).collect()
+        });
+        for (mut catalog, sync) in begun {
+            catalog.fail_sync(sync, &Ending::default(), "x", started).expect("nobody has closed it");
+        }
+    }
+}
