@@ -34,14 +34,17 @@ impl Project {
             paths: vec![std::path::absolute(folder).map_err(absolute)?],
             ..ArtifactsConfig::default()
         };
+        // Whatever the files' newest moment is, it becomes `now`.
+        let clock = now.max(Timestamp::now());
         let mut texts: HashMap<Text, Text> = HashMap::new();
         let read = artifacts::read(
             &place,
+            clock,
             &mut |code, text| drop(texts.insert(code.sha256.clone(), text.into())),
             &|_, _, _| {},
         )?;
         let notes = read.reading.warnings.clone();
-        let Carried { mut inventory, .. } = carry_over(read.reading, &Inventory::default());
+        let Carried { mut inventory, .. } = carry_over(read.reading, &Inventory::default(), clock);
         // The sync that reads them over the API tells which they are.
         inventory.add_externals();
         let facts = &mut inventory.environment;

@@ -286,15 +286,47 @@ pub struct Reading {
     pub told: Option<Told>,
 }
 
+/// How far the clock of who wrote a stamp may be ahead.
+const SKEW_MILLIS: i64 = 5 * 60_000;
+
+/// How young a stamp is: one of the future is of a wrong clock, and so older than any that is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Age {
+    /// There is no stamp.
+    Untold,
+    /// It is of the future.
+    Future(Timestamp),
+    /// It has come.
+    Come(Timestamp),
+}
+
+impl Age {
+    /// Of this stamp, at this time.
+    pub fn of(stamp: Option<Timestamp>, now: Timestamp) -> Self {
+        match stamp {
+            None => Self::Untold,
+            Some(at) if at > now.plus_millis(SKEW_MILLIS) => Self::Future(at),
+            Some(at) => Self::Come(at),
+        }
+    }
+
+    /// The stamp is of the future.
+    pub fn is_future(self) -> bool {
+        matches!(self, Self::Future(_))
+    }
+}
+
 /// What a read of files told, beside the nodes themselves: each command writes of what it was to do, and what it leaves out is not gone.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// The nodes that a result, or the warehouse's catalog, shows to be there.
-    pub built: BTreeSet<UniqueId>,
+    /// The nodes that a result, or the warehouse's catalog, shows to be there, each with the newest time at which one did.
+    pub built: BTreeMap<UniqueId, Option<Timestamp>>,
     /// The nodes that a catalog names, each with the time of the newest that does.
     pub catalogued: BTreeMap<UniqueId, Option<Timestamp>>,
     /// The sources that were checked, each with the end of its newest check, also where that saw nothing.
     pub checked: BTreeMap<UniqueId, Option<Timestamp>>,
+    /// The types whose section of the manifest is there and cannot be read: what is stored of them stays as it is.
+    pub untold: BTreeSet<ResourceType>,
     /// Results, checks and invocations, all that count.
     pub history: History,
 }

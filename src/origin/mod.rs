@@ -14,6 +14,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::config::{ArtifactsConfig, OriginConfig};
 use crate::inventory::{Code, Reading};
+use crate::time::Timestamp;
 
 /// A source text on its way to the catalog; nodes hold only the hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +171,7 @@ impl Origin {
                             code = None;
                         }
                     };
-                    artifacts::read(&place, &mut send, &*progress)
+                    artifacts::read(&place, Timestamp::now(), &mut send, &*progress)
                 });
                 let artifacts::Read { reading, stamps, bytes: read } = read.await?;
                 bytes.fetch_add(read, Ordering::Relaxed);

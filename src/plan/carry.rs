@@ -8,6 +8,7 @@ use super::fold::fold;
 use crate::inventory::{
     FreshnessCheck, History, Inventory, Json, LastRun, Node, Reading, ResourceType, Told, Unanswered,
 };
+use crate::time::Timestamp;
 
 /// The facts in `properties` that only the warehouse's catalog provides.
 const CATALOG_PROPERTIES: [&str; 4] = ["stats", "relation_type", "relation_owner", "relation_comment"];
@@ -26,8 +27,8 @@ pub struct Carried {
     pub history: Option<History>,
 }
 
-/// Completes `reading` with what `stored` knows and the platform did not answer this time.
-pub fn carry_over(reading: Reading, stored: &Inventory) -> Carried {
+/// Completes `reading` with what `stored` knows and the platform did not answer this time. `now` tells which stamps are of the future.
+pub fn carry_over(reading: Reading, stored: &Inventory, now: Timestamp) -> Carried {
     let Reading { mut inventory, unanswered, mut warnings, tallies: _, told } = reading;
     let mut kept = BTreeSet::new();
     if unanswered.definition {
@@ -48,7 +49,7 @@ pub fn carry_over(reading: Reading, stored: &Inventory) -> Carried {
         }
     }
     let history = told.map(|told| {
-        warnings.extend(fold(&mut inventory, stored, &told));
+        warnings.extend(fold(&mut inventory, stored, &told, now));
         let Told { history, .. } = told;
         history
     });
@@ -116,6 +117,10 @@ mod tests {
     use crate::inventory::{Column, UniqueId};
     use serde_json::json;
 
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-11-24T12:00:00Z").expect("a time")
+    }
+
     fn column(name: &str) -> Column {
         Column { name: name.into(), position: Some(1), ..Column::default() }
     }
@@ -144,7 +149,7 @@ mod tests {
             };
             let unanswered = Unanswered { catalog: [UniqueId::from("m")].into(), ..Unanswered::default() };
             let reading = Reading { inventory: inventory(vec![new]), unanswered, ..Reading::default() };
-            let carried = carry_over(reading, &inventory(vec![old.clone()]));
+            let carried = carry_over(reading, &inventory(vec![old.clone()]), now());
             assert_eq!(carried.kept.len(), kept);
             let node = &carried.inventory.nodes["m"];
             assert_eq!(node.columns.len(), kept, "{materialization}");
@@ -159,7 +164,7 @@ mod tests {
             inventory(vec![Node::new("metric.m", ResourceType::Metric), model("model.gone"), model("model.here")]);
         let unanswered = Unanswered { definition: true, ..Unanswered::default() };
         let reading = Reading { inventory: inventory(vec![model("model.here")]), unanswered, ..Reading::default() };
-        let Carried { inventory: result, kept, warnings, .. } = carry_over(reading, &stored);
+        let Carried { inventory: result, kept, warnings, .. } = carry_over(reading, &stored, now());
         assert_eq!(kept.into_iter().collect::<Vec<_>>(), ["definition"]);
         assert_eq!(result.nodes.len(), 3);
         assert_eq!(result.nodes["model.gone"].is_applied, Some(false));
@@ -173,7 +178,11 @@ mod tests {
             || Unanswered { catalog: [UniqueId::from("m")].into(), definition: true, ..Unanswered::default() };
         let reading =
             || Reading { inventory: inventory(vec![model("m")]), unanswered: unanswered(), ..Reading::default() };
-        assert_eq!(carry_over(reading(), &inventory(vec![model("m")])).kept, BTreeSet::new(), "columns never known");
-        assert_eq!(carry_over(reading(), &Inventory::default()).kept, BTreeSet::new(), "the first read");
+        assert_eq!(
+            carry_over(reading(), &inventory(vec![model("m")]), now()).kept,
+            BTreeSet::new(),
+            "columns never known"
+        );
+        assert_eq!(carry_over(reading(), &Inventory::default(), now()).kept, BTreeSet::new(), "the first read");
     }
 }

@@ -7,37 +7,53 @@ use serde_json::Value;
 
 use super::carry::with_catalog_properties;
 use crate::inventory::{
-    Column, FreshnessCheck, Inventory, Json, LastRun, Node, ResourceType, Told, UniqueId, merged_columns,
+    Age, Column, FreshnessCheck, Inventory, Json, LastRun, Node, ResourceType, Told, UniqueId, merged_columns,
 };
 use crate::time::Timestamp;
 
 /// Completes `read` with what `stored` knows. Returns what the user should know of it.
-pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told) -> Vec<String> {
-    let is_first = stored.nodes.is_empty() && stored.environment.definition_at.is_none();
+pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told, now: Timestamp) -> Vec<String> {
+    let is_first = stored.environment.definition_at.is_none() && !stored.nodes.values().any(has_to_be_built);
     for (id, node) in &mut read.nodes {
         let old = stored.nodes.get(id).filter(|old| old.resource_type != ResourceType::External);
         if let Some(old) = old {
-            node.last_run = newer_run(std::mem::take(&mut node.last_run), &old.last_run);
+            node.last_run = newer_run(std::mem::take(&mut node.last_run), &old.last_run, now);
             let ended_at = told.checked.get(id).copied();
-            node.freshness = newer_check(std::mem::take(&mut node.freshness), ended_at, &old.freshness);
+            node.freshness = newer_check(std::mem::take(&mut node.freshness), ended_at, &old.freshness, now);
             if node.compiled_code.is_none() && node.raw_code == old.raw_code && node.raw_code.is_some() {
                 node.compiled_code.clone_from(&old.compiled_code);
             }
         }
         note_check(node);
-        fold_columns(node, old, told);
+        fold_columns(node, old, told, now);
     }
-    fold_environment(read, stored);
+    keep_untold(read, stored, told);
+    fold_environment(read, stored, told, now);
     if is_first {
         return assumed(read, told).into_iter().collect();
     }
-    settle_applied(read, stored, told);
+    settle_applied(read, stored, told, now);
     Vec::new()
 }
 
+/// Nodes of the section `nodes`, which nothing but results and the catalog show to be there.
+fn has_to_be_built(node: &Node) -> bool {
+    matches!(node.resource_type, ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot)
+}
+
+/// A section of the manifest that could not be read says nothing: what it held stays as it is, also where something else names it.
+fn keep_untold(read: &mut Inventory, stored: &Inventory, told: &Told) {
+    let untold = stored.nodes.iter().filter(|(_, node)| told.untold.contains(&node.resource_type));
+    for (id, old) in untold {
+        if read.nodes.get(id).is_none_or(|node| node.resource_type == ResourceType::External) {
+            read.nodes.insert(id.clone(), old.clone());
+        }
+    }
+}
+
 /// The newer of two clocks, attempt and success apart. The same invocation told twice is told by the later read.
-fn newer_run(read: LastRun, stored: &LastRun) -> LastRun {
-    let is_later = |new: Option<Timestamp>, old: Option<Timestamp>| new.is_some() && new >= old;
+fn newer_run(read: LastRun, stored: &LastRun, now: Timestamp) -> LastRun {
+    let is_later = |new: Option<Timestamp>, old| new.is_some() && Age::of(new, now) >= Age::of(old, now);
     let nothing_stored = stored.at.is_none() && stored.attempt.is_none();
     let attempt_is_new = is_later(read.at, stored.at) || nothing_stored;
     let success_is_new = is_later(read.executed_at, stored.executed_at);
@@ -58,9 +74,14 @@ fn newer_run(read: LastRun, stored: &LastRun) -> LastRun {
 }
 
 /// `ended_at`: when the check that was read ended, if one was; one that failed as it ran tells no time itself.
-fn newer_check(read: FreshnessCheck, ended_at: Option<Option<Timestamp>>, stored: &FreshnessCheck) -> FreshnessCheck {
+fn newer_check(
+    read: FreshnessCheck,
+    ended_at: Option<Option<Timestamp>>,
+    stored: &FreshnessCheck,
+    now: Timestamp,
+) -> FreshnessCheck {
     match ended_at {
-        Some(ended_at) if ended_at >= stored.checked_at => read,
+        Some(ended_at) if Age::of(ended_at, now) >= Age::of(stored.checked_at, now) => read,
         _ => stored.clone(),
     }
 }
@@ -82,14 +103,14 @@ fn set_property(node: &mut Node, name: &str, value: Value) {
 }
 
 /// Columns as the catalog has them, else as they were in the last one that named the node; and those that are declared alone.
-fn fold_columns(node: &mut Node, old: Option<&Node>, told: &Told) {
+fn fold_columns(node: &mut Node, old: Option<&Node>, told: &Told, now: Timestamp) {
     let built_at = node.last_run.executed_at;
     if node.materialization.as_deref() == Some("ephemeral") {
         node.columns.retain(|column| column.in_warehouse != Some(true));
         return;
     }
     let is_current = match (told.catalogued.get(&node.unique_id), old) {
-        (Some(at), _) => built_at.is_none() || *at >= built_at,
+        (Some(at), _) => built_at.is_none() || Age::of(*at, now) >= Age::of(built_at, now),
         (None, Some(old)) => {
             let in_warehouse = old.columns.iter().filter(|column| column.in_warehouse == Some(true));
             let kept: Vec<Column> = in_warehouse.cloned().collect();
@@ -110,12 +131,19 @@ fn fold_columns(node: &mut Node, old: Option<&Node>, told: &Told) {
     node.normalize();
 }
 
-fn fold_environment(read: &mut Inventory, stored: &Inventory) {
+fn fold_environment(read: &mut Inventory, stored: &Inventory, told: &Told, now: Timestamp) {
     let (new, old) = (&mut read.environment, &stored.environment);
-    if new.git_sha.is_none() || new.applied_at < old.applied_at {
+    if told.untold.contains(&ResourceType::Model) {
+        // It was no manifest of the models: the first that is one still counts as the first.
+        new.definition_at = old.definition_at;
+    }
+    let is_older = Age::of(new.applied_at, now) < Age::of(old.applied_at, now);
+    if new.git_sha.is_none() || is_older {
         new.git_sha.clone_from(&old.git_sha);
     }
-    new.applied_at = new.applied_at.max(old.applied_at);
+    if is_older {
+        new.applied_at = old.applied_at;
+    }
     for (new, old) in [(&mut new.project_name, &old.project_name), (&mut new.adapter_type, &old.adapter_type)] {
         if new.is_none() {
             new.clone_from(old);
@@ -131,7 +159,7 @@ fn assumed(read: &Inventory, told: &Told) -> Option<String> {
             ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function
         );
         let is_ephemeral = node.materialization.as_deref() == Some("ephemeral");
-        is_run && !is_ephemeral && node.is_applied == Some(true) && !told.built.contains(&node.unique_id)
+        is_run && !is_ephemeral && node.is_applied == Some(true) && !told.built.contains_key(&node.unique_id)
     };
     let mut assumed = read.nodes.values().filter(is_assumed);
     let first = &assumed.next()?.unique_id;
@@ -145,20 +173,25 @@ fn assumed(read: &Inventory, told: &Told) -> Option<String> {
 }
 
 /// What was applied stays so while the manifest has it; what came later has to be shown to be there. Ephemeral nodes follow their children.
-fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told) {
+fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told, now: Timestamp) {
     let waits = |node: &Node| {
         let was = stored.nodes.get(&node.unique_id).and_then(|old| old.is_applied);
         let is_with_manifest = matches!(node.resource_type, ResourceType::Source | ResourceType::Exposure);
-        node.is_applied == Some(true) && was != Some(true) && !is_with_manifest && !told.built.contains(&node.unique_id)
+        node.is_applied == Some(true)
+            && was != Some(true)
+            && !is_with_manifest
+            && !told.built.contains_key(&node.unique_id)
     };
     let mut waiting: BTreeSet<UniqueId> =
         read.nodes.values().filter(|node| waits(node)).map(|node| node.unique_id.clone()).collect();
     if waiting.is_empty() {
         return;
     }
-    // A test that looked at a relation has found it.
+    // A test that looked at a relation has found it; but what it looked at before the node came was another.
+    let defined_at = Age::of(stored.environment.definition_at, now);
     for test in read.nodes.values().filter(|node| node.resource_type == ResourceType::Test) {
-        if told.built.contains(&test.unique_id)
+        if let Some(ended_at) = told.built.get(&test.unique_id)
+            && (defined_at == Age::Untold || Age::of(*ended_at, now) > defined_at)
             && let Some(tested) = test.properties.value()["attached_node"].as_str()
         {
             waiting.remove(tested);

@@ -59,7 +59,7 @@ impl Plan {
         let applied_is_null = reading.unanswered.applied;
         let is_of_files = reading.told.is_some();
         let tallies = reading.tallies.clone();
-        let Carried { inventory: mut fetched, kept, mut warnings, history } = carry_over(reading, stored);
+        let Carried { inventory: mut fetched, kept, mut warnings, history } = carry_over(reading, stored, rules.now);
         resolve_owners(&mut fetched, rules.owner_meta_keys);
         warnings.extend(fetched.add_externals());
         warnings.extend(cycle_warnings(&fetched));

@@ -84,7 +84,7 @@ impl CatalogParser<'_> {
     fn apply(&mut self, id: UniqueId, mut raw: Raw) {
         let is_told = self.told.catalogued.contains_key(&id);
         let Some(draft) = self.drafts.get_mut(&id).filter(|_| !is_told) else { return };
-        self.told.built.insert(id.clone());
+        self.told.built.entry(id.clone()).or_insert(self.at);
         let node = &mut draft.node;
         // It is in no warehouse, whatever an older catalog says.
         if node.materialization.as_deref() == Some("ephemeral") {

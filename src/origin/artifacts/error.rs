@@ -40,6 +40,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What has the name of a file of dbt is a folder, a pipe or a device.
+    #[error("`{}` is {what} and no file: move it away, or name a `target` folder in which dbt has left its own", file.display())]
+    NoFile {
+        /// Where it is.
+        file: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A file that moved each time that it was read.
     #[error("`{}` moved while it was read, {tries} times: is dbt still writing it?", file.display())]
     Moved {
@@ -64,6 +72,24 @@ pub enum Error {
         file.display()
     )]
     ByteOrderMark {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A file that is text of another encoding.
+    #[error("`{}` is UTF-16 text, and dbt writes UTF-8: copy dbt's own file, without an editor or a shell's `>` between", file.display())]
+    Utf16 {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A packed file whose name does not say so.
+    #[error("`{}` is packed with gzip: let its name end in `.json.gz`, or unpack it", file.display())]
+    Packed {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A manifest without its main section.
+    #[error("`{}` is a manifest without `nodes`, so nothing can be known of it: run dbt again to write it anew", file.display())]
+    NoNodes {
         /// The file.
         file: PathBuf,
     },

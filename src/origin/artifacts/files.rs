@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::stamps::{FileStamp, Stat};
+use super::surrogates::without_lone_surrogates;
 use crate::config::ArtifactsConfig;
 use crate::inventory::shape;
 
@@ -105,7 +106,18 @@ pub(super) fn find(place: &ArtifactsConfig) -> Result<Vec<Found>, Error> {
         let paths: Vec<String> = place.paths.iter().map(|path| format!("`{}`", path.display())).collect();
         return Err(Error::NoManifest { paths: paths.join(", ") });
     }
+    found.iter().try_for_each(|file| is_file(&file.path))?;
     Ok(found.into_iter().collect())
+}
+
+/// Refuses what has the name of a file and is none: to open a pipe is to wait until somebody writes to it.
+fn is_file(path: &Path) -> Result<(), Error> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::Read { file: path.to_owned(), source })?;
+    if metadata.is_file() {
+        return Ok(());
+    }
+    let what = if metadata.is_dir() { "a folder" } else { "a pipe, a socket or a device" };
+    Err(Error::NoFile { file: path.to_owned(), what })
 }
 
 /// The files of dbt that a path holds: itself, or of a folder those that have dbt's own names.
@@ -146,19 +158,23 @@ pub(super) struct Reader<'a> {
     pub bytes: u64,
     pub warnings: Vec<String>,
     pub progress: &'a dyn Fn(&'static str, u64, u64),
+    /// Some file is of the future: what it comes to will be another when that has come.
+    pub saw_future: bool,
 }
 
 /// Why one try came to nothing.
 enum Failure {
     Read(std::io::Error),
     Mark,
+    Utf16,
+    Packed,
     Json(serde_json::Error),
     Moved,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(progress: &'a dyn Fn(&'static str, u64, u64)) -> Self {
-        Self { stamps: BTreeMap::new(), bytes: 0, warnings: Vec::new(), progress }
+        Self { stamps: BTreeMap::new(), bytes: 0, warnings: Vec::new(), progress, saw_future: false }
     }
 
     /// Reads a file whole, again where it is not whole or moves meanwhile.
@@ -201,11 +217,13 @@ impl<'a> Reader<'a> {
                 Ok(out) => return Ok(out),
                 Err(failure) => failure,
             };
-            if tries == TRIES || matches!(failure, Failure::Mark) {
+            if tries == TRIES || matches!(failure, Failure::Mark | Failure::Utf16 | Failure::Packed) {
                 let file = file.to_owned();
                 return Err(match failure {
                     Failure::Read(source) => Error::Read { file, source },
                     Failure::Mark => Error::ByteOrderMark { file },
+                    Failure::Utf16 => Error::Utf16 { file },
+                    Failure::Packed => Error::Packed { file },
                     Failure::Json(source) => Error::Json { file, line: source.line(), source },
                     Failure::Moved => Error::Moved { file, tries },
                 });
@@ -237,7 +255,7 @@ impl<'a> Reader<'a> {
         Ok(out)
     }
 
-    /// The same JSON with null for bare `NaN` and `Infinity`, where it is no JSON because of them.
+    /// The same JSON with null for bare `NaN` and `Infinity`, and without halves of characters, where it can't be read because of them.
     fn mended<P: Parse>(&mut self, file: &Path, parser: &mut P) -> Option<P::Out> {
         let mut bytes = Vec::new();
         let mut opened = File::open(file).ok()?;
@@ -245,13 +263,25 @@ impl<'a> Reader<'a> {
             true => MultiGzDecoder::new(opened).read_to_end(&mut bytes).ok()?,
             false => opened.read_to_end(&mut bytes).ok()?,
         };
-        let mended = shape::without_bare_numbers(&bytes)?;
-        let mut json = serde_json::Deserializer::from_slice(&mended);
+        let mut said = Vec::new();
+        if let Some(mended) = shape::without_bare_numbers(&bytes) {
+            bytes = mended;
+            said.push("holds `NaN` or `Infinity`, which JSON does not have: taken as unknown");
+        }
+        if let Some(mended) = without_lone_surrogates(&bytes) {
+            bytes = mended;
+            said.push("holds half a character (a lone surrogate): replaced by `\u{FFFD}`");
+        }
+        if said.is_empty() {
+            return None;
+        }
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
         let out = parser.parse(&mut json).ok().or_else(|| parser.enough())?;
-        let warning =
-            format!("`{}` holds `NaN` or `Infinity`, which JSON does not have: taken as unknown", file.display());
-        if !self.warnings.contains(&warning) {
-            self.warnings.push(warning);
+        for what in said {
+            let warning = format!("`{}` {what}", file.display());
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
         }
         Some(out)
     }
@@ -278,6 +308,11 @@ fn parse<P: Parse>(from: &mut impl Read, is_packed: bool, parser: &mut P) -> Res
     })?;
     if [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| beginning.starts_with(mark)) {
         return Err(Failure::Mark);
+    }
+    match beginning {
+        [0, b'{', ..] | [b'{', 0, ..] => return Err(Failure::Utf16),
+        [0x1F, 0x8B, ..] => return Err(Failure::Packed),
+        _ => {}
     }
     let mut json = serde_json::Deserializer::from_reader(text);
     match parser.parse(&mut json) {

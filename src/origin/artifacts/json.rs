@@ -66,6 +66,9 @@ pub(super) struct RawSeed(pub Wanted);
 
 macro_rules! nothing_else {
     ($value:expr) => {
+        nothing_else!($value, $value);
+    };
+    ($value:expr, $null:expr) => {
         fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
             Ok($value)
         }
@@ -82,7 +85,7 @@ macro_rules! nothing_else {
             Ok($value)
         }
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok($value)
+            Ok($null)
         }
     };
 }
@@ -143,28 +146,38 @@ impl Visitor<'_> for KeySeed {
     }
 }
 
-/// A map of maps, or a list of them, each handed on as soon as it is read; tells whether it was one. The key of a list's item is empty.
+/// What a value is that should hold others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Map,
+    List,
+    Null,
+    /// A text, a number, yes or no.
+    Single,
+}
+
+/// A map of maps, or a list of them, each handed on as soon as it is read; tells which it was. The key of a list's item is empty.
 pub(super) struct EachSeed<'a> {
     pub wanted: Wanted,
     pub each: &'a mut dyn FnMut(String, Raw) -> bool,
 }
 
 impl<'de> DeserializeSeed<'de> for EachSeed<'_> {
-    type Value = bool;
+    type Value = Shape;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Shape, D::Error> {
         json.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for EachSeed<'_> {
-    type Value = bool;
+    type Value = Shape;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map or a list of maps")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             if let Some(raw) = map.next_value_seed(RawSeed(self.wanted))?
                 && !(self.each)(clean(key), raw)
@@ -172,10 +185,10 @@ impl<'de> Visitor<'de> for EachSeed<'_> {
                 return Err(serde::de::Error::custom("enough was read"));
             }
         }
-        Ok(true)
+        Ok(Shape::Map)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<bool, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
         while let Some(raw) = items.next_element_seed(RawSeed(self.wanted))? {
             if let Some(raw) = raw
                 && !(self.each)(String::new(), raw)
@@ -183,10 +196,10 @@ impl<'de> Visitor<'de> for EachSeed<'_> {
                 return Err(serde::de::Error::custom("enough was read"));
             }
         }
-        Ok(true)
+        Ok(Shape::List)
     }
 
-    nothing_else!(false);
+    nothing_else!(Shape::Single, Shape::Null);
 }
 
 /// The keys of a map alone.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Error;
 use super::files::{FileKind, Parse};
 use crate::config::EnvKeys;
-use crate::inventory::{Text, shape};
+use crate::inventory::{Age, Text, shape};
 use crate::origin::draft::clean;
 use crate::time::Timestamp;
 
@@ -71,6 +71,20 @@ impl Metadata {
         self.env(&keys.cause)
     }
 
+    /// How young the file is by its own word.
+    pub(super) fn age(&self, now: Timestamp) -> Age {
+        Age::of(self.generated_at, now)
+    }
+
+    /// What to say of a manifest that is of the future.
+    pub(super) fn of_future(&self, file: &Path, now: Timestamp) -> Option<String> {
+        let Age::Future(at) = self.age(now) else { return None };
+        Some(format!(
+            "`{}` says that it was written at {at}, which has not come: it counts as older than any other manifest",
+            file.display()
+        ))
+    }
+
     /// The version of the file's schema, if it is of this kind.
     fn version(&self, kind: FileKind) -> Option<u32> {
         let (_, version) = self.schema.split_once(kind.schema())?;
@@ -84,13 +98,14 @@ impl Metadata {
         if kind != FileKind::Manifest {
             return Ok(None);
         }
+        let is_engine = version == ENGINE || self.dbt_version.as_ref().is_some_and(|by| by.starts_with("2."));
         match version {
-            OLDEST..=NEWEST => Ok(None),
-            found if found < OLDEST => Err(Error::Version { file: file.to_owned(), found }),
-            ENGINE => Ok(Some(format!(
-                "`{}` is written by the engine of dbt v2, in version {ENGINE}: what it has beyond version {NEWEST} is left out",
+            found if found >= OLDEST && is_engine => Ok(Some(format!(
+                "`{}` is written by the engine of dbt v2, in version {found}: what it has beyond version {NEWEST} is left out",
                 file.display()
             ))),
+            OLDEST..=NEWEST => Ok(None),
+            found if found < OLDEST => Err(Error::Version { file: file.to_owned(), found }),
             newer => Ok(Some(format!(
                 "`{}` is written in version {newer}, and {NEWEST} is the newest that is known here: what it has beyond that is left out",
                 file.display()
@@ -113,6 +128,36 @@ impl Parse for Head {
 
     fn enough(&mut self) -> Option<Metadata> {
         self.0.take()
+    }
+}
+
+/// Reads a file to its end, and keeps `metadata` alone.
+pub(super) struct ToItsEnd;
+
+impl Parse for ToItsEnd {
+    type Out = Metadata;
+
+    fn parse<'de, D: Deserializer<'de>>(&mut self, json: D) -> Result<Metadata, D::Error> {
+        json.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for ToItsEnd {
+    type Value = Metadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what dbt writes")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
+        let mut metadata = Metadata::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "metadata" => metadata = Metadata::of(&map.next_value()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(metadata)
     }
 }
 

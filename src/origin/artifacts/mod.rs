@@ -17,6 +17,7 @@ mod read;
 mod results;
 mod runs;
 mod stamps;
+mod surrogates;
 mod survey;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use super::results::{Results, ResultsParser};
 use super::runs::Runs;
 use super::stamps::text_of;
 use crate::config::ArtifactsConfig;
-use crate::inventory::{Code, EnvironmentFacts, Reading, ResourceType, Told, UniqueId};
+use crate::inventory::{Age, Code, EnvironmentFacts, Reading, ResourceType, Told, UniqueId};
 use crate::origin::assembly::Assembly;
 use crate::origin::draft::Draft;
 use crate::time::Timestamp;
@@ -24,36 +24,37 @@ use crate::time::Timestamp;
 pub struct Read {
     /// All that they tell.
     pub reading: Reading,
-    /// The text to remember of exactly the bytes that were read.
+    /// The text to remember of exactly the bytes that were read. Where a file is of the future, one that no files equal.
     pub stamps: String,
     /// How many those were.
     pub bytes: u64,
 }
 
 /// Reads all files of an environment. `code` is told each source text as it comes; a file that is read again tells its texts again.
-/// `progress` is called with the kind of the files, how many are read, and how many there are.
+/// What is stamped later than `now` is of a wrong clock, and counts as old. `progress` is called with the kind of the files, how many are read, and how many there are.
 ///
 /// # Errors
 /// If there is no manifest, or a file is not whole, not dbt's, or moves whenever it is read. What is known stays as it is.
 pub fn read(
     place: &ArtifactsConfig,
+    now: Timestamp,
     code: &mut dyn FnMut(&Code, String),
     progress: &dyn Fn(&'static str, u64, u64),
 ) -> Result<Read, Error> {
     let mut reader = Reader::new(progress);
     let found = find(place)?;
     let of = |kind: FileKind| found.iter().filter(move |file| file.kind == kind).map(|file| &*file.path).collect();
-    let (newest, older) = manifests(&mut reader, place, of(FileKind::Manifest))?;
+    let (newest, older) = manifests(&mut reader, place, now, of(FileKind::Manifest))?;
     let mut manifest = newest_manifest(&mut reader, &newest, code)?;
-    let mut told = Told::default();
+    let mut told = Told { untold: manifest.untold_types(), ..Told::default() };
     let mut warnings = std::mem::take(&mut reader.warnings);
     let invocations = older_manifests(&mut reader, older, &mut manifest, code)?;
-    let catalogued_at = catalogs(&mut reader, of(FileKind::Catalog), &mut manifest, &mut told, &mut warnings)?;
+    let catalogued_at = catalogs(&mut reader, now, of(FileKind::Catalog), &mut manifest, &mut told, &mut warnings)?;
     let wanting = |drafts: &BTreeMap<UniqueId, Draft>, id: &str| drafts.get(id).is_some_and(lacks_code);
     let wants_code = |id: &str| wanting(&manifest.drafts, id);
-    let results = files_of_results(&mut reader, FileKind::RunResults, of(FileKind::RunResults), &wants_code)?;
-    let checks = files_of_results(&mut reader, FileKind::Sources, of(FileKind::Sources), &|_| false)?;
-    let checked_at = checks.iter().filter_map(|file| file.metadata.generated_at).max();
+    let results = files_of_results(&mut reader, now, FileKind::RunResults, of(FileKind::RunResults), &wants_code)?;
+    let checks = files_of_results(&mut reader, now, FileKind::Sources, of(FileKind::Sources), &|_| false)?;
+    let checked_at = checks.iter().map(|file| file.metadata.generated_at).max_by_key(|at| Age::of(*at, now)).flatten();
     let mut runs = Runs {
         drafts: &mut manifest.drafts,
         invocations: &invocations,
@@ -61,6 +62,7 @@ pub fn read(
         told: &mut told,
         warnings: &mut warnings,
         newest: None,
+        now,
     };
     runs.tell(results, code);
     runs.tell_checks(checks);
@@ -68,13 +70,17 @@ pub fn read(
     let environment = EnvironmentFacts {
         project_name: manifest.metadata.project_name.clone(),
         adapter_type: manifest.metadata.adapter_type.clone(),
-        applied_at: [catalogued_at, checked_at, ran.as_ref().map(|(at, _)| *at)].into_iter().flatten().max(),
+        applied_at: [catalogued_at, checked_at, ran.as_ref().map(|(at, _)| *at)]
+            .into_iter()
+            .max_by_key(|at| Age::of(*at, now))
+            .flatten(),
         definition_at: manifest.metadata.generated_at,
         git_sha: ran.and_then(|(_, sha)| sha).map(|sha| sha.to_string()),
     };
     warnings.append(&mut reader.warnings);
     let reading = assemble(manifest, environment, told, warnings);
-    Ok(Read { reading, stamps: text_of(place, std::mem::take(&mut reader.stamps)), bytes: reader.bytes })
+    let files = if reader.saw_future { BTreeMap::new() } else { std::mem::take(&mut reader.stamps) };
+    Ok(Read { reading, stamps: text_of(place, files), bytes: reader.bytes })
 }
 
 /// Whether compiled code of a node may still be found.
@@ -92,6 +98,7 @@ pub(super) struct Headed {
 fn manifests(
     reader: &mut Reader<'_>,
     place: &ArtifactsConfig,
+    now: Timestamp,
     paths: Vec<&Path>,
 ) -> Result<(Headed, Vec<Headed>), Error> {
     let mut headed = Vec::new();
@@ -104,13 +111,15 @@ fn manifests(
     let wanted = wanted_project(place, headed.iter().map(|(headed, _)| &headed.metadata))?;
     for (headed, warning) in headed {
         if wanted.is_none() || headed.metadata.project_name == wanted {
+            reader.saw_future |= headed.metadata.age(now).is_future();
+            reader.warnings.extend(headed.metadata.of_future(&headed.path, now));
             of_project.push((headed, warning));
         } else {
             // Of another project that lies beside: remembered, so that the probe knows it.
             reader.skip(&headed.path)?;
         }
     }
-    of_project.sort_by_key(|(headed, _)| Reverse(headed.metadata.generated_at));
+    of_project.sort_by_key(|(headed, _)| Reverse(headed.metadata.age(now)));
     let mut of_project = of_project.into_iter();
     let Some((newest, warning)) = of_project.next() else {
         let paths: Vec<String> = place.paths.iter().map(|path| format!("`{}`", path.display())).collect();
@@ -144,8 +153,12 @@ fn newest_manifest(reader: &mut Reader<'_>, newest: &Headed, code: TellCode<'_>)
     let mut parser = ManifestParser { project: newest.metadata.project_name.as_deref(), code };
     let mut manifest = reader.read(&newest.path, &mut parser)?;
     if !manifest.has_nodes {
-        return Err(Error::Foreign { file: newest.path.clone(), wanted: "manifest" });
+        return Err(Error::NoNodes { file: newest.path.clone() });
     }
+    let file = newest.path.display();
+    reader.warnings.extend(manifest.untold.iter().map(|section| {
+        format!("`{section}` of `{file}` is no map: what it holds is unknown, and what was known of that stays")
+    }));
     manifest.resolve_parents();
     (reader.progress)("manifest", 1, 1);
     Ok(manifest)
@@ -184,6 +197,7 @@ fn older_manifests(
 /// Reads catalogs, the newest first. Returns when the newest was made.
 fn catalogs(
     reader: &mut Reader<'_>,
+    now: Timestamp,
     paths: Vec<&Path>,
     manifest: &mut Manifest,
     told: &mut Told,
@@ -193,9 +207,10 @@ fn catalogs(
     for path in paths {
         let metadata = reader.head(path, &mut Head::default())?;
         metadata.check(FileKind::Catalog, path)?;
+        reader.saw_future |= metadata.age(now).is_future();
         headed.push(Headed { path: path.to_owned(), metadata });
     }
-    headed.sort_by_key(|file| Reverse(file.metadata.generated_at));
+    headed.sort_by_key(|file| Reverse(file.metadata.age(now)));
     let newest = headed.first().and_then(|file| file.metadata.generated_at);
     let total = headed.len() as u64;
     for (done, file) in (1..).zip(headed) {
@@ -217,6 +232,7 @@ fn catalogs(
 
 fn files_of_results(
     reader: &mut Reader<'_>,
+    now: Timestamp,
     kind: FileKind,
     paths: Vec<&Path>,
     wants_code: &dyn Fn(&str) -> bool,
@@ -226,6 +242,12 @@ fn files_of_results(
     for (done, path) in (1..).zip(paths) {
         let mut results = reader.read(path, &mut ResultsParser { wants_code })?;
         results.metadata.check(kind, path)?;
+        reader.saw_future |= results.metadata.age(now).is_future();
+        if !results.has_list {
+            let warning = format!("`results` of `{}` is no list: what the command did is unknown", path.display());
+            reader.warnings.push(warning);
+            results.outcomes.clear();
+        }
         reader.warnings.extend(std::mem::take(&mut results.misfits).warnings());
         files.push(results);
         (reader.progress)(kind.as_str(), done, total);

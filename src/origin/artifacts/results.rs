@@ -7,7 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::files::Parse;
-use super::json::{EachSeed, Fit, Misfits, Raw};
+use super::json::{EachSeed, Fit, Misfits, Raw, Shape};
 use super::metadata::Metadata;
 use super::place::place_of;
 use crate::inventory::{UniqueId, shape};
@@ -43,6 +43,8 @@ pub(super) struct Results {
     pub which: Option<String>,
     pub elapsed: Option<f64>,
     pub outcomes: Vec<Outcome>,
+    /// Its results are a list, as they should be.
+    pub has_list: bool,
     pub misfits: Misfits,
 }
 
@@ -123,7 +125,8 @@ impl<'de> Visitor<'de> for Parts<'_> {
                         outcomes.extend(outcome(raw, self.wants_code, misfits));
                         true
                     };
-                    map.next_value_seed(EachSeed { wanted, each: &mut each })?;
+                    let shape = map.next_value_seed(EachSeed { wanted, each: &mut each })?;
+                    results.has_list = shape == Shape::List;
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }

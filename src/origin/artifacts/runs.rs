@@ -7,7 +7,7 @@ use super::older::Invocations;
 use super::place::{is_same_place, place_of_node};
 use super::results::{Command, Outcome, Results};
 use crate::config::EnvKeys;
-use crate::inventory::{Check, Code, Invocation, LastRun, ResourceType, RunResult, Text, Told, UniqueId};
+use crate::inventory::{Age, Check, Code, Invocation, LastRun, ResourceType, RunResult, Text, Told, UniqueId};
 use crate::origin::draft::{Draft, text, time};
 use crate::time::Timestamp;
 
@@ -20,6 +20,8 @@ pub(super) struct Runs<'a> {
     pub warnings: &'a mut Vec<String>,
     /// When the newest invocation that counts ended, and the commit that it ran.
     pub newest: Option<(Timestamp, Option<Text>)>,
+    /// A result of later than this is older than any that is not.
+    pub now: Timestamp,
 }
 
 /// The id of a run: dbt's, else when it wrote its results.
@@ -61,7 +63,7 @@ impl Runs<'_> {
             }
         }
         for (id, mut results) in last {
-            results.sort_by_key(|result| result.completed_at);
+            results.sort_by_key(|result| Age::of(result.completed_at, self.now));
             if let Some(draft) = self.drafts.get_mut(&id) {
                 draft.node.last_run = last_run(&results);
             }
@@ -125,14 +127,18 @@ impl Runs<'_> {
         }
         let status = draft.status(Some(outcome.status))?;
         let is_shown = if is_test { matches!(&*status, "pass" | "warn" | "fail") } else { &*status != "skipped" };
+        let completed_at = outcome.completed_at.or(run.metadata.generated_at);
         if is_shown {
-            self.told.built.insert(outcome.id.clone());
+            let known = self.told.built.entry(outcome.id.clone()).or_default();
+            if Age::of(*known, self.now) < Age::of(completed_at, self.now) {
+                *known = completed_at;
+            }
         }
         let has_failed = matches!(&*status, "error" | "fail" | "warn");
         Some(RunResult {
             unique_id: outcome.id,
             run_id: run_id.clone(),
-            completed_at: outcome.completed_at.or(run.metadata.generated_at),
+            completed_at,
             execution_seconds: outcome.seconds,
             error: text(outcome.message.filter(|_| has_failed)),
             failures: outcome.failures.filter(|_| is_test),
@@ -148,7 +154,10 @@ impl Runs<'_> {
         let began = || Some(finished_at?.plus_millis(-((run.elapsed? * 1000.0) as i64)));
         let git_sha = metadata.git_sha(self.keys);
         if let Some(at) = finished_at
-            && self.newest.as_ref().is_none_or(|(newest, _)| *newest < at)
+            && self
+                .newest
+                .as_ref()
+                .is_none_or(|(newest, _)| Age::of(Some(*newest), self.now) < Age::of(Some(at), self.now))
         {
             self.newest = Some((at, git_sha.clone()));
         }
@@ -184,7 +193,7 @@ impl Runs<'_> {
                     checks.insert((outcome.id.clone(), at), check);
                 }
                 let known = self.told.checked.entry(outcome.id).or_default();
-                if *known > ended_at {
+                if Age::of(*known, self.now) > Age::of(ended_at, self.now) {
                     draft.node.freshness = before;
                 } else {
                     *known = ended_at;

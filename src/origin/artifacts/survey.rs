@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Error;
 use super::files::{FileKind, Reader, find};
-use super::metadata::Head;
+use super::metadata::ToItsEnd;
 use super::read::wanted_project;
 use super::results::ResultsParser;
 use crate::config::ArtifactsConfig;
@@ -45,6 +45,10 @@ pub struct Surveyed {
 /// # Errors
 /// As reading them would fail.
 pub fn survey(place: &ArtifactsConfig) -> Result<Survey, Error> {
+    survey_at(place, Timestamp::now())
+}
+
+pub(super) fn survey_at(place: &ArtifactsConfig, now: Timestamp) -> Result<Survey, Error> {
     let nobody = |_: &'static str, _: u64, _: u64| {};
     let mut reader = Reader::new(&nobody);
     let mut survey = Survey::default();
@@ -55,11 +59,18 @@ pub fn survey(place: &ArtifactsConfig) -> Result<Survey, Error> {
             FileKind::RunResults => {
                 let results = reader.read(&found.path, &mut ResultsParser { wants_code: &|_| false })?;
                 is_run |= results.command() == super::results::Command::Runs;
-                (results.metadata, results.which)
+                let command = results.which.map(|which| match which.as_str() {
+                    "generate" => "docs generate".to_owned(),
+                    _ => which,
+                });
+                (results.metadata, command)
             }
-            _ => (reader.head(&found.path, &mut Head::default())?, None),
+            _ => (reader.read(&found.path, &mut ToItsEnd)?, None),
         };
         survey.notes.extend(metadata.check(found.kind, &found.path)?);
+        if found.kind == FileKind::Manifest {
+            survey.notes.extend(metadata.of_future(&found.path, now));
+        }
         survey.files.push(Surveyed {
             path: found.path,
             kind: found.kind,
@@ -74,7 +85,7 @@ pub fn survey(place: &ArtifactsConfig) -> Result<Survey, Error> {
     }
     let wanted = wanted_project(place, manifests.iter().map(|(_, metadata)| metadata))?;
     let of_project = manifests.iter().filter(|(_, metadata)| wanted.is_none() || metadata.project_name == wanted);
-    if let Some((place, metadata)) = of_project.rev().max_by_key(|(_, metadata)| metadata.generated_at) {
+    if let Some((place, metadata)) = of_project.rev().max_by_key(|(_, metadata)| metadata.age(now)) {
         survey.files[*place].counts = true;
         survey.project_name.clone_from(&metadata.project_name);
         survey.adapter_type.clone_from(&metadata.adapter_type);

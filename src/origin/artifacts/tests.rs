@@ -1,5 +1,6 @@
 //! The rules of files, each with the least that shows it.
 
+mod truth;
 mod year;
 
 use std::path::Path;
@@ -36,12 +37,12 @@ impl Target {
     }
 
     fn read(&self, path: &str) -> Result<Read, Error> {
-        read(&self.place(path), &mut |_, _| {}, &|_, _, _| {})
+        read(&self.place(path), now(), &mut |_, _| {}, &|_, _, _| {})
     }
 
     /// What the files come to beside what is stored.
     fn fold(&self, path: &str, stored: &Inventory) -> Carried {
-        let carried = carry_over(self.read(path).expect("read").reading, stored);
+        let carried = carry_over(self.read(path).expect("read").reading, stored, now());
         assert!(carried.kept.is_empty(), "keeping is the rule of files: {:?}", carried.kept);
         carried
     }
@@ -54,6 +55,11 @@ fn at(hour: &str) -> String {
 
 fn time(hour: &str) -> Option<Timestamp> {
     Timestamp::parse(&at(hour))
+}
+
+/// Later than all that is told.
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-25T00:00:00Z").expect("a time")
 }
 
 fn metadata(kind: &str, version: u32, hour: &str, invocation: &str) -> Value {
@@ -195,8 +201,8 @@ fn the_newest_result_wins_and_all_are_history() {
         paths: ["", "*/"].map(|path| target.0.path().join(path)).into(),
         ..ArtifactsConfig::default()
     };
-    let reading = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
-    let carried = carry_over(reading, &Inventory::default());
+    let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+    let carried = carry_over(reading, &Inventory::default(), now());
     let run = &carried.inventory.nodes[A].last_run;
     assert_eq!((run.status.as_deref(), run.at), (Some("skipped"), time("05")), "without a time of its own, its run's");
     assert_eq!((run.executed_at, run.success_run_id.as_deref()), (time("03"), Some("early")));
@@ -313,7 +319,7 @@ fn compiled_code_comes_from_any_manifest_of_the_same_raw_code_and_from_results_o
         .with("2/run_results.json", &results(Some("build"), "05", "2", &[compiled]))
         .with("3/run_results.json", &results(Some("build"), "05", "no manifest", &[foreign]));
     let mut texts = Vec::new();
-    let reading = read(&target.place("*/"), &mut |code, text| texts.push((code.clone(), text)), &|_, _, _| {})
+    let reading = read(&target.place("*/"), now(), &mut |code, text| texts.push((code.clone(), text)), &|_, _, _| {})
         .expect("read")
         .reading;
     let code = |id: &str| reading.inventory.nodes[id].compiled_code.clone();
@@ -430,7 +436,7 @@ fn results_of_another_target_do_not_count_but_for_what_was_built_here() {
         paths: ["", "*/"].map(|path| target.0.path().join(path)).into(),
         ..ArtifactsConfig::default()
     };
-    let reading = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+    let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
     let run = |id: &str| reading.inventory.nodes[id].last_run.run_id.clone();
     assert_eq!([A, B, T].map(run), [Some("prod".into()), Some("dev".into()), Some("prod".into())]);
     let warning = reading.warnings.iter().find(|warning| warning.contains("`dev`")).expect("a warning");
@@ -461,7 +467,7 @@ fn a_run_tells_of_itself_what_the_environment_says() {
     let key = |name: &str| Some(name.to_owned());
     let env_keys = EnvKeys { git_sha: key("GITHUB_SHA"), job_name: key("DBT_ENV_CUSTOM_ENV_DAG"), cause: key("WHY") };
     let place = ArtifactsConfig { env_keys, ..target.place("") };
-    let reading = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+    let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
     let told = &reading.told.as_ref().expect("of files").history.invocations[0];
     assert_eq!(
         (told.git_sha.as_deref(), told.job_name.as_deref(), told.cause.as_deref()),
@@ -570,7 +576,7 @@ fn a_file_that_is_not_dbts_is_named_with_the_way_out() {
         (
             "manifest.json",
             br#"{"metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json"}}"#,
-            "does not say",
+            "without `nodes`",
         ),
         (
             "catalog.json",
@@ -622,7 +628,7 @@ fn the_newest_manifest_of_the_project_counts() {
     let error = target.read("*/").expect_err("two projects").to_string();
     assert!(error.contains("`other`") && error.contains("`shop`") && error.contains("`project`"), "{error}");
     let place = ArtifactsConfig { project: Some("shop".to_owned()), ..target.place("*/") };
-    let read = read(&place, &mut |_, _| {}, &|_, _, _| {}).expect("read");
+    let read = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read");
     assert_eq!(read.reading.inventory.nodes.len(), 1);
     assert!(probe(&place, Some(&read.stamps)).expect("probed").is_same);
 }
@@ -716,7 +722,7 @@ fn a_survey_tells_what_is_there_and_what_is_unknown() {
     assert_eq!((survey.project_name.as_deref(), survey.adapter_type.as_deref()), (Some("shop"), Some("duckdb")));
     let told: Vec<_> =
         survey.files.iter().map(|file| (file.kind.as_str(), file.counts, file.command.as_deref())).collect();
-    assert_eq!(told, [("manifest", true, None), ("run_results", false, Some("generate"))]);
+    assert_eq!(told, [("manifest", true, None), ("run_results", false, Some("docs generate"))]);
     assert_eq!(survey.files[0].generated_at, time("01"));
     let notes = survey.notes.join("\n");
     assert!(["no catalog.json", "no sources.json", "no results"].iter().all(|note| notes.contains(note)), "{notes}");
