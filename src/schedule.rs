@@ -83,10 +83,13 @@ impl Schedule {
         }
     }
 
-    /// The next three times from now, for people.
+    /// The next three times from now, for people: to the minute, where they are whole minutes.
     pub fn next_three(&self) -> String {
-        let times: Vec<String> = self.upcoming(Timestamp::now(), 3).iter().map(ToString::to_string).collect();
-        times.join(", ")
+        let short = |time: &Timestamp| {
+            let text = time.to_string();
+            text.strip_suffix(":00.000Z").map_or(text.clone(), |minute| format!("{minute}Z"))
+        };
+        self.upcoming(Timestamp::now(), 3).iter().map(short).collect::<Vec<_>>().join(", ")
     }
 
     /// The next `count` times after `after`.

@@ -44,13 +44,13 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let findings = match &config.origin {
             OriginConfig::Discovery(platform) => {
                 writeln!(out, "\n{name} (environment {id}) at {}", platform.access)?;
-                writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
+                writeln!(out, "  `lineaged serve` syncs next at {}", config.schedule.next_three())?;
                 ask_platform(platform, &limits, out).await?
             }
             OriginConfig::Artifacts(files) => {
                 let paths: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
                 writeln!(out, "\n{name} (environment {id}) in {}", sanitize(&paths.join(", ")))?;
-                writeln!(out, "  with `lineaged serve`, the next syncs are at {}", config.schedule.next_three())?;
+                writeln!(out, "  `lineaged serve` syncs next at {}", config.schedule.next_three())?;
                 look_at_files(files, out)?
             }
         };

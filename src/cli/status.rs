@@ -54,7 +54,7 @@ impl Status {
         let is_wanted = |environment: i64| self.reading.as_of.is_none() && id.is_none_or(|id| id == environment);
         for sync::Environment { id: _, config } in sync::environments(&config)?.iter().filter(|it| is_wanted(it.id)) {
             let (name, next) = (sanitize(&config.name), config.schedule.next_three());
-            writeln!(out, "\n{name}: with `lineaged serve`, the next syncs are at {next}")?;
+            writeln!(out, "\n{name}: `lineaged serve` syncs next at {next}")?;
         }
         for held in &status.held {
             let SyncId(sync) = held.sync_id;
