@@ -174,7 +174,7 @@ impl Catalog {
 }
 
 /// The pages that the writer keeps in memory, as SQLite writes it: less than nothing means so many kibibytes.
-const WRITING_CACHE: i64 = -49_152;
+const WRITING_CACHE: i64 = -24_576;
 
 /// For `map_err`: what may be wrong with the file that was opened.
 fn opened(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {
@@ -214,7 +214,7 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
 fn durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // A first sync writes pages that it needs again soon; those that no longer fit are read from the file again, and that is half its time.
+    // A first sync needs again soon what it has written: pages that do not fit are read back from the file.
     connection.pragma_update(None, "cache_size", WRITING_CACHE)?;
     connection.pragma_update(None, "foreign_keys", true)
 }
