@@ -165,12 +165,10 @@ fn losses_of(connection: &Connection, sync: SyncId) -> rusqlite::Result<Vec<Loss
 /// What a probe is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// The last complete read was applied or found unchanged, and saw these stamps.
-    Good(String),
+    /// The last complete read was applied or found unchanged.
+    Good,
     /// It was held, and it is not yet time to read again.
     Held {
-        /// What it saw.
-        stamps: String,
         /// Which sync read it.
         sync: SyncId,
         /// What it would take away.
@@ -200,8 +198,8 @@ pub fn known(
         let found = connection.query_row(sql, values, |row| row.get::<_, String>(0)).optional()?;
         match found.as_deref() {
             None => Ok(None),
-            Some("held") => still_held(connection, environment_id, stamps, now),
-            Some(_) => Ok(Some(Known::Good(stamps.to_owned()))),
+            Some("held") => still_held(connection, environment_id, now),
+            Some(_) => Ok(Some(Known::Good)),
         }
     };
     read().map_err(Error::sqlite("read"))
@@ -216,12 +214,7 @@ pub fn last_stamps(connection: &Connection, environment_id: i64) -> Result<Optio
 
 /// The hold that a probe repeats. The environment is read in full again after 1, 2, 4, … firings or after an hour, and at once when the
 /// hold was approved: so that a glitch heals by itself.
-fn still_held(
-    connection: &Connection,
-    environment_id: i64,
-    stamps: &str,
-    now: Timestamp,
-) -> rusqlite::Result<Option<Known>> {
+fn still_held(connection: &Connection, environment_id: i64, now: Timestamp) -> rusqlite::Result<Option<Known>> {
     let sql = "WITH good AS (
                    SELECT coalesce(max(sync_id), 0) AS sync_id FROM sync
                    WHERE environment_id = ?1 AND outcome IN ('applied', 'unchanged')
@@ -245,7 +238,7 @@ fn still_held(
     if !is_fresh || since + 1 >= after {
         return Ok(None);
     }
-    Ok(Some(Known::Held { stamps: stamps.to_owned(), sync: last, losses: losses_of(connection, last)? }))
+    Ok(Some(Known::Held { sync: last, losses: losses_of(connection, last)? }))
 }
 
 /// How an environment stands before a read.

@@ -45,10 +45,10 @@ pub(super) fn conclude(job: Job, found: anyhow::Result<Found>) -> anyhow::Result
     let (Some(mut catalog), Some(sync)) = (catalog, sync) else {
         return match found? {
             Found::Whole(whole) => plan_only(&request, *whole).map(Step::Done),
-            Found::Known(_) => Ok(Step::Done((Outcome::Unchanged, None, Vec::new()))),
+            Found::Known(..) => Ok(Step::Done((Outcome::Unchanged, None, Vec::new()))),
         };
     };
-    let mode = if matches!(found, Ok(Found::Known(_))) { Mode::Probe } else { Mode::Full };
+    let mode = if matches!(found, Ok(Found::Known(..))) { Mode::Probe } else { Mode::Full };
     let ending = Ending { mode, requests: cost.requests, bytes: cost.bytes, ..Ending::default() };
     let concluded = match found {
         Ok(Found::Whole(whole)) => match decide(&request, &mut catalog, sync, *whole, &ending, first) {
@@ -56,7 +56,9 @@ pub(super) fn conclude(job: Job, found: anyhow::Result<Found>) -> anyhow::Result
             Ok(Decided::Done(finished)) => Ok(finished),
             Err(error) => Err(error),
         },
-        Ok(Found::Known(known)) => leave(&request, &mut catalog, sync, known, &ending),
+        Ok(Found::Known(known, stamps)) => {
+            leave(&request, &mut catalog, sync, known, &Ending { stamps: Some(stamps), ..ending.clone() })
+        }
         Err(error) => Err(error),
     };
     let concluded = concluded.map_err(Interrupted::or);
@@ -95,18 +97,16 @@ fn leave(
     ending: &Ending,
 ) -> anyhow::Result<Finished> {
     match known {
-        Known::Good(stamps) => {
-            let ending = Ending { stamps: Some(stamps), ..ending.clone() };
+        Known::Good => {
             let environment = catalog::environment_facts(catalog.connection(), request.environment.id)?;
-            catalog.leave_unchanged(sync, &ending, &environment, Timestamp::now())?;
+            catalog.leave_unchanged(sync, ending, &environment, Timestamp::now())?;
             Ok((Outcome::Unchanged, None, Vec::new()))
         }
-        Known::Held { stamps, sync: before, losses } => {
-            let ending = Ending { stamps: Some(stamps), ..ending.clone() };
+        Known::Held { sync: before, losses } => {
             let reasons = vec![format!("as sync {} was, and nothing has moved since", before.0)];
             catalog.hold_sync(
                 sync,
-                &ending,
+                ending,
                 &Held { reasons: reasons.clone(), losses: Vec::new() },
                 Timestamp::now(),
             )?;

@@ -17,8 +17,8 @@ const CODE_IN_FLIGHT: usize = 64;
 
 /// What the origin answered.
 pub(super) enum Found {
-    /// Nothing has moved.
-    Known(Known),
+    /// Nothing has moved; and what to remember of that.
+    Known(Known, String),
     /// The whole environment.
     Whole(Box<Whole>),
 }
@@ -37,10 +37,8 @@ pub(super) async fn find(
         let known = compare(request, probed.text().to_owned()).await?;
         let renewed = probed.renewed().to_owned();
         *stamps = Some(probed);
-        match known {
-            Some(Known::Good(_)) => return Ok(Found::Known(Known::Good(renewed))),
-            Some(held) => return Ok(Found::Known(held)),
-            None => {}
+        if let Some(known) = known {
+            return Ok(Found::Known(known, renewed));
         }
     }
     let whole = read(request, origin, catalog, stamps.as_ref()).await?;

@@ -124,7 +124,8 @@ fn weigh_losses(read: &Read<'_>, policy: Policy, doubts: &mut Doubts, held: &mut
     // What is believed or approved counts as already gone.
     let believed: BTreeSet<&Loss> =
         lost.iter().filter(|loss| doubts.believes(About::Losses, &loss.to_string())).collect();
-    let scale = Scale::of(read, policy, lost.iter().filter(|loss| !believed.contains(loss)), &believed);
+    let open = lost.iter().filter(|loss| !believed.contains(loss)).collect();
+    let scale = Scale { read, policy, open, believed: &believed };
     let concerns = scale.concerns();
     let listed: BTreeSet<String> =
         concerns.iter().flat_map(|concern| &concern.losses).map(|loss| loss.to_string()).collect();
@@ -216,15 +217,6 @@ struct Scale<'a> {
 }
 
 impl<'a> Scale<'a> {
-    fn of(
-        read: &'a Read<'a>,
-        policy: Policy,
-        open: impl Iterator<Item = &'a Loss>,
-        believed: &'a BTreeSet<&'a Loss>,
-    ) -> Self {
-        Self { read, policy, open: open.collect(), believed }
-    }
-
     fn concerns(&self) -> Vec<Concern<'a>> {
         let mut concerns = Vec::new();
         for kind in LossKind::ALL {
