@@ -21,7 +21,8 @@ CREATE TABLE setting (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- `platform_id` is the id that dbt gives it; the counts are of what is there now.
+-- `platform_id` is the id that dbt gives it; the counts are of what is there now. Where so many nodes are connected that `reach` does not
+-- hold all pairs, `longest_way` is how many edges at most lie between two nodes; else it is NULL.
 CREATE TABLE environment (
     environment_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -32,7 +33,9 @@ CREATE TABLE environment (
     project_name TEXT,
     adapter_type TEXT,
     node_count INTEGER NOT NULL DEFAULT 0,
-    edge_count INTEGER NOT NULL DEFAULT 0
+    edge_count INTEGER NOT NULL DEFAULT 0,
+    pair_count INTEGER NOT NULL DEFAULT 0,
+    longest_way INTEGER
 ) STRICT;
 
 -- One row for each sync that began; `outcome` is NULL while it runs. The last four are what a good read saw.
@@ -117,7 +120,7 @@ CREATE TABLE node (
     meta TEXT,
     properties TEXT NOT NULL,
     language TEXT,
-    raw_code_sha256 TEXT REFERENCES raw_code,
+    raw_code_sha256 TEXT,
     raw_code_lines INTEGER,
     last_run_status TEXT,
     attempt_status TEXT,
@@ -272,10 +275,12 @@ CREATE TABLE fixed_clock (
     moment TEXT NOT NULL
 ) STRICT;
 
--- Every connected pair, tests and groups left out: kept by the sync, so that lineage is a look-up.
+-- Every connected pair, tests and groups left out: kept by the sync, so that lineage is a look-up. Where that would be too many (see
+-- `environment.longest_way`) only those that freshness and health need, and their depth means nothing. Its keys are not declared as
+-- foreign: they come from the graph of the same sync, and looking them up twice for each pair took longer than writing it.
 CREATE TABLE reach (
-    descendant_key INTEGER NOT NULL REFERENCES node,
-    ancestor_key INTEGER NOT NULL REFERENCES node,
+    descendant_key INTEGER NOT NULL,
+    ancestor_key INTEGER NOT NULL,
     depth INTEGER NOT NULL,
     PRIMARY KEY (descendant_key, ancestor_key)
 ) STRICT, WITHOUT ROWID;
@@ -342,9 +347,8 @@ CREATE VIRTUAL TABLE search USING fts5 (
     content = '_search_text', content_rowid = 'node_key', tokenize = 'unicode61'
 );
 
--- What a foreign key is looked up by when a sync or a code is forgotten.
+-- What a foreign key is looked up by when a sync is forgotten.
 CREATE INDEX node_by_removal ON node (removed_by) WHERE removed_by IS NOT NULL;
-CREATE INDEX node_by_code ON node (raw_code_sha256) WHERE raw_code_sha256 IS NOT NULL;
 
 -- What health begins with: the few nodes that did not do well, and the sources.
 CREATE INDEX node_in_trouble ON node (last_run_status)
@@ -435,11 +439,32 @@ FROM edge
 JOIN node child ON child.node_key = edge.child_key
 JOIN node parent ON parent.node_key = edge.parent_key;
 
+-- Where not all pairs are kept, the ways up from each node are walked: quick for one descendant, slow for all.
 CREATE VIEW lineage AS
 SELECT d.environment_id, a.unique_id AS ancestor_id, d.unique_id AS descendant_id, r.depth
 FROM reach r
 JOIN node d ON d.node_key = r.descendant_key
-JOIN node a ON a.node_key = r.ancestor_key;
+JOIN node a ON a.node_key = r.ancestor_key
+WHERE d.environment_id IN (SELECT environment_id FROM environment WHERE longest_way IS NULL)
+UNION ALL
+SELECT d.environment_id, a.unique_id, d.unique_id, pair.value ->> 1
+FROM environment e
+CROSS JOIN node d ON d.environment_id = e.environment_id
+CROSS JOIN json_each((
+    WITH RECURSIVE up (node_key, depth) AS (
+        SELECT d.node_key, 0
+        UNION
+        SELECT edge.parent_key, up.depth + 1
+        FROM up
+        JOIN edge ON edge.child_key = up.node_key
+        WHERE up.depth < e.longest_way
+        AND (SELECT resource_type FROM node WHERE node_key = edge.parent_key) NOT IN ('test', 'unit_test', 'group')
+    )
+    SELECT json_group_array(json_array(node_key, depth))
+    FROM (SELECT node_key, min(depth) AS depth FROM up WHERE depth > 0 GROUP BY node_key)
+)) pair
+CROSS JOIN node a ON a.node_key = pair.value ->> 0
+WHERE e.longest_way IS NOT NULL AND d.removed_at IS NULL AND d.resource_type NOT IN ('test', 'unit_test', 'group');
 
 CREATE VIEW columns AS
 SELECT

@@ -1,21 +1,22 @@
 //! The catalog as it was: a copy in which whatever was committed later is undone, and whose clock stands at that moment. It has the
 //! same schema, so that no view knows about time.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, ffi};
 
-use super::apply::keys;
 use super::feed::note_feed;
 use super::load::Stored;
+use super::node_rows::keys;
 use super::settings::renew_coverage;
 use super::undo::undo_changes;
 use super::{Error, begin_to_read, harden, open_to_read};
 use crate::derive::lineage::write_lineage;
 use crate::derive::tests::write_tests;
-use crate::derive::words::{forget_touched, index_touched};
+use crate::derive::words::{TOUCHED, forget_touched, index_touched};
 use crate::inventory::Pool;
 use crate::time::Timestamp;
 
@@ -110,10 +111,7 @@ fn within_reach(connection: &Connection, time: Timestamp) -> Result<(), Error> {
 fn go_back(copy: &mut Connection, time: Timestamp) -> rusqlite::Result<()> {
     let transaction = copy.transaction()?;
     // By number and not by time alone, since clocks are set back.
-    transaction.execute_batch(
-        "CREATE TEMP TABLE later (sync_id INTEGER PRIMARY KEY);
-         CREATE TEMP TABLE touched (node_key INTEGER PRIMARY KEY);",
-    )?;
+    transaction.execute_batch(&format!("CREATE TEMP TABLE later (sync_id INTEGER PRIMARY KEY); {TOUCHED}"))?;
     let sql = "INSERT INTO temp.later SELECT s.sync_id FROM sync s WHERE s.sync_id > coalesce(
                    (SELECT max(t.sync_id) FROM sync t
                     WHERE t.environment_id = s.environment_id AND t.finished_at <= ?1), 0)";
@@ -129,11 +127,10 @@ fn go_back(copy: &mut Connection, time: Timestamp) -> rusqlite::Result<()> {
         let Some(moved) = undo_changes(&transaction, environment)? else { continue };
         let keys = keys(&transaction, environment)?;
         let stored = Stored::read(&transaction, environment, &mut Pool::default())?;
-        write_tests(&transaction, &stored.inventory, &keys)?;
+        write_tests(&transaction, &stored.inventory, &keys, &HashSet::new())?;
         renew_coverage(&transaction, environment)?;
-        if moved {
-            write_lineage(&transaction, environment, &stored.inventory, &keys)?;
-        }
+        let moved = if moved { keys.keys().collect() } else { HashSet::new() };
+        write_lineage(&transaction, (environment, &stored.inventory), &keys, &moved)?;
     }
     transaction.execute(LAST_CHANGES, [])?;
     index_touched(&transaction)?;

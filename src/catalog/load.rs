@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rusqlite::types::{FromSql, Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Error;
@@ -44,13 +45,16 @@ pub fn environment_facts(connection: &Connection, environment_id: i64) -> Result
 fn environment(connection: &Connection, environment_id: i64) -> rusqlite::Result<EnvironmentFacts> {
     let sql = "SELECT project_name, adapter_type, applied_at, definition_at, git_sha FROM environments
                WHERE environment_id = ?1";
+    let time = |row: &Row<'_>, column| {
+        Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str_or_null()?.and_then(Timestamp::parse))
+    };
     let facts = |row: &Row<'_>| {
         Ok(EnvironmentFacts {
-            project_name: row.get("project_name")?,
-            adapter_type: row.get("adapter_type")?,
-            applied_at: time(row, "applied_at")?,
-            definition_at: time(row, "definition_at")?,
-            git_sha: row.get("git_sha")?,
+            project_name: row.get(0)?,
+            adapter_type: row.get(1)?,
+            applied_at: time(row, 2)?,
+            definition_at: time(row, 3)?,
+            git_sha: row.get(4)?,
         })
     };
     Ok(connection.query_row(sql, [environment_id], facts).optional()?.unwrap_or_default())
@@ -65,15 +69,18 @@ fn nodes(
 ) -> rusqlite::Result<(Nodes, BTreeSet<UniqueId>)> {
     let mut by_key: HashMap<i64, Node> = HashMap::new();
     let mut tombstones = BTreeSet::new();
-    let sql = "SELECT node.*, compiled_code.sha256 AS compiled_sha256, compiled_code.lines AS compiled_lines
-               FROM node LEFT JOIN compiled_code USING (node_key) WHERE environment_id = ?1";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT node_key, removed_at IS NOT NULL, {NODE}, compiled_code.sha256, compiled_code.lines
+         FROM node LEFT JOIN compiled_code USING (node_key) WHERE environment_id = ?1"
+    ))?;
     let mut rows = statement.query([environment_id])?;
     while let Some(row) = rows.next()? {
-        if row.get::<_, Option<String>>("removed_at")?.is_some() {
-            tombstones.insert(id(row, pool)?);
+        let mut cells = Cells { row, next: 0, pool };
+        let (key, is_removed): (i64, bool) = (cells.value()?, cells.value()?);
+        if is_removed {
+            tombstones.insert(cells.id()?);
         } else {
-            by_key.insert(row.get("node_key")?, node(row, pool)?);
+            by_key.insert(key, node(cells)?);
         }
     }
     add_columns(connection, environment_id, &mut by_key, pool)?;
@@ -91,21 +98,25 @@ fn add_columns(
     nodes: &mut HashMap<i64, Node>,
     pool: &mut Pool,
 ) -> rusqlite::Result<()> {
-    let sql = "SELECT c.* FROM node_column c JOIN node n ON n.node_key = c.node_key WHERE n.environment_id = ?1";
+    let sql =
+        "SELECT c.node_key, c.name, c.position, c.data_type, c.description, c.comment, c.tags, c.meta, c.in_warehouse,
+                   c.is_declared
+               FROM node_column c JOIN node n ON n.node_key = c.node_key WHERE n.environment_id = ?1";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([environment_id])?;
     while let Some(row) = rows.next()? {
-        if let Some(node) = nodes.get_mut(&row.get("node_key")?) {
+        let mut cells = Cells { row, next: 0, pool };
+        if let Some(node) = nodes.get_mut(&cells.value()?) {
             node.columns.push(Column {
-                name: text(row, "name", pool)?.unwrap_or_default(),
-                position: row.get("position")?,
-                data_type: text(row, "data_type", pool)?,
-                description: text(row, "description", pool)?,
-                comment: text(row, "comment", pool)?,
-                tags: json(row, "tags", pool)?,
-                meta: json(row, "meta", pool)?,
-                in_warehouse: row.get("in_warehouse")?,
-                is_declared: row.get("is_declared")?,
+                name: cells.text()?.unwrap_or_default(),
+                position: cells.value()?,
+                data_type: cells.text()?,
+                description: cells.text()?,
+                comment: cells.text()?,
+                tags: cells.json()?,
+                meta: cells.json()?,
+                in_warehouse: cells.value()?,
+                is_declared: cells.value()?,
             });
         }
     }
@@ -118,94 +129,117 @@ fn add_parents(connection: &Connection, environment_id: i64, nodes: &mut HashMap
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([environment_id])?;
     while let Some(row) = rows.next()? {
-        let parent = nodes.get(&row.get("parent_key")?).map(|parent| parent.unique_id.clone());
-        if let (Some(parent), Some(child)) = (parent, nodes.get_mut(&row.get("child_key")?)) {
+        let parent = nodes.get(&row.get(0)?).map(|parent| parent.unique_id.clone());
+        if let (Some(parent), Some(child)) = (parent, nodes.get_mut(&row.get(1)?)) {
             child.parents.push(parent);
         }
     }
     Ok(())
 }
 
-fn node(row: &Row<'_>, pool: &mut Pool) -> rusqlite::Result<Node> {
-    let resource_type: String = row.get("resource_type")?;
-    let resource_type: ResourceType = resource_type.parse().map_err(|error: String| invalid(row, error))?;
+/// What [`node`] reads, in its order.
+const NODE: &str = "unique_id, resource_type, is_applied, name, package_name, file_path, description, database_name, schema_name,
+    identifier, relation_name, materialization, access, group_name, owner_name, owner_email, layer, contract_enforced, version,
+    latest_version, deprecation_date, fqn, tags, meta, properties, language, raw_code_sha256, raw_code_lines, last_run_status,
+    attempt_status, last_run_at, last_run_error, last_run_id, last_job_id, last_run_failures, executed_at, execution_seconds,
+    success_run_id, checked_status, checked_at, max_loaded_at";
+
+/// The values of a struct are read in the order in which they are written here.
+fn node(mut cells: Cells<'_>) -> rusqlite::Result<Node> {
     Ok(Node {
-        unique_id: id(row, pool)?,
-        resource_type,
-        is_applied: row.get("is_applied")?,
-        name: text(row, "name", pool)?,
-        package_name: text(row, "package_name", pool)?,
-        file_path: text(row, "file_path", pool)?,
-        description: text(row, "description", pool)?,
-        database_name: text(row, "database_name", pool)?,
-        schema_name: text(row, "schema_name", pool)?,
-        identifier: text(row, "identifier", pool)?,
-        relation_name: text(row, "relation_name", pool)?,
-        materialization: text(row, "materialization", pool)?,
-        access: text(row, "access", pool)?,
-        group_name: text(row, "group_name", pool)?,
-        owner_name: text(row, "owner_name", pool)?,
-        owner_email: text(row, "owner_email", pool)?,
-        layer: text(row, "layer", pool)?,
-        contract_enforced: row.get("contract_enforced")?,
-        version: text(row, "version", pool)?,
-        latest_version: text(row, "latest_version", pool)?,
-        deprecation_date: time(row, "deprecation_date")?,
-        fqn: json(row, "fqn", pool)?,
-        tags: json(row, "tags", pool)?,
-        meta: json(row, "meta", pool)?,
-        properties: json(row, "properties", pool)?.unwrap_or_else(|| Json::new(&serde_json::json!({}))),
-        language: text(row, "language", pool)?,
-        raw_code: code(row, "raw_code_sha256", "raw_code_lines", pool)?,
-        compiled_code: code(row, "compiled_sha256", "compiled_lines", pool)?,
-        last_run: last_run(row, pool)?,
-        freshness: FreshnessCheck {
-            status: text(row, "checked_status", pool)?,
-            checked_at: time(row, "checked_at")?,
-            max_loaded_at: time(row, "max_loaded_at")?,
-        },
+        unique_id: cells.id()?,
+        resource_type: cells.resource_type()?,
+        is_applied: cells.value()?,
+        name: cells.text()?,
+        package_name: cells.text()?,
+        file_path: cells.text()?,
+        description: cells.text()?,
+        database_name: cells.text()?,
+        schema_name: cells.text()?,
+        identifier: cells.text()?,
+        relation_name: cells.text()?,
+        materialization: cells.text()?,
+        access: cells.text()?,
+        group_name: cells.text()?,
+        owner_name: cells.text()?,
+        owner_email: cells.text()?,
+        layer: cells.text()?,
+        contract_enforced: cells.value()?,
+        version: cells.text()?,
+        latest_version: cells.text()?,
+        deprecation_date: cells.time()?,
+        fqn: cells.json()?,
+        tags: cells.json()?,
+        meta: cells.json()?,
+        properties: cells.json()?.unwrap_or_else(|| Json::new(&serde_json::json!({}))),
+        language: cells.text()?,
+        raw_code: cells.code()?,
+        last_run: last_run(&mut cells)?,
+        freshness: FreshnessCheck { status: cells.text()?, checked_at: cells.time()?, max_loaded_at: cells.time()? },
+        compiled_code: cells.code()?,
         columns: Vec::new(),
         parents: Vec::new(),
     })
 }
 
-fn last_run(row: &Row<'_>, pool: &mut Pool) -> rusqlite::Result<LastRun> {
+fn last_run(cells: &mut Cells<'_>) -> rusqlite::Result<LastRun> {
     Ok(LastRun {
-        status: text(row, "last_run_status", pool)?,
-        attempt: text(row, "attempt_status", pool)?,
-        at: time(row, "last_run_at")?,
-        error: text(row, "last_run_error", pool)?,
-        run_id: text(row, "last_run_id", pool)?,
-        job_id: row.get("last_job_id")?,
-        failures: row.get("last_run_failures")?,
-        executed_at: time(row, "executed_at")?,
-        execution_seconds: row.get("execution_seconds")?,
-        success_run_id: text(row, "success_run_id", pool)?,
+        status: cells.text()?,
+        attempt: cells.text()?,
+        at: cells.time()?,
+        error: cells.text()?,
+        run_id: cells.text()?,
+        job_id: cells.value()?,
+        failures: cells.value()?,
+        executed_at: cells.time()?,
+        execution_seconds: cells.value()?,
+        success_run_id: cells.text()?,
     })
 }
 
-fn id(row: &Row<'_>, pool: &mut Pool) -> rusqlite::Result<UniqueId> {
-    Ok(UniqueId::from(text(row, "unique_id", pool)?.unwrap_or_default()))
+/// The cells of a row, one after the other: by name each would be searched for.
+struct Cells<'a> {
+    row: &'a Row<'a>,
+    next: usize,
+    pool: &'a mut Pool,
 }
 
-fn text(row: &Row<'_>, column: &str, pool: &mut Pool) -> rusqlite::Result<Option<Text>> {
-    Ok(row.get_ref(column)?.as_str_or_null()?.map(|text| pool.text(text)))
-}
+impl<'a> Cells<'a> {
+    fn raw(&mut self) -> rusqlite::Result<ValueRef<'a>> {
+        self.next += 1;
+        self.row.get_ref(self.next - 1)
+    }
 
-fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get_ref(column)?.as_str_or_null()?.and_then(Timestamp::parse))
-}
+    fn value<T: FromSql>(&mut self) -> rusqlite::Result<T> {
+        self.next += 1;
+        self.row.get(self.next - 1)
+    }
 
-fn json(row: &Row<'_>, column: &str, pool: &mut Pool) -> rusqlite::Result<Option<Json>> {
-    Ok(text(row, column, pool)?.map(Json::from_canonical))
-}
+    fn text(&mut self) -> rusqlite::Result<Option<Text>> {
+        Ok(self.raw()?.as_str_or_null()?.map(|text| self.pool.text(text)))
+    }
 
-fn code(row: &Row<'_>, sha256: &str, lines: &str, pool: &mut Pool) -> rusqlite::Result<Option<Code>> {
-    let lines: Option<i64> = row.get(lines)?;
-    Ok(text(row, sha256, pool)?.map(|sha256| Code { sha256, lines: lines.unwrap_or_default() }))
-}
+    fn id(&mut self) -> rusqlite::Result<UniqueId> {
+        Ok(UniqueId::from(self.text()?.unwrap_or_default()))
+    }
 
-fn invalid(row: &Row<'_>, error: String) -> rusqlite::Error {
-    let column = row.as_ref().column_index("resource_type").unwrap_or_default();
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
+    fn time(&mut self) -> rusqlite::Result<Option<Timestamp>> {
+        Ok(self.raw()?.as_str_or_null()?.and_then(Timestamp::parse))
+    }
+
+    fn json(&mut self) -> rusqlite::Result<Option<Json>> {
+        Ok(self.text()?.map(Json::from_canonical))
+    }
+
+    /// The hash, and the number of lines.
+    fn code(&mut self) -> rusqlite::Result<Option<Code>> {
+        let (sha256, lines) = (self.text()?, self.value::<Option<i64>>()?);
+        Ok(sha256.map(|sha256| Code { sha256, lines: lines.unwrap_or_default() }))
+    }
+
+    fn resource_type(&mut self) -> rusqlite::Result<ResourceType> {
+        let (column, text) = (self.next, self.raw()?.as_str()?);
+        let invalid = |error: String| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into());
+        text.parse().map_err(invalid)
+    }
 }

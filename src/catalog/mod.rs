@@ -14,7 +14,9 @@ mod integrity;
 mod load;
 mod lock;
 mod migrations;
+mod node_rows;
 mod prune;
+mod run_rows;
 mod schema;
 mod selectable;
 mod settings;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::derive::words::TOUCHED;
 use crate::inventory::Code;
 use file::FileId;
 use schema::{Texts, state};
@@ -125,7 +128,9 @@ impl Catalog {
         texts.refresh_views(&mut catalog.connection).map_err(Error::sqlite("migrated"))?;
         catalog
             .connection
-            .execute_batch("CREATE TEMP TABLE staged_code (sha256 TEXT PRIMARY KEY, code TEXT NOT NULL)")
+            .execute_batch(&format!(
+                "CREATE TEMP TABLE staged_code (sha256 TEXT PRIMARY KEY, code TEXT NOT NULL); {TOUCHED}"
+            ))
             .map_err(Error::sqlite("written"))?;
         Ok(catalog)
     }
@@ -216,5 +221,7 @@ fn durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     // A first sync needs again soon what it has written: pages that do not fit are read back from the file.
     connection.pragma_update(None, "cache_size", WRITING_CACHE)?;
+    // Else a statement that is bound to other values may be planned anew: for partial indexes, each time.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", true)
 }

@@ -7,7 +7,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde_json::Value;
 
-use super::apply::keys;
+use super::node_rows::keys;
 use crate::inventory::{Column, Node, ResourceType, UniqueId};
 
 /// Takes back what `temp.later` lists of the environment. Tells whether nodes were connected or parted by it; `None` if nothing changed.

@@ -6,4 +6,5 @@ pub(crate) mod health;
 pub(crate) mod lineage;
 mod owners;
 pub(crate) mod tests;
+mod watched;
 pub(crate) mod words;

@@ -1,5 +1,6 @@
 //! Keeps the full-text index `search` true: in the transaction that changes a node, its old words are taken out and its new ones put
 //! in. The index keeps no text, so what a node's words were must be read (from the view `_search_text`) before anything is written.
+//! All nodes at once: with every statement that may fail halfway SQLite makes the index write what it has gathered so far.
 
 use std::collections::HashMap;
 
@@ -8,17 +9,17 @@ use rusqlite::{Connection, Transaction};
 use crate::inventory::UniqueId;
 use crate::plan::{Change, ChangeKind, Diff};
 
+/// The nodes whose words change.
+pub(crate) const TOUCHED: &str = "CREATE TEMP TABLE touched (node_key INTEGER PRIMARY KEY)";
+
 /// Takes out the words of the stored nodes whose words change. Call it before the nodes are written.
 pub(crate) fn forget_words(
     transaction: &Transaction<'_>,
     diff: &Diff<'_>,
     keys: &HashMap<UniqueId, i64>,
 ) -> rusqlite::Result<()> {
-    let mut forget = transaction.prepare("DELETE FROM search WHERE rowid = ?1")?;
-    for change in reworded(diff).filter(|change| !is_new(change)) {
-        forget.execute([keys.get(&change.node.unique_id)])?;
-    }
-    Ok(())
+    touch(transaction, reworded(diff).filter(|change| !is_new(change)), keys)?;
+    forget_touched(transaction)
 }
 
 /// Puts in the words of the nodes whose words have changed. Call it when the nodes are written.
@@ -27,13 +28,20 @@ pub(crate) fn index_words(
     diff: &Diff<'_>,
     keys: &HashMap<UniqueId, i64>,
 ) -> rusqlite::Result<()> {
-    let mut index = transaction.prepare(
-        "INSERT INTO search (rowid, name, columns, description, column_descriptions, tags, meta, owner, path)
-         SELECT node_key, name, columns, description, column_descriptions, tags, meta, owner, path
-         FROM _search_text WHERE node_key = ?1",
-    )?;
-    for change in reworded(diff).filter(|change| !matches!(change.kind, ChangeKind::Removed)) {
-        index.execute([keys.get(&change.node.unique_id)])?;
+    touch(transaction, reworded(diff), keys)?;
+    index_touched(transaction)
+}
+
+/// Makes `temp.touched` the nodes of these changes.
+fn touch<'a>(
+    transaction: &Transaction<'_>,
+    changes: impl Iterator<Item = &'a Change<'a>>,
+    keys: &HashMap<UniqueId, i64>,
+) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM temp.touched", [])?;
+    let mut insert = transaction.prepare("INSERT INTO temp.touched VALUES (?1)")?;
+    for change in changes {
+        insert.execute([keys.get(&change.node.unique_id)])?;
     }
     Ok(())
 }
@@ -49,10 +57,9 @@ pub(crate) fn forget_touched(transaction: &Transaction<'_>) -> rusqlite::Result<
 pub(crate) fn index_touched(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let sql = "INSERT INTO search (rowid, name, columns, description, column_descriptions, tags, meta, owner, path)
                SELECT node_key, name, columns, description, column_descriptions, tags, meta, owner, path
-               FROM _search_text JOIN temp.touched USING (node_key)";
+               FROM temp.touched CROSS JOIN _search_text USING (node_key)";
     transaction.execute(sql, []).map(drop)
 }
-
 /// Indexes all nodes anew.
 pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("INSERT INTO search (search) VALUES ('rebuild')", []).map(drop)

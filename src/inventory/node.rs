@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 
 use super::placeholder::is_blank;
 use super::{Code, Json, ResourceType, Text, Timestamp, UniqueId};
@@ -133,19 +134,56 @@ pub enum Fact<'a> {
     Code(&'a Code),
 }
 
-impl Fact<'_> {
-    /// The fact as a JSON value: code as `{sha256, lines}`, a time as RFC 3339 text.
-    pub fn to_json(self) -> Value {
+impl Serialize for Fact<'_> {
+    /// The fact as a JSON value: code as `{lines, sha256}`, a time as RFC 3339 text.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Fact::Null => Value::Null,
-            Fact::Text(text) => text.into(),
-            Fact::Integer(number) => number.into(),
-            Fact::Bool(yes) => i64::from(yes).into(),
-            Fact::Time(time) => time.to_string().into(),
-            Fact::Json(json) => json.value(),
-            Fact::Code(code) => serde_json::json!({"sha256": code.sha256, "lines": code.lines}),
+            Fact::Null => serializer.serialize_unit(),
+            Fact::Text(text) => serializer.serialize_str(text),
+            Fact::Integer(number) => serializer.serialize_i64(*number),
+            Fact::Bool(yes) => serializer.serialize_i64((*yes).into()),
+            Fact::Time(time) => serializer.collect_str(time),
+            // It is canonical as it stands. Only a damaged catalog can hold text that is no JSON.
+            Fact::Json(json) => match serde_json::from_str::<&RawValue>(json.as_str()) {
+                Ok(raw) => raw.serialize(serializer),
+                Err(_) => serializer.serialize_unit(),
+            },
+            Fact::Code(Code { sha256, lines }) => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("lines", lines)?;
+                map.serialize_entry("sha256", &**sha256)?;
+                map.end()
+            }
         }
     }
+}
+
+/// What a whole node or column consists of beside its facts, so that all of it can be sorted by name.
+enum Part<'a> {
+    Fact(Fact<'a>),
+    Columns(&'a [Column]),
+    Parents(&'a [UniqueId]),
+}
+
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Part::Fact(fact) => fact.serialize(serializer),
+            Part::Columns(columns) => serializer.collect_seq(*columns),
+            Part::Parents(parents) => serializer.collect_seq(parents.iter().map(UniqueId::as_str)),
+        }
+    }
+}
+
+fn by_name<'a, S: Serializer>(
+    facts: impl IntoIterator<Item = (&'static str, Fact<'a>)>,
+    others: impl IntoIterator<Item = (&'static str, Part<'a>)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let facts = facts.into_iter().map(|(name, fact)| (name, Part::Fact(fact)));
+    let mut parts: Vec<(&str, Part<'_>)> = facts.chain(others).collect();
+    parts.sort_unstable_by_key(|(name, _)| *name);
+    serializer.collect_map(parts)
 }
 
 fn text(value: &Option<Text>) -> Fact<'_> {
@@ -269,16 +307,6 @@ impl Node {
         ]
     }
 
-    /// The whole node as the feed carries it: its facts, its columns and its parents.
-    pub fn to_json(&self) -> Value {
-        let mut whole: serde_json::Map<String, Value> =
-            self.facts().into_iter().map(|(name, fact)| (name.to_owned(), fact.to_json())).collect();
-        whole.insert("unique_id".into(), self.unique_id.as_str().into());
-        whole.insert("columns".into(), self.columns.iter().map(Column::to_json).collect());
-        whole.insert("parents".into(), self.parents.iter().map(|parent| Value::from(parent.as_str())).collect());
-        Value::Object(whole)
-    }
-
     /// Sorts parents and columns into their fixed order; an id or a column name that stands twice is kept once, the first. A
     /// description in which nothing can be seen is none.
     pub fn normalize(&mut self) {
@@ -294,6 +322,25 @@ impl Node {
             let place = |column: &Column| column.position.unwrap_or(i64::MAX);
             place(a).cmp(&place(b)).then_with(|| a.name.cmp(&b.name))
         });
+    }
+}
+
+impl Serialize for Node {
+    /// The whole node as the feed carries it: its facts, its columns and its parents, by name.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let others = [
+            ("unique_id", Part::Fact(Fact::Text(self.unique_id.as_str()))),
+            ("columns", Part::Columns(&self.columns)),
+            ("parents", Part::Parents(&self.parents)),
+        ];
+        by_name(self.facts(), others, serializer)
+    }
+}
+
+impl Serialize for Column {
+    /// The whole column as the feed carries it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        by_name(self.facts(), [("name", Part::Fact(Fact::Text(&self.name)))], serializer)
     }
 }
 
@@ -314,13 +361,5 @@ impl Column {
             ("in_warehouse", flag(*in_warehouse)),
             ("is_declared", flag(*is_declared)),
         ]
-    }
-
-    /// The whole column as the feed carries it.
-    pub fn to_json(&self) -> Value {
-        let mut whole: serde_json::Map<String, Value> =
-            self.facts().into_iter().map(|(name, fact)| (name.to_owned(), fact.to_json())).collect();
-        whole.insert("name".into(), (&*self.name).into());
-        Value::Object(whole)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::to_string;
 
 use crate::inventory::{Column, Fact, Inventory, Node, ResourceType, UniqueId};
 
@@ -98,18 +98,21 @@ impl Change<'_> {
         }
     }
 
-    /// The values before and after, as JSON: the whole node, the whole column or the field.
-    pub fn values(&self) -> (Option<Value>, Option<Value>) {
-        match &self.kind {
-            ChangeKind::Added | ChangeKind::Restored => (None, Some(self.node.to_json())),
-            ChangeKind::Removed => (Some(self.node.to_json()), None),
+    /// The values before and after, as JSON text: the whole node, the whole column or the field.
+    ///
+    /// # Errors
+    /// Never, as far as is known: nothing of a node can't be written as JSON.
+    pub fn values(&self) -> serde_json::Result<(Option<String>, Option<String>)> {
+        Ok(match &self.kind {
+            ChangeKind::Added | ChangeKind::Restored => (None, Some(to_string(self.node)?)),
+            ChangeKind::Removed => (Some(to_string(self.node)?), None),
             ChangeKind::Changed { before, after, .. } | ChangeKind::ColumnChanged { before, after, .. } => {
-                (Some(before.to_json()), Some(after.to_json()))
+                (Some(to_string(before)?), Some(to_string(after)?))
             }
-            ChangeKind::ColumnAdded(column) => (None, Some(column.to_json())),
-            ChangeKind::ColumnRemoved(column) => (Some(column.to_json()), None),
+            ChangeKind::ColumnAdded(column) => (None, Some(to_string(*column)?)),
+            ChangeKind::ColumnRemoved(column) => (Some(to_string(*column)?), None),
             ChangeKind::EdgeAdded(_) | ChangeKind::EdgeRemoved(_) => (None, None),
-        }
+        })
     }
 }
 
@@ -118,7 +121,7 @@ impl fmt::Display for Change<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = &self.node.unique_id;
         let short = |fact: &Fact<'_>| {
-            let text = fact.to_json().to_string();
+            let text = to_string(fact).unwrap_or_default();
             match text.char_indices().nth(60) {
                 Some((end, _)) => format!("{}…", &text[..end]),
                 None => text,

@@ -8,6 +8,13 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::inventory::{Inventory, UniqueId};
 
+/// Against the flow of the data, or with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Upstream,
+    Downstream,
+}
+
 /// The edges of one inventory. Edges to ids that the inventory lacks are left out.
 #[derive(Debug)]
 pub(crate) struct Graph<'a> {
@@ -35,41 +42,100 @@ impl<'a> Graph<'a> {
         next
     }
 
-    /// Tells `each` every node that `keep` lets through, with all that it stands on over such nodes: each ancestor once, with
-    /// the shortest number of hops (1: a parent). A node in a cycle stands on itself. Nothing larger than one node's ancestors
-    /// is held at a time.
-    pub(crate) fn each_ancestry(
+    /// Whether a node is one of those that `is_start` says, or stands on one; by their places in the inventory.
+    pub(crate) fn with_descendants(&self, is_start: impl Fn(&UniqueId) -> bool) -> Vec<bool> {
+        let mut found: Vec<bool> = self.graph.node_weights().map(|id| is_start(id)).collect();
+        let mut open: Vec<NodeIndex> = self.graph.node_indices().filter(|node| found[node.index()]).collect();
+        while let Some(node) = open.pop() {
+            for child in self.graph.neighbors(node) {
+                if !std::mem::replace(&mut found[child.index()], true) {
+                    open.push(child);
+                }
+            }
+        }
+        found
+    }
+
+    /// Tells `each` every node of `whose` that is `kept`, with all that is connected with it in one direction over such nodes: each once,
+    /// with the shortest number of hops (1: a parent, or a child). Nodes are told by their places in the inventory. A node in a cycle
+    /// is connected with itself. Nothing larger than what one node is connected with is held at a time.
+    ///
+    /// # Errors
+    /// The first of `each`.
+    pub(crate) fn each_connected<E>(
         &self,
-        keep: impl Fn(&UniqueId) -> bool,
-        mut each: impl FnMut(&'a UniqueId, &[(&'a UniqueId, u32)]),
-    ) {
-        let kept: Vec<bool> = self.graph.node_weights().map(|id| keep(id)).collect();
-        let parents = |node: NodeIndex| self.graph.neighbors_directed(node, petgraph::Incoming);
+        direction: Direction,
+        kept: &[bool],
+        whose: &[bool],
+        mut each: impl FnMut(usize, &[(usize, u32)]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let neighbors = self.neighbors(direction, kept);
         // In which round a node was seen last; so nothing needs to be cleared between rounds.
         let mut seen = vec![0_u32; kept.len()];
-        let mut found: Vec<(NodeIndex, u32)> = Vec::new();
-        let mut ancestry: Vec<(&UniqueId, u32)> = Vec::new();
-        for (round, start) in (1..).zip(self.graph.node_indices()) {
-            if !kept[start.index()] {
+        let mut found: Vec<(usize, u32)> = Vec::new();
+        for (round, start) in (1..).zip(0..kept.len()) {
+            if !kept[start] || !whose[start] {
                 continue;
             }
             found.clear();
-            let mut next = 0;
             let (mut node, mut depth) = (start, 0);
-            loop {
-                for parent in parents(node).filter(|parent| kept[parent.index()]) {
-                    if std::mem::replace(&mut seen[parent.index()], round) != round {
-                        found.push((parent, depth + 1));
+            for next in 0.. {
+                for neighbor in &neighbors[node] {
+                    if std::mem::replace(&mut seen[*neighbor], round) != round {
+                        found.push((*neighbor, depth + 1));
                     }
                 }
                 let Some(queued) = found.get(next) else { break };
                 (node, depth) = *queued;
-                next += 1;
             }
-            ancestry.clear();
-            ancestry.extend(found.iter().map(|(node, depth)| (self.graph[*node], *depth)));
-            each(self.graph[start], &ancestry);
+            each(start, &found)?;
         }
+        Ok(())
+    }
+
+    /// For each node the first of `starts`, in their order, that it stands on.
+    pub(crate) fn first_above(&self, kept: &[bool], starts: impl Iterator<Item = usize>) -> Vec<Option<usize>> {
+        let children = self.neighbors(Direction::Downstream, kept);
+        let mut first: Vec<Option<usize>> = vec![None; kept.len()];
+        let mut open = Vec::new();
+        for start in starts.filter(|start| kept[*start]) {
+            open.push(start);
+            while let Some(node) = open.pop() {
+                for child in &children[node] {
+                    // What stands on this child was told when the child was.
+                    if first[*child].is_none() {
+                        first[*child] = Some(start);
+                        open.push(*child);
+                    }
+                }
+            }
+        }
+        first
+    }
+
+    /// How many edges lie at most between two connected nodes, on the shortest way: no more than this.
+    pub(crate) fn longest_way(&self) -> usize {
+        let mut ways = vec![0; self.graph.node_count()];
+        // What a knot leads to comes before it.
+        for knot in kosaraju_scc(&self.graph) {
+            let below = knot.iter().flat_map(|node| self.graph.neighbors(*node)).map(|child| ways[child.index()] + 1);
+            let longest = below.max().unwrap_or_default() + knot.len() - 1;
+            knot.iter().for_each(|node| ways[node.index()] = longest);
+        }
+        // The way around a knot, back to its beginning, is as long as the knot.
+        ways.into_iter().max().unwrap_or_default() + 1
+    }
+
+    fn neighbors(&self, direction: Direction, kept: &[bool]) -> Vec<Vec<usize>> {
+        let direction = match direction {
+            Direction::Upstream => petgraph::Incoming,
+            Direction::Downstream => petgraph::Outgoing,
+        };
+        let of = |node| {
+            let all = self.graph.neighbors_directed(node, direction).map(NodeIndex::index);
+            all.filter(|neighbor| kept[*neighbor]).collect()
+        };
+        self.graph.node_indices().map(of).collect()
     }
 
     /// One cycle for each knot of nodes that reach themselves, its members in the order in which data flows, from the
@@ -173,10 +239,16 @@ mod tests {
         let inventory = inventory(&edges, 300_000);
         let graph = Graph::build(&inventory);
         assert!(graph.cycles().is_empty());
-        let last = |id: &UniqueId| id.as_str() >= "n299990";
+        let last: Vec<bool> = (0..300_000).map(|place| place >= 299_990).collect();
         let mut deepest = 0;
-        graph.each_ancestry(last, |_, ancestry| deepest = deepest.max(ancestry.len()));
+        let each = |_: usize, ancestry: &[(usize, u32)]| {
+            deepest = deepest.max(ancestry.len());
+            Ok::<(), ()>(())
+        };
+        graph.each_connected(Direction::Upstream, &last, &last, each).expect("walked");
         assert_eq!(deepest, 9);
+        let below = graph.with_descendants(|id| id.as_str() == "n000001");
+        assert_eq!(below.iter().filter(|found| **found).count(), 299_999);
     }
 
     /// All that is reachable, by repeated joining until nothing is new.
@@ -200,26 +272,41 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_ancestry_equals_a_naive_search_that_goes_around_what_is_left_out(
+        fn what_is_connected_equals_a_naive_search_that_goes_around_what_is_left_out(
             edges in prop::collection::vec((0_usize..12, 0_usize..12), 0..40),
         ) {
             let inventory = inventory(&edges, 12);
-            let kept = |id: &UniqueId| !id.as_str().ends_with('5');
+            let kept: Vec<bool> = (0..12).map(|place| place != 5).collect();
             let reversed: Vec<(usize, usize)> =
                 edges.iter().filter(|(a, b)| *a != 5 && *b != 5).map(|(a, b)| (*b, *a)).collect();
             let mut visited = 0;
             let mut wrong = Vec::new();
-            Graph::build(&inventory).each_ancestry(kept, |id, ancestry| {
-                let start: usize = id.as_str()[1..].parse().expect("a number");
-                let found: BTreeMap<usize, i32> = ancestry
-                    .iter()
-                    .map(|(id, depth)| (id.as_str()[1..].parse().expect("a number"), *depth as i32))
-                    .collect();
+            let each = |start: usize, ancestry: &[(usize, u32)]| {
+                let found: BTreeMap<usize, i32> = ancestry.iter().map(|(of, depth)| (*of, *depth as i32)).collect();
                 if found != naive_descendants(&reversed, start) || found.len() != ancestry.len() {
-                    wrong.push(id.clone());
+                    wrong.push(start);
                 }
                 visited += 1;
-            });
+                Ok::<(), ()>(())
+            };
+            let graph = Graph::build(&inventory);
+            graph.each_connected(Direction::Upstream, &kept, &[true; 12], each).expect("walked");
+            let first = graph.first_above(&[true; 12], 3..12);
+            let mut longest = 0;
+            for start in 0..12 {
+                let below = naive_descendants(&edges, start);
+                longest = longest.max(below.values().copied().max().unwrap_or_default());
+                let above = naive_descendants(&edges.iter().map(|(a, b)| (*b, *a)).collect::<Vec<_>>(), start);
+                prop_assert_eq!(first[start], above.into_keys().find(|above| *above >= 3));
+            }
+            prop_assert!(longest as usize <= graph.longest_way());
+            for start in 0..12 {
+                let mut below: BTreeSet<usize> = naive_descendants(&edges, start).into_keys().collect();
+                below.insert(start);
+                let found = graph.with_descendants(|id| id.as_str() == format!("n{start:06}"));
+                let found: BTreeSet<usize> = (0..12).filter(|place| found[*place]).collect();
+                prop_assert_eq!(found, below);
+            }
             prop_assert_eq!(visited, 11);
             prop_assert!(wrong.is_empty(), "{:?}", wrong);
         }
@@ -231,7 +318,11 @@ mod tests {
             let inventory = inventory(&edges, 9);
             let graph = Graph::build(&inventory);
             let mut stands_on_itself = false;
-            graph.each_ancestry(|_| true, |id, ancestry| stands_on_itself |= ancestry.iter().any(|(of, _)| *of == id));
+            let each = |start: usize, ancestry: &[(usize, u32)]| {
+                stands_on_itself |= ancestry.iter().any(|(of, _)| *of == start);
+                Ok::<(), ()>(())
+            };
+            graph.each_connected(Direction::Upstream, &[true; 9], &[true; 9], each).expect("walked");
             prop_assert_eq!(stands_on_itself, !graph.cycles().is_empty());
             for cycle in graph.cycles() {
                 for (n, id) in cycle.iter().enumerate() {

@@ -11,7 +11,7 @@ use crate::inventory::{History, Inventory, Reading};
 use crate::time::Timestamp;
 use owners::resolve_owners;
 
-pub(crate) use graph::Graph;
+pub(crate) use graph::{Direction, Graph};
 pub(crate) use guard::*;
 
 pub use carry::{Carried, carry_over};

@@ -7,6 +7,7 @@ mod files;
 mod health;
 mod history;
 mod holds;
+mod lineage;
 mod told;
 mod words;
 mod writers;
@@ -59,6 +60,11 @@ impl TestCatalog {
     }
 
     fn sync_of(&mut self, environment_id: i64, fetched: &Inventory) -> Result<usize, Error> {
+        self.counted(environment_id, fetched).map(|(changes, _)| changes)
+    }
+
+    /// A sync, with how many changes it found and how many rows it wrote, in all tables.
+    fn counted(&mut self, environment_id: i64, fetched: &Inventory) -> Result<(usize, u64), Error> {
         let mut catalog = self.open();
         let (started, ended) = (self.now(), self.now());
         let sync = catalog.start_sync(environment_id, &format!("env{environment_id}"), Trigger::Manual, started);
@@ -78,7 +84,7 @@ impl TestCatalog {
             let applied = Applied { sync, environment_id, fetched, diff: &diff, history: None, ending: &ending };
             catalog.apply(&applied, ended)?;
         }
-        Ok(diff.changes.len())
+        Ok((diff.changes.len(), catalog.connection().total_changes()))
     }
 
     fn stored(&self) -> Inventory {
@@ -233,7 +239,11 @@ fn follow(connection: &Connection) -> BTreeMap<String, Value> {
 }
 
 fn as_json(inventory: &Inventory) -> BTreeMap<String, Value> {
-    inventory.nodes.values().map(|node| (node.unique_id.to_string(), node.to_json())).collect()
+    inventory
+        .nodes
+        .values()
+        .map(|node| (node.unique_id.to_string(), serde_json::to_value(node).expect("JSON")))
+        .collect()
 }
 
 proptest! {
