@@ -1,7 +1,6 @@
 """Runs the programs and takes their measure. What is found is plain data, which `document` makes tables of."""
 import contextlib
 import datetime
-import http.client
 import json
 import os
 import platform
@@ -11,10 +10,10 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-import threading
 import time
-import urllib.parse
 import urllib.request
+
+import reads
 
 FOLDER = "target/performance"
 FIGURES = f"{FOLDER}/figures.json"
@@ -26,7 +25,9 @@ LATENCY = 100
 PACE = 100_000
 # The reads are measured on the largest size up to this one.
 LARGEST_READ = 10_000
-COUNTERS = ("cpu", "wall", "memory", "read", "written", "requests", "bytes", "misses")
+# The queries that read nodes in full, in contrast to those that ask for stamps and ids.
+PAGES = r"Applied\w+|Definition(?!Ids|Lineage)\w+"
+COUNTERS = ("cpu", "fetch_cpu", "insert_cpu", "wall", "memory", "read", "written", "requests", "bytes", "misses")
 
 
 def say(text):
@@ -40,7 +41,9 @@ def everything(sizes, is_quick, sample):
     os.makedirs(FOLDER)
     say("building")
     subprocess.run(["cargo", "build", "--release", "--bin", "lineaged", "--example", "performance"], check=True)
-    figures = {"machine": machine(), "command": command(), "sample": sample or "the project that `lineaged demo` shows"}
+    name = os.path.basename(os.path.normpath(sample)) if sample else None
+    figures = {"machine": machine(), "command": command(sample, name)}
+    figures["sample"] = f"`{name}`, a folder of dbt artifacts" if name else "the project that `lineaged demo` shows"
     figures["environments"] = []
     read_at = max([size for size in sizes if size <= LARGEST_READ], default=min(sizes))
     for size in sizes:
@@ -49,7 +52,7 @@ def everything(sizes, is_quick, sample):
                 found = Syncs(api, rounds_of(size, shape, is_quick)).measured(size == max(sizes) and size > LARGEST_READ)
                 figures["environments"].append(found)
                 if shape == "wide" and size == read_at:
-                    figures["reads"] = reads(api, 1 if is_quick else 3)
+                    figures["reads"] = reads.measured(api, 1 if is_quick else 5)
     dist = "target/dist/lineaged"
     figures["program"] = os.path.getsize(dist) if os.path.exists(dist) else None
     figures["seconds"] = time.time() - began
@@ -62,8 +65,8 @@ def rounds_of(size, shape, is_quick):
     return 5 if size <= 2_000 else 3 if shape == "wide" else 2
 
 
-def command():
-    return " ".join(["python3", "benches/performance.py", *sys.argv[1:]])
+def command(sample, name):
+    return " ".join(["python3", "benches/performance.py", *(name if word == sample else word for word in sys.argv[1:])])
 
 
 def machine():
@@ -117,12 +120,13 @@ class Api:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
-    def longest_chain(self):
-        """Of the requests since the last reset: how many stand one behind another."""
+    def asked(self):
+        """Of the requests since the last reset: how many stand one behind another, and how many were pages of nodes."""
         with urllib.request.urlopen(f"{self.url}/asked") as answer:
             bodies = [json.loads(body) for body in json.load(answer)]
         lists = [json.dumps([body["query"], {**body["variables"], "after": None}], sort_keys=True) for body in bodies]
-        return max(map(lists.count, set(lists)), default=0)
+        pages = [name for body in bodies for name in re.findall(r"query (\w+)", body["query"]) if re.match(PAGES, name)]
+        return {"chain": max(map(lists.count, set(lists)), default=0), "pages": len(pages)}
 
 
 def measured(command, folder, api=None):
@@ -192,7 +196,7 @@ class Syncs:
         say(f"{LATENCY} ms a request")
         self.api.control(latency=LATENCY)
         found = {"first": self.first()}
-        found["first"]["chain"] = self.api.longest_chain()
+        found["first"].update(self.api.asked())
         found.update(self.later() if "changed" in steps else {})
         self.api.control(latency=0)
         return {name: {key: one[key] for key in one if key != "printed"} for name, one in found.items()}
@@ -256,8 +260,3 @@ def write_config(api):
             '[http]\nlisten = "127.0.0.1:0"\n[schedule]\ninterval = "24h"\n[[environments]]\nid = 1\nname = "prod"\n'
         )
     os.chmod(path, 0o600)
-
-
-def reads(api, rounds):
-    """Every command that reads, and every route, on a catalog of the environment."""
-    return {}
