@@ -250,7 +250,7 @@ impl Project {
         code
     }
 
-    fn blank(&self, kind: ResourceType, name: &str, parents: &[&str]) -> Node {
+    pub(super) fn blank(&self, kind: ResourceType, name: &str, parents: &[&str]) -> Node {
         let package = self.package();
         let mut node = Node {
             is_applied: Some(true),
@@ -311,7 +311,7 @@ impl Project {
 }
 
 /// The last run of the node again, with the same outcome, if it ever ran. Only a success moves the clock of successes.
-fn again(node: &mut Node, now: Timestamp, run_id: i64) {
+pub(super) fn again(node: &mut Node, now: Timestamp, run_id: i64) {
     let run = &mut node.last_run;
     let Some(attempt) = run.attempt.as_deref() else { return };
     let id = Some(Text::from(run_id.to_string()));
@@ -323,7 +323,7 @@ fn again(node: &mut Node, now: Timestamp, run_id: i64) {
     (run.at, run.run_id, run.job_id) = (Some(now), id, Some(JOB));
 }
 
-fn new_column(name: &str, data_type: &str, place: usize) -> Column {
+pub(super) fn new_column(name: &str, data_type: &str, place: usize) -> Column {
     Column {
         name: name.into(),
         position: i64::try_from(place).ok(),
@@ -351,7 +351,7 @@ fn set_properties(node: &mut Node, changes: &[(&str, Value)]) {
     node.properties = Json::new(&properties);
 }
 
-fn copy_of(node: &Node, suffix: &str, is_copied: &dyn Fn(&UniqueId) -> bool) -> Node {
+pub(super) fn copy_of(node: &Node, suffix: &str, is_copied: &dyn Fn(&UniqueId) -> bool) -> Node {
     let mut copy = node.clone();
     let rename = |id: &UniqueId| if is_copied(id) { format!("{id}{suffix}").into() } else { id.clone() };
     copy.unique_id = rename(&node.unique_id);

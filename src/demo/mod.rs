@@ -18,6 +18,7 @@ mod connection;
 mod engine;
 mod evolve;
 mod faults;
+mod grow;
 mod http;
 mod load;
 mod node_object;
@@ -32,6 +33,7 @@ use crate::origin::artifacts;
 
 pub use evolve::Evolution;
 pub use faults::{Action, Fault, Length, Page};
+pub use grow::Growth;
 pub use project::{Project, Side};
 pub use server::{Request, Server};
 
