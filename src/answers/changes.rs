@@ -78,10 +78,8 @@ impl Reader {
 
     /// What stands on a node now; `None` if nothing does.
     fn consumers(&self, environment_id: i64, unique_id: &str) -> Result<Option<Consumers>, Error> {
-        let sql = "WITH below AS (
-                   SELECT n.* FROM lineage l
-                   CROSS JOIN nodes n ON n.environment_id = ?1 AND n.unique_id = l.descendant_id
-                   WHERE l.environment_id = ?1 AND l.ancestor_id = ?2)
+        let below = serde_json::json!(self.walk(environment_id, unique_id, 1)?).to_string();
+        let sql = "WITH below AS (SELECT node.* FROM json_each(?1) walked CROSS JOIN node ON node_key = walked.value ->> 0)
                SELECT (SELECT count(*) FROM below),
                    (SELECT json_group_array(name) FROM (
                        SELECT DISTINCT coalesce(name, unique_id) AS name FROM below WHERE resource_type = 'exposure' ORDER BY 1)),
@@ -91,7 +89,7 @@ impl Reader {
         let consumers = |row: &rusqlite::Row<'_>| {
             Ok(Consumers { nodes: row.get(0)?, exposures: list(row.get(1)?), owners: list(row.get(2)?) })
         };
-        let found = self.connection.query_row(sql, (environment_id, unique_id), consumers)?;
+        let found = self.connection.query_row(sql, [below], consumers)?;
         Ok((found.nodes > 0).then_some(found))
     }
 

@@ -1,8 +1,8 @@
-//! What a node stands on, and what stands on it: from the views `lineage` and `edges`.
+//! What a node stands on, and what stands on it: a walk along the edges, since not every catalog holds all connected pairs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use rusqlite::Row;
+use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
 use super::{Error, Found, Reader, Table};
@@ -43,49 +43,62 @@ pub struct Lineage {
     pub left_out: u64,
 }
 
-/// The pairs are found first, then their names; without CROSS, SQLite might begin with all nodes.
-const AROUND: &str = "
-    SELECT n.unique_id, n.resource_type, n.name, n.last_run_status, l.depth FROM lineage l
-    CROSS JOIN nodes n ON n.environment_id = ?1 AND n.unique_id = l.{there}
-    WHERE l.environment_id = ?1 AND l.{here} = ?2 AND l.depth <= ?4
-    AND (?3 = '[]' OR n.resource_type IN (SELECT value FROM json_each(?3)))
-    ORDER BY l.depth, n.unique_id LIMIT ?5";
+/// The neighbours that have lineage, in one direction.
+const NEXT: &str = "
+    SELECT e.{there} FROM edge e CROSS JOIN node n ON n.node_key = e.{there}
+    WHERE e.{here} = ?1 AND n.resource_type NOT IN ('test', 'unit_test', 'group')";
 
-const BEYOND: &str = "
-    SELECT count(*) FROM lineage l
-    WHERE l.environment_id = ?1 AND l.{here} = ?2 AND l.depth > ?4
-    AND (?3 = '[]' OR EXISTS (
-        SELECT 1 FROM nodes n WHERE n.environment_id = ?1 AND n.unique_id = l.{there}
-        AND n.resource_type IN (SELECT value FROM json_each(?3))))";
+const NODES: &str = "
+    SELECT unique_id, resource_type, name, last_run_status, walked.value ->> 1
+    FROM json_each(?1) walked CROSS JOIN node ON node_key = walked.value ->> 0
+    WHERE (?2 = '[]' OR resource_type IN (SELECT value FROM json_each(?2)))
+    ORDER BY 5, 1";
 
 impl Reader {
     /// The lineage of `node`, of some resource types or (if none are named) all, at most `limit` nodes to each side. The node itself
     /// is always there.
     pub fn lineage(&self, node: &Found, reach: Reach, types: &[String], limit: usize) -> Result<Lineage, Error> {
         let types = serde_json::Value::from(types.to_vec()).to_string();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let sql = "SELECT unique_id, resource_type, name, last_run_status, 0 FROM nodes
                    WHERE environment_id = ?1 AND unique_id = ?2";
         let id = (node.environment_id, &node.unique_id);
         let mut nodes = vec![self.connection.query_row(sql, id, |row| lineage_node(row, 0))?];
         let mut left_out = 0;
-        for (sign, depth, here, there) in [
-            (-1, reach.upstream, "descendant_id", "ancestor_id"),
-            (1, reach.downstream, "ancestor_id", "descendant_id"),
-        ] {
-            let sql = |text: &str| text.replace("{here}", here).replace("{there}", there);
-            let (far, depth) = (depth.is_some(), depth.unwrap_or(u32::MAX));
-            let mut statement = self.connection.prepare(&sql(AROUND))?;
-            let values = (id.0, id.1, &types, depth, limit);
-            let found = statement.query_map(values, |row| lineage_node(row, sign))?.collect::<Result<Vec<_>, _>>()?;
-            nodes.extend(found);
-            if far {
-                let values = (id.0, id.1, &types, depth);
-                left_out += self.connection.query_row(&sql(BEYOND), values, |row| row.get::<_, i64>(0))?.unsigned_abs();
-            }
+        for (sign, depth) in [(-1, reach.upstream), (1, reach.downstream)] {
+            let walked = serde_json::json!(self.walk(node.environment_id, &node.unique_id, sign)?).to_string();
+            let mut statement = self.connection.prepare(NODES)?;
+            let found = statement.query_map((walked, &types), |row| lineage_node(row, sign))?;
+            let found = found.collect::<Result<Vec<_>, _>>()?;
+            let depth = depth.map_or(i64::MAX, i64::from);
+            let near = found.iter().take_while(|node| node.depth.abs() <= depth).count();
+            left_out += found.len() - near;
+            nodes.extend(found.into_iter().take(near.min(limit)));
         }
         let edges = self.edges_among(node.environment_id, &nodes)?;
-        Ok(Lineage { nodes, edges, left_out })
+        Ok(Lineage { nodes, edges, left_out: left_out as u64 })
+    }
+
+    /// All that a node stands on (`sign` -1), or that stands on it (1): the key of each, and the hops to it. Nearest first.
+    pub(super) fn walk(&self, environment_id: i64, unique_id: &str, sign: i64) -> Result<Vec<(i64, i64)>, Error> {
+        let (here, there) = if sign < 0 { ("child_key", "parent_key") } else { ("parent_key", "child_key") };
+        let sql = "SELECT node_key FROM node WHERE environment_id = ?1 AND unique_id = ?2
+                   AND resource_type NOT IN ('test', 'unit_test', 'group')";
+        let start: Option<i64> =
+            self.connection.query_row(sql, (environment_id, unique_id), |row| row.get(0)).optional()?;
+        let mut next = self.connection.prepare(&NEXT.replace("{here}", here).replace("{there}", there))?;
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        let mut open: VecDeque<(i64, i64)> = start.map(|start| (start, 0)).into_iter().collect();
+        while let Some((node, depth)) = open.pop_front() {
+            let mut rows = next.query([node])?;
+            while let Some(row) = rows.next()? {
+                let neighbor = (row.get(0)?, depth + 1);
+                if seen.insert(neighbor.0) {
+                    found.push(neighbor);
+                    open.push_back(neighbor);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn edges_among(&self, environment_id: i64, nodes: &[LineageNode]) -> Result<Vec<(String, String)>, Error> {
