@@ -6,8 +6,9 @@ use super::environments::name_environment;
 use super::feed::note_feed;
 use super::history::write_history;
 use super::node_rows::NodeRows;
-use super::run_rows::RunRows;
+use super::run_rows::{Row, RunRows};
 use super::settings::renew_coverage;
+use super::staged::Staged;
 use super::syncs::{Ending, SyncId, finish, note_environment};
 use super::{Catalog, Error};
 use crate::derive::coverage::note_coverage;
@@ -45,18 +46,21 @@ impl Catalog {
         let moved: HashSet<&UniqueId> =
             diff.changes.iter().filter(|change| moves_lineage(change)).map(|change| &change.node.unique_id).collect();
         self.check_daily(now)?;
+        let places = std::mem::take(&mut self.staged);
         self.write(|transaction| {
             let is_renamed = name_environment(transaction, sync.0, environment)?;
             let mut rows = NodeRows::new(transaction, *environment_id, *sync, now.to_string())?;
             forget_words(transaction, diff, &rows.keys)?;
-            rows.write_nodes(diff, fetched)?;
+            let mut staged = Staged::new(transaction, &places)?;
+            rows.write_nodes(diff, fetched, &mut staged)?;
             for change in &diff.changes {
                 rows.write_change(change)?;
             }
             let mut runs = RunRows::new(transaction, *sync)?;
             for node in &diff.refreshed {
                 let key = rows.key(&node.unique_id)?;
-                runs.write(key, node, rows.written.contains(&key))?;
+                let row = Row { key, is_written: rows.written.contains(&key), is_new: rows.new.contains(&key) };
+                runs.write(node, row, &mut staged)?;
             }
             if let Some(history) = history {
                 write_history(transaction, (*environment_id, *sync), history, &rows.keys)?;

@@ -20,6 +20,7 @@ mod run_rows;
 mod schema;
 mod selectable;
 mod settings;
+mod staged;
 mod syncs;
 #[cfg(test)]
 mod tests;
@@ -33,9 +34,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::derive::words::TOUCHED;
-use crate::inventory::Code;
 use file::FileId;
 use schema::{Texts, state};
+use staged::STAGED;
 
 pub use apply::Applied;
 pub use as_of::{open_as_of, set_clock, state_at};
@@ -68,6 +69,7 @@ pub struct Catalog {
     path: PathBuf,
     /// Which file was opened: what is written to a file that was removed or replaced would be lost without a word.
     file: Option<FileId>,
+    staged: staged::Places,
     lock: Arc<lock::WriterLock>,
 }
 
@@ -121,17 +123,12 @@ impl Catalog {
         durable(&connection).map_err(opened(&path))?;
         let texts = Texts::fresh().map_err(Error::sqlite("opened"))?;
         texts.refuse_other_tables(&connection, &path)?;
-        let mut catalog = Self { file: FileId::of(&path), connection, path, lock };
+        let mut catalog = Self { file: FileId::of(&path), staged: staged::Places::new(), connection, path, lock };
         if alone {
             catalog.take_over()?;
         }
         texts.refresh_views(&mut catalog.connection).map_err(Error::sqlite("migrated"))?;
-        catalog
-            .connection
-            .execute_batch(&format!(
-                "CREATE TEMP TABLE staged_code (sha256 TEXT PRIMARY KEY, code TEXT NOT NULL); {TOUCHED}"
-            ))
-            .map_err(Error::sqlite("written"))?;
+        catalog.connection.execute_batch(&format!("{STAGED}; {TOUCHED}")).map_err(Error::sqlite("written"))?;
         Ok(catalog)
     }
 
@@ -149,15 +146,6 @@ impl Catalog {
                  UPDATE identity SET catalog_id = lower(hex(randomblob(16))), is_copy = 0 WHERE is_copy = 1;",
             )
             .map_err(Error::sqlite("written"))
-    }
-
-    /// Keeps the text of `code` aside until a sync is applied. Readers don't see it, and it is gone with this connection.
-    pub fn stage_code(&self, code: &Code, text: &str) -> Result<(), Error> {
-        let mut statement = self
-            .connection
-            .prepare_cached("INSERT OR IGNORE INTO temp.staged_code (sha256, code) VALUES (?1, ?2)")
-            .map_err(Error::sqlite("written"))?;
-        statement.execute((&code.sha256, text)).map(drop).map_err(Error::sqlite("written"))
     }
 
     /// The connection, to look at what is stored.
@@ -179,7 +167,7 @@ impl Catalog {
 }
 
 /// The pages that the writer keeps in memory, as SQLite writes it: less than nothing means so many kibibytes.
-const WRITING_CACHE: i64 = -24_576;
+const WRITING_CACHE: i64 = -65_536;
 
 /// For `map_err`: what may be wrong with the file that was opened.
 fn opened(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {

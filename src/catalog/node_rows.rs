@@ -6,6 +6,7 @@ use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Statement, ToSql, Transaction};
 
 use super::run_rows::RUN_FACTS;
+use super::staged::Staged;
 use super::syncs::SyncId;
 use crate::derive::tests::Tested;
 use crate::inventory::{Column, Fact, Inventory, Node, ResourceType, UniqueId};
@@ -17,7 +18,8 @@ pub(super) struct NodeRows<'a> {
     sync: SyncId,
     now: String,
     environment_id: i64,
-    upsert: Statement<'a>,
+    add_node: Statement<'a>,
+    update_node: Statement<'a>,
     add_code: Statement<'a>,
     add_column: Statement<'a>,
     add_edge: Statement<'a>,
@@ -26,6 +28,8 @@ pub(super) struct NodeRows<'a> {
     pub(super) keys: HashMap<UniqueId, i64>,
     /// The nodes whose row was written whole.
     pub(super) written: HashSet<i64>,
+    /// Those that were never there before.
+    pub(super) new: HashSet<i64>,
 }
 
 impl<'a> NodeRows<'a> {
@@ -40,10 +44,9 @@ impl<'a> NodeRows<'a> {
             sync,
             now,
             environment_id,
-            upsert: transaction.prepare(&upsert())?,
-            add_code: transaction.prepare(
-                "INSERT OR IGNORE INTO raw_code (sha256, code) SELECT sha256, code FROM temp.staged_code WHERE sha256 = ?1",
-            )?,
+            add_node: transaction.prepare(&add_node())?,
+            update_node: transaction.prepare(&update_node())?,
+            add_code: transaction.prepare("INSERT OR IGNORE INTO raw_code (sha256, code) VALUES (?1, ?2)")?,
             add_column: transaction.prepare(&add_column())?,
             add_edge: transaction.prepare("INSERT INTO edge (parent_key, child_key) VALUES (?1, ?2)")?,
             add_change: transaction.prepare(
@@ -52,18 +55,26 @@ impl<'a> NodeRows<'a> {
             )?,
             keys: keys(transaction, environment_id)?,
             written: HashSet::new(),
+            new: HashSet::new(),
         })
     }
 
     /// The rows of all nodes that are new, back or have a changed field: first of all, since edges refer to them.
-    pub(super) fn write_nodes(&mut self, diff: &Diff<'_>, fetched: &Inventory) -> rusqlite::Result<()> {
+    pub(super) fn write_nodes(
+        &mut self,
+        diff: &Diff<'_>,
+        fetched: &Inventory,
+        staged: &mut Staged<'_>,
+    ) -> rusqlite::Result<()> {
         let mut last: Option<&UniqueId> = None;
         for change in &diff.changes {
             let id = &change.node.unique_id;
             let whole = matches!(change.kind, ChangeKind::Added | ChangeKind::Restored | ChangeKind::Changed { .. });
             if whole && last != Some(id) {
+                if let Some(code) = &change.node.raw_code {
+                    staged.with(code, |text| self.add_code.execute((&code.sha256, text)))?;
+                }
                 let key = self.write_node(change.node, &Tested::by(change.node, fetched))?;
-                self.keys.insert(id.clone(), key);
                 self.written.insert(key);
                 last = Some(id);
             }
@@ -71,20 +82,30 @@ impl<'a> NodeRows<'a> {
         Ok(())
     }
 
+    /// The row of a node, new or as it is now. Two statements: what returns a row, or may do either, keeps the pages that it changes as
+    /// they were.
     fn write_node(&mut self, node: &Node, tested: &Tested) -> rusqlite::Result<i64> {
-        if let Some(code) = &node.raw_code {
-            self.add_code.execute([&code.sha256])?;
-        }
+        let known = self.keys.get(&node.unique_id).copied();
+        let whose = known.unwrap_or(self.environment_id);
         let lines = node.raw_code.as_ref().map(|code| code.lines);
         let facts = node.facts();
         let run = RUN_FACTS.map(|(_, fact)| fact(node));
         let Tested { tested_id, column_name, tested_column, test_name, test_type } = tested;
-        let (id, environment_id, now) = (node.unique_id.as_str(), self.environment_id, &self.now);
+        let (id, now) = (node.unique_id.as_str(), &self.now);
         let own: [&dyn ToSql; 9] =
-            [&environment_id, &id, now, &lines, tested_id, column_name, tested_column, test_name, test_type];
+            [&whose, &id, now, &lines, tested_id, column_name, tested_column, test_name, test_type];
         let facts = facts.iter().map(|(_, fact)| fact as &dyn ToSql);
         let values = own.into_iter().chain(facts).chain(run.iter().map(|value| value as &dyn ToSql));
-        self.upsert.query_row(rusqlite::params_from_iter(values), |row| row.get(0))
+        let values = rusqlite::params_from_iter(values);
+        if let Some(key) = known {
+            self.update_node.execute(values)?;
+            return Ok(key);
+        }
+        self.add_node.execute(values)?;
+        let key = self.transaction.last_insert_rowid();
+        self.keys.insert(node.unique_id.clone(), key);
+        self.new.insert(key);
+        Ok(key)
     }
 
     /// What belongs to a node and has rows of its own, and the row of the change feed; its `seq` is the next one.
@@ -177,22 +198,29 @@ pub(super) fn keys(transaction: &Transaction<'_>, environment_id: i64) -> rusqli
     statement.query_map([environment_id], key)?.collect()
 }
 
-fn upsert() -> String {
+/// The columns of a node's row that say what it is, with the number of the value that each gets.
+fn own_columns() -> impl Iterator<Item = (&'static str, usize)> {
     let own = ["raw_code_lines", "tested_id", "column_name", "tested_column", "test_name", "test_type"];
     // Where the fact `raw_code` stands, the table has its hash.
     let column = |name: &'static str| if name == "raw_code" { "raw_code_sha256" } else { name };
     let facts = Node::new("", ResourceType::Model).facts().map(|(name, _)| column(name));
-    let names: Vec<&str> = own.into_iter().chain(facts).chain(RUN_FACTS.map(|(name, _)| name)).collect();
-    let marks: Vec<String> = (4..).take(names.len()).map(|number| format!("?{number}")).collect();
-    let updates: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    own.into_iter().chain(facts).chain(RUN_FACTS.map(|(name, _)| name)).zip(4..)
+}
+
+fn add_node() -> String {
+    let (names, marks): (Vec<_>, Vec<_>) = own_columns().map(|(name, mark)| (name, format!("?{mark}"))).unzip();
     format!(
-        "INSERT INTO node (environment_id, unique_id, first_seen_at, last_changed_at, {})
-         VALUES (?1, ?2, ?3, ?3, {})
-         ON CONFLICT (environment_id, unique_id) DO UPDATE SET
-             last_changed_at = excluded.last_changed_at, removed_at = NULL, removed_by = NULL, {}
-         RETURNING node_key",
+        "INSERT INTO node (environment_id, unique_id, first_seen_at, last_changed_at, {}) VALUES (?1, ?2, ?3, ?3, {})",
         names.join(", "),
-        marks.join(", "),
+        marks.join(", ")
+    )
+}
+
+/// The first value is its key, where that of a new one is its environment. The second is its id, which stays.
+fn update_node() -> String {
+    let updates: Vec<String> = own_columns().map(|(name, mark)| format!("{name} = ?{mark}")).collect();
+    format!(
+        "UPDATE node SET last_changed_at = ?3, removed_at = NULL, removed_by = NULL, {} WHERE node_key = ?1",
         updates.join(", ")
     )
 }

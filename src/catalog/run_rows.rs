@@ -4,8 +4,9 @@
 use rusqlite::types::Value;
 use rusqlite::{Statement, Transaction};
 
+use super::staged::Staged;
 use super::syncs::SyncId;
-use crate::inventory::{LastRun, Node, ResourceType};
+use crate::inventory::{FreshnessCheck, LastRun, Node, ResourceType, Text};
 use crate::time::Timestamp;
 
 /// A column of a node's row that says something of its last run or check, and what it says.
@@ -26,7 +27,7 @@ pub(super) const RUN_FACTS: [RunFact; 11] = [
     ("max_loaded_at", |node| time(node.freshness.max_loaded_at)),
 ];
 
-fn words(text: &Option<crate::inventory::Text>) -> Value {
+fn words(text: &Option<Text>) -> Value {
     text.as_deref().map(str::to_owned).into()
 }
 
@@ -34,14 +35,27 @@ fn time(time: Option<Timestamp>) -> Value {
     time.map(|time| time.to_string()).into()
 }
 
-/// Writes what one sync saw of runs.
+/// The row of a node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) key: i64,
+    /// Whether this sync has written it whole.
+    pub(super) is_written: bool,
+    /// Whether nothing was known of the node before.
+    pub(super) is_new: bool,
+}
+
+/// Writes what one sync saw of runs. Each row is put in by itself and by its values: for an `INSERT` of what a `SELECT` finds, SQLite keeps
+/// the pages that it changes as they were, in case it fails halfway.
 pub(super) struct RunRows<'a> {
     sync: SyncId,
     update: Statement<'a>,
     forget_code: Statement<'a>,
     add_code: Statement<'a>,
-    add_attempt: Statement<'a>,
-    add_success: Statement<'a>,
+    last_attempt: Statement<'a>,
+    last_success: Statement<'a>,
+    add_run: Statement<'a>,
+    last_check: Statement<'a>,
     add_check: Statement<'a>,
 }
 
@@ -53,81 +67,131 @@ impl<'a> RunRows<'a> {
             update: transaction.prepare(&format!("UPDATE node SET {} WHERE node_key = ?1", updates.join(", ")))?,
             forget_code: transaction.prepare("DELETE FROM compiled_code WHERE node_key = ?1 AND sha256 IS NOT ?2")?,
             add_code: transaction.prepare(
-                "INSERT INTO compiled_code (node_key, sha256, lines, code)
-                 SELECT ?1, sha256, ?3, code FROM temp.staged_code WHERE sha256 = ?2 ON CONFLICT DO NOTHING",
+                "INSERT INTO compiled_code (node_key, sha256, lines, code) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             )?,
-            add_attempt: transaction.prepare(ADD_ATTEMPT)?,
-            add_success: transaction.prepare(ADD_SUCCESS)?,
-            add_check: transaction.prepare(ADD_CHECK)?,
+            last_attempt: transaction.prepare(
+                "SELECT is_success, run_id, job_id, status, generated_at, completed_at, execution_seconds, error, failures
+                 FROM run_result WHERE node_key = ?1 AND is_attempt ORDER BY sync_id DESC LIMIT 1",
+            )?,
+            last_success: transaction.prepare(
+                "SELECT run_id, completed_at, execution_seconds FROM run_result
+                 WHERE node_key = ?1 AND is_success ORDER BY sync_id DESC, is_attempt LIMIT 1",
+            )?,
+            add_run: transaction.prepare(
+                "INSERT INTO run_result (node_key, sync_id, is_attempt, is_success, run_id, job_id, status, generated_at,
+                     completed_at, execution_seconds, error, failures)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?,
+            last_check: transaction.prepare(
+                "SELECT checked_at, max_loaded_at, status FROM freshness_result
+                 WHERE node_key = ?1 ORDER BY sync_id DESC LIMIT 1",
+            )?,
+            add_check: transaction.prepare(
+                "INSERT INTO freshness_result (node_key, sync_id, checked_at, max_loaded_at, status)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
         })
     }
 
-    /// `is_written`: whether the node's row was written by this sync.
-    pub(super) fn write(&mut self, key: i64, node: &Node, is_written: bool) -> rusqlite::Result<()> {
+    pub(super) fn write(&mut self, node: &Node, row: Row, staged: &mut Staged<'_>) -> rusqlite::Result<()> {
+        let Row { key, is_written, is_new } = row;
         if !is_written {
             let values = RUN_FACTS.iter().map(|(_, fact)| fact(node));
             self.update.execute(rusqlite::params_from_iter([key.into()].into_iter().chain(values)))?;
         }
-        let sha256 = node.compiled_code.as_ref().map(|code| &*code.sha256);
-        self.forget_code.execute((key, sha256))?;
-        if let Some(code) = &node.compiled_code {
-            self.add_code.execute((key, &code.sha256, code.lines))?;
+        if !is_new {
+            self.forget_code.execute((key, node.compiled_code.as_ref().map(|code| &*code.sha256)))?;
         }
-        self.write_attempt(key, &node.last_run)?;
-        self.write_success(key, node)?;
-        let check = &node.freshness;
-        let values = (key, self.sync.0, time(check.checked_at), time(check.max_loaded_at), &check.status);
-        self.add_check.execute(values).map(drop)
-    }
-
-    /// A row for the last attempt, where it is another than the one before. One that did not succeed has no times but its own.
-    fn write_attempt(&mut self, key: i64, run: &LastRun) -> rusqlite::Result<()> {
-        let succeeded = run.succeeded();
-        let (completed_at, seconds) =
-            if succeeded { (run.executed_at.or(run.at), run.execution_seconds) } else { (run.at, None) };
-        self.add_attempt.execute(rusqlite::params![
-            key,
-            self.sync.0,
-            succeeded,
-            run.run_id,
-            run.job_id,
-            run.attempt,
-            time(run.at),
-            time(completed_at),
-            seconds,
-            run.error,
-            run.failures
-        ])?;
+        if let Some(code) = &node.compiled_code {
+            staged.with(code, |text| self.add_code.execute((key, &code.sha256, code.lines, text)))?;
+        }
+        let attempt = self.write_attempt(key, &node.last_run, is_new)?;
+        self.write_success(key, node, attempt.filter(|_| is_new))?;
+        let FreshnessCheck { status, checked_at, max_loaded_at } = &node.freshness;
+        let check = [time(*checked_at), time(*max_loaded_at), words(status)];
+        if check != last(&mut self.last_check, key, is_new)? {
+            let [checked_at, max_loaded_at, status] = check;
+            self.add_check.execute((key, self.sync.0, checked_at, max_loaded_at, status))?;
+        }
         Ok(())
     }
 
+    /// A row for the last attempt, where it is another than the one before. One that did not succeed has no times but its own. Returns what
+    /// a new row says of a success.
+    fn write_attempt(&mut self, key: i64, run: &LastRun, is_new: bool) -> rusqlite::Result<Option<[Value; 3]>> {
+        let succeeded = run.succeeded();
+        let (completed_at, seconds) =
+            if succeeded { (run.executed_at.or(run.at), run.execution_seconds) } else { (run.at, None) };
+        let attempt: [Value; 9] = [
+            succeeded.into(),
+            words(&run.run_id),
+            run.job_id.into(),
+            words(&run.attempt),
+            time(run.at),
+            time(completed_at),
+            seconds.into(),
+            words(&run.error),
+            run.failures.into(),
+        ];
+        let mut before: [Value; 9] = last(&mut self.last_attempt, key, is_new)?;
+        if before[0] == Value::Null {
+            before[0] = false.into();
+        }
+        if attempt == before {
+            return Ok(None);
+        }
+        let success = succeeded.then(|| [attempt[1].clone(), attempt[5].clone(), attempt[6].clone()]);
+        let own: [Value; 3] = [key.into(), self.sync.0.into(), true.into()];
+        self.add_run.execute(rusqlite::params_from_iter(own.into_iter().chain(attempt)))?;
+        Ok(success)
+    }
+
     /// A row for the success that the platform pins, where no row tells of it yet. With which word a test passed then is unknown.
-    fn write_success(&mut self, key: i64, node: &Node) -> rusqlite::Result<()> {
+    /// `told`: what the only row tells, if there is only one.
+    fn write_success(&mut self, key: i64, node: &Node, told: Option<[Value; 3]>) -> rusqlite::Result<()> {
         let run = &node.last_run;
         let run_id = run.success_run_id.as_ref().or(run.run_id.as_ref().filter(|_| run.succeeded()));
         let is_test = matches!(node.resource_type, ResourceType::Test | ResourceType::UnitTest);
         let status = run_id.filter(|_| !is_test).map(|_| "success");
-        let values = (key, self.sync.0, run_id, status, time(run.executed_at), run.execution_seconds);
-        self.add_success.execute(values).map(drop)
+        let success = [words(&run_id.cloned()), time(run.executed_at), run.execution_seconds.into()];
+        let before = match told {
+            Some(told) => told,
+            None => last(&mut self.last_success, key, false)?,
+        };
+        if success == before {
+            return Ok(());
+        }
+        let [run_id, completed_at, seconds] = success;
+        let none: Option<&str> = None;
+        self.add_run.execute(rusqlite::params![
+            key,
+            self.sync.0,
+            false,
+            true,
+            run_id,
+            none,
+            status,
+            none,
+            completed_at,
+            seconds,
+            none,
+            none
+        ])?;
+        Ok(())
     }
 }
 
-const ADD_ATTEMPT: &str = "
-    INSERT INTO run_result (node_key, sync_id, is_attempt, is_success, run_id, job_id, status, generated_at,
-        completed_at, execution_seconds, error, failures)
-    SELECT ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
-    WHERE (nullif(?3, 0), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) IS NOT (
-        SELECT nullif(is_success, 0), run_id, job_id, status, generated_at, completed_at, execution_seconds, error, failures
-        FROM run_result WHERE node_key = ?1 AND is_attempt ORDER BY sync_id DESC LIMIT 1)";
-
-const ADD_SUCCESS: &str = "
-    INSERT INTO run_result (node_key, sync_id, is_attempt, is_success, run_id, status, completed_at, execution_seconds)
-    SELECT ?1, ?2, 0, 1, ?3, ?4, ?5, ?6 WHERE (?3, ?5, ?6) IS NOT (
-        SELECT run_id, completed_at, execution_seconds FROM run_result
-        WHERE node_key = ?1 AND is_success ORDER BY sync_id DESC, is_attempt LIMIT 1)";
-
-const ADD_CHECK: &str = "
-    INSERT INTO freshness_result (node_key, sync_id, checked_at, max_loaded_at, status)
-    SELECT ?1, ?2, ?3, ?4, ?5 WHERE (?3, ?4, ?5) IS NOT (
-        SELECT checked_at, max_loaded_at, status FROM freshness_result
-        WHERE node_key = ?1 ORDER BY sync_id DESC LIMIT 1)";
+/// The values of the last row of a node; all NULL where there is none.
+fn last<const N: usize>(statement: &mut Statement<'_>, key: i64, is_new: bool) -> rusqlite::Result<[Value; N]> {
+    let mut values = [const { Value::Null }; N];
+    if is_new {
+        return Ok(values);
+    }
+    let mut rows = statement.query([key])?;
+    if let Some(row) = rows.next()? {
+        for (place, value) in values.iter_mut().enumerate() {
+            *value = row.get(place)?;
+        }
+    }
+    Ok(values)
+}

@@ -74,12 +74,12 @@ async fn unless_stopped<T>(request: &Request, work: impl Future<Output = anyhow:
 
 /// Keeps what arrives for the catalog until a sync is applied.
 fn stage(
-    catalog: Option<Catalog>,
+    mut catalog: Option<Catalog>,
     mut arriving: mpsc::Receiver<CodeText>,
 ) -> (Option<Catalog>, Result<(), catalog::Error>) {
     let mut staged = Ok(());
     while let Some(CodeText { code, text }) = arriving.blocking_recv() {
-        if let (Some(catalog), Ok(())) = (&catalog, &staged) {
+        if let (Some(catalog), Ok(())) = (&mut catalog, &staged) {
             staged = catalog.stage_code(&code, &text);
         }
     }
