@@ -15,8 +15,8 @@ const TESTS_FOR_TWO: usize = 3;
 const COLUMNS: (usize, usize) = (15, 5);
 /// Characters of a model's code at least, on the average: that of a middling real project.
 const CODE: usize = 1_800;
-/// How many models stand in one row where copies are chained.
-const CHAINED_MODELS: usize = 3_000;
+/// How many models at least, and how many copies, stand in one row where copies are chained: some 300 pairs for each model.
+const ROW: (usize, usize) = (500, 3);
 /// How many edges hang a copy to the first one where they are not.
 const EDGES_TO_THE_FIRST: usize = 3;
 
@@ -27,7 +27,7 @@ pub struct Growth {
     pub models: usize,
     /// How many sources there shall be for each model; most are read by none, as in real projects.
     pub sources_per_model: usize,
-    /// Whether copies stand on one another, in rows of some thousand models, so that many pairs are connected; else each hangs to the first
+    /// Whether copies stand on one another, in rows, so that many pairs are connected; else each hangs to the first
     /// one by a few edges.
     pub is_deep: bool,
 }
@@ -48,13 +48,13 @@ impl Project {
     pub fn grow_to(&mut self, growth: &Growth) {
         let sample = Sample::of(self);
         let copies = growth.models.div_ceil(sample.models.len().max(1));
-        let chain = (CHAINED_MODELS / sample.models.len().max(1)).max(2);
+        let row = (ROW.0 / sample.models.len().max(1)).max(ROW.1);
         for copy in 2..=copies {
             let whole = sample.models.len();
             let kept = if copy == copies { growth.models - whole * (copies - 1) } else { whole };
             self.add_copy(&sample, copy, kept);
             match growth.is_deep {
-                true if copy % chain != 1 => self.hang(&sample.leaves[0], copy - 1, &sample.roots[0], copy),
+                true if copy % row != 1 => self.hang(&sample.leaves[0], copy - 1, &sample.roots[0], copy),
                 true => {}
                 false => {
                     let pairs = sample.roots.iter().zip(sample.leaves.iter().rev());
