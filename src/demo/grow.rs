@@ -173,8 +173,8 @@ impl Project {
         (node.name, node.identifier) = (Some(table.as_str().into()), Some(table.as_str().into()));
         (node.database_name, node.schema_name) = (Some("raw".into()), Some(schema.as_str().into()));
         node.file_path = Some(format!("models/staging/{schema}.yml").into());
-        node.description = (number % 2 == 0).then(|| format!("Table {number} as its system keeps it.").into());
-        let is_checked = number % 4 == 0;
+        node.description = number.is_multiple_of(2).then(|| format!("Table {number} as its system keeps it.").into());
+        let is_checked = number.is_multiple_of(4);
         let mut properties = json!({"source_name": schema, "loader": "fivetran", "freshness_checked": is_checked});
         if is_checked {
             let criteria =
@@ -240,8 +240,9 @@ fn fill_columns(node: &mut Node, count: usize) {
     node.columns.truncate(count);
     for place in node.columns.len() + 1..=count {
         let name = format!("{}_{place}", WORDS[place % WORDS.len()]);
-        let data_type = if place % 3 == 0 { "INTEGER" } else { "VARCHAR" };
-        let description = (place % 2 == 0).then(|| format!("The {} as its system tells it.", name.replace('_', " ")));
+        let data_type = if place.is_multiple_of(3) { "INTEGER" } else { "VARCHAR" };
+        let description =
+            place.is_multiple_of(2).then(|| format!("The {} as its system tells it.", name.replace('_', " ")));
         node.columns.push(Column { description: description.map(Into::into), ..new_column(&name, data_type, place) });
     }
 }
