@@ -85,7 +85,7 @@ def environments(found):
     return f"""## What was read
 
 Copies of the sample, with 1.5 tests and one source for each model, 15 columns a model and code of real lengths. In the *wide* shape each copy
-hangs to the first by three edges; in the *deep* one copies stand on one another in rows of some 3,000 models, so that many pairs are connected.
+hangs to the first by three edges; in the *deep* one copies stand on one another in rows (of three copies, or of 500 models if these are more), so that many pairs are connected.
 
 {table(names, rows)}"""
 
@@ -178,5 +178,6 @@ Memory of `serve`: {memory['rest']:.0f} MB at rest, {memory['load']:.0f} MB at m
 
 BENCHES = """## Hot paths
 
-`cargo bench` measures the parts, each by the name that stands here: `decode_page`, `diff_unchanged`, `diff_one_percent`, `load_stored`, `apply_first`,
-`apply_one_percent`, `pairs`, `selection`, and `view` for each view. Absolute times say little on another machine; run it before and after a change."""
+`cargo bench` measures the parts by themselves, on 1,000 models, and tells what moved since the last run: `decode_page` (what a page of the API becomes),
+`diff_unchanged`, `diff_one_percent`, `cycles`, `load_stored`, `apply_first`, `apply_one_percent`, `apply_pairs` (one model stands on other parents),
+`selection_descendants`, `selection_tags`, and the first page of each view, `view_nodes` and so on."""

@@ -135,7 +135,7 @@ fn read(catalog: &Path) -> Result<(Vec<Table>, Vec<String>), Box<dyn Error>> {
 
 fn read_table(connection: &Connection, name: &str, sql: String, query: &str) -> rusqlite::Result<Table> {
     let mut statement = connection.prepare(query)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut table = Table { sql, name: name.to_owned(), columns, integers: Vec::new(), values: Vec::new() };
     let has_numbers_alone = table.sql.matches("INTEGER NOT NULL").count() == table.columns.len();
     let mut rows = statement.query([])?;

@@ -1,7 +1,7 @@
 //! What `benches/performance.py` measures against: a Discovery API that answers from memory, and the least that a sync could cost.
 //!
-//! `performance serve [--sample TARGET_FOLDER] [--models N] [--sources PER_MODEL] [--deep] [--latency MS]` grows a project, prints where it
-//! serves it, and does so until its standard input ends.
+//! `performance serve [--sample TARGET_FOLDER] [--models N] [--sources PER_MODEL] [--deep]` grows a project, prints where it serves it, and
+//! does so until its standard input ends.
 //!
 //! `performance floor URL CATALOG NEW_CATALOG` asks for what a sync asked for and inserts the rows that it left in `CATALOG`.
 #![allow(clippy::print_stdout)]

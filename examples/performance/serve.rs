@@ -111,7 +111,7 @@ fn change(project: &mut Project) {
 
 /// Serves until standard input ends.
 pub(crate) fn run(options: &[&str]) -> Result<(), Box<dyn Error>> {
-    let (mut sample, mut latency) = (None, 0);
+    let mut sample = None;
     let mut growth = Growth { models: 1_000, sources_per_model: 1, is_deep: false };
     let mut options = options.iter();
     while let Some(option) = options.next() {
@@ -121,7 +121,6 @@ pub(crate) fn run(options: &[&str]) -> Result<(), Box<dyn Error>> {
             "--models" => growth.models = value()?.parse()?,
             "--sources" => growth.sources_per_model = value()?.parse()?,
             "--deep" => growth.is_deep = true,
-            "--latency" => latency = value()?.parse()?,
             _ => return Err(format!("there is no option `{option}`").into()),
         }
     }
@@ -132,21 +131,24 @@ pub(crate) fn run(options: &[&str]) -> Result<(), Box<dyn Error>> {
     };
     let engine = Engine::new(sample, growth)?;
     let nodes = engine.server.change(1, |project| project.ids().len());
-    let latency = Duration::from_millis(latency);
-    let memory = Arc::new(Memory {
-        answers: Mutex::default(),
-        engine: Mutex::new(engine),
-        client: reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?,
-        now: Mutex::new(Now { state: Served::First, latency, asked: Vec::new(), bytes: 0, misses: 0 }),
-    });
+    let routes = routes(engine)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
     println!("{}", json!({"url": format!("http://{}", listener.local_addr()?), "nodes": nodes}));
-    let routes =
-        Router::new().route("/graphql", post(answer)).route("/control", post(control)).route("/asked", get(asked));
-    runtime.spawn(async move { axum::serve(listener, routes.with_state(memory)).await });
+    runtime.spawn(async move { axum::serve(listener, routes).await });
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
+}
+
+fn routes(engine: Engine) -> Result<Router, Box<dyn Error>> {
+    let memory = Memory {
+        answers: Mutex::default(),
+        engine: Mutex::new(engine),
+        client: reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?,
+        now: Mutex::new(Now { state: Served::First, latency: Duration::ZERO, asked: Vec::new(), bytes: 0, misses: 0 }),
+    };
+    let routes = Router::new().route("/graphql", post(answer)).route("/control", post(control));
+    Ok(routes.route("/asked", get(asked)).with_state(Arc::new(memory)))
 }
 
 async fn answer(State(memory): State<Arc<Memory>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -223,4 +225,45 @@ fn inflated(compressed: &[u8]) -> Bytes {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn posted(routes: &Router, path: &str, body: &Value) -> Bytes {
+        let request = Request::post(path).header("content-type", "application/json").body(Body::from(body.to_string()));
+        let answer = routes.clone().oneshot(request.expect("a request")).await.expect("an answer");
+        assert!(answer.status().is_success(), "{}", answer.status());
+        answer.into_body().collect().await.expect("a body").to_bytes()
+    }
+
+    async fn misses(routes: &Router, control: Value) -> Value {
+        let told: Value = serde_json::from_slice(&posted(routes, "/control", &control).await).expect("JSON");
+        told["misses"].clone()
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_before_is_answered_from_memory_in_each_state() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let growth = Growth { models: 20, sources_per_model: 1, is_deep: false };
+        let engine = Engine::new(Project::bundled(Timestamp::now()), growth).expect("an engine");
+        let routes = routes(engine).expect("routes");
+        let question = json!({"query": "{ environment(id: 1) { applied { models { totalCount edges { node { description } } } } } }"});
+        let first = posted(&routes, "/graphql", &question).await;
+        assert!(String::from_utf8_lossy(&first).contains("\"totalCount\":20"));
+        assert_eq!(posted(&routes, "/graphql", &question).await, first);
+        assert_eq!(misses(&routes, json!({"state": "changed", "reset": true})).await, 1);
+        let changed = posted(&routes, "/graphql", &question).await;
+        assert!(String::from_utf8_lossy(&changed).contains("\"totalCount\":21"));
+        assert!(String::from_utf8_lossy(&changed).contains("told anew"));
+        assert_eq!(misses(&routes, json!({"state": "first", "reset": true})).await, 1);
+        assert_eq!(posted(&routes, "/graphql", &question).await, first);
+        assert_eq!(misses(&routes, json!({})).await, 0);
+    }
 }

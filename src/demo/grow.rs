@@ -15,8 +15,8 @@ const TESTS_FOR_TWO: usize = 3;
 const COLUMNS: (usize, usize) = (15, 5);
 /// Characters of a model's code at least, on the average: that of a middling real project.
 const CODE: usize = 1_800;
-/// How many models stand in one row where copies are chained.
-const CHAINED_MODELS: usize = 3_000;
+/// How many models at least, and how many copies, stand in one row where copies are chained: some 300 pairs for each model.
+const ROW: (usize, usize) = (500, 3);
 /// How many edges hang a copy to the first one where they are not.
 const EDGES_TO_THE_FIRST: usize = 3;
 
@@ -27,7 +27,7 @@ pub struct Growth {
     pub models: usize,
     /// How many sources there shall be for each model; most are read by none, as in real projects.
     pub sources_per_model: usize,
-    /// Whether copies stand on one another, in rows of some thousand models, so that many pairs are connected; else each hangs to the first
+    /// Whether copies stand on one another, in rows, so that many pairs are connected; else each hangs to the first
     /// one by a few edges.
     pub is_deep: bool,
 }
@@ -48,13 +48,13 @@ impl Project {
     pub fn grow_to(&mut self, growth: &Growth) {
         let sample = Sample::of(self);
         let copies = growth.models.div_ceil(sample.models.len().max(1));
-        let chain = (CHAINED_MODELS / sample.models.len().max(1)).max(2);
+        let row = (ROW.0 / sample.models.len().max(1)).max(ROW.1);
         for copy in 2..=copies {
             let whole = sample.models.len();
             let kept = if copy == copies { growth.models - whole * (copies - 1) } else { whole };
             self.add_copy(&sample, copy, kept);
             match growth.is_deep {
-                true if copy % chain != 1 => self.hang(&sample.leaves[0], copy - 1, &sample.roots[0], copy),
+                true if copy % row != 1 => self.hang(&sample.leaves[0], copy - 1, &sample.roots[0], copy),
                 true => {}
                 false => {
                     let pairs = sample.roots.iter().zip(sample.leaves.iter().rev());
@@ -173,8 +173,8 @@ impl Project {
         (node.name, node.identifier) = (Some(table.as_str().into()), Some(table.as_str().into()));
         (node.database_name, node.schema_name) = (Some("raw".into()), Some(schema.as_str().into()));
         node.file_path = Some(format!("models/staging/{schema}.yml").into());
-        node.description = (number % 2 == 0).then(|| format!("Table {number} as its system keeps it.").into());
-        let is_checked = number % 4 == 0;
+        node.description = number.is_multiple_of(2).then(|| format!("Table {number} as its system keeps it.").into());
+        let is_checked = number.is_multiple_of(4);
         let mut properties = json!({"source_name": schema, "loader": "fivetran", "freshness_checked": is_checked});
         if is_checked {
             let criteria =
@@ -240,8 +240,9 @@ fn fill_columns(node: &mut Node, count: usize) {
     node.columns.truncate(count);
     for place in node.columns.len() + 1..=count {
         let name = format!("{}_{place}", WORDS[place % WORDS.len()]);
-        let data_type = if place % 3 == 0 { "INTEGER" } else { "VARCHAR" };
-        let description = (place % 2 == 0).then(|| format!("The {} as its system tells it.", name.replace('_', " ")));
+        let data_type = if place.is_multiple_of(3) { "INTEGER" } else { "VARCHAR" };
+        let description =
+            place.is_multiple_of(2).then(|| format!("The {} as its system tells it.", name.replace('_', " ")));
         node.columns.push(Column { description: description.map(Into::into), ..new_column(&name, data_type, place) });
     }
 }

@@ -30,6 +30,22 @@ fn every_view_and_every_command_is_in_readme() {
     }
 }
 
+/// What speed is said to be was measured: README leaves it to the document that the measuring program writes.
+#[test]
+fn readme_leaves_speed_to_the_measured_document() {
+    assert!(readme().contains("[docs/performance.md](docs/performance.md)"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_else(|_| panic!("{path} is missing"));
+    let (document, benches) = (read("docs/performance.md"), read("benches/paths.rs"));
+    for plot in document.split("](").skip(1).filter_map(|it| it.split(')').next()).filter(|it| it.ends_with(".svg")) {
+        assert!(read(&format!("docs/{plot}")).starts_with("<svg"), "{plot}");
+    }
+    let (_, hot_paths) = document.split_once("## Hot paths").expect("a section");
+    for name in hot_paths.split('`').skip(1).step_by(2).filter(|it| it.contains('_') && !it.starts_with("view_")) {
+        assert!(benches.contains(&format!("\"{name}\"")), "there is no bench {name}");
+    }
+}
+
 #[test]
 fn every_key_of_the_example_is_in_readme() {
     let readme = readme();

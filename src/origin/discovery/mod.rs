@@ -1,6 +1,8 @@
 //! Reads one environment of the dbt platform through its Discovery API: all of it, proved complete and of one moment, or an
 //! error. GraphQL, HTTP and retries live here and nowhere else; what comes out is plain [`crate::inventory`] data.
 
+#[cfg(feature = "demo")]
+mod bench;
 mod check;
 mod data_tests;
 mod error;
@@ -16,6 +18,8 @@ mod snapshots;
 mod sources;
 mod wire;
 
+#[cfg(feature = "demo")]
+pub use bench::decode_models;
 pub use check::{CheckReport, DocumentCheck, check};
 pub use error::{Error, Kind, Place};
 pub use read::environment::{Moment, Stamps, StateStamp, probe};
