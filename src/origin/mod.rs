@@ -9,6 +9,7 @@ mod reference;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
@@ -112,14 +113,15 @@ pub struct Whole {
 }
 
 impl Origin {
-    /// Prepares what reading needs. Nothing is asked yet.
+    /// Prepares what reading needs. Nothing is asked yet. `spent` tells of requests that other processes sent to the same host with the
+    /// same token: how long ago, and how many.
     ///
     /// # Errors
     /// If there is no token, or a file that is needed can't be read.
-    pub fn new(config: &OriginConfig, limits: &discovery::Limits) -> Result<Self, Error> {
+    pub fn new(config: &OriginConfig, limits: &discovery::Limits, spent: &[(Duration, usize)]) -> Result<Self, Error> {
         match config {
             OriginConfig::Discovery(platform) => {
-                let client = discovery::Client::new(&platform.access, limits)?;
+                let client = discovery::Client::after(&platform.access, limits, spent)?;
                 Ok(Self::Discovery(Box::new(client), platform.platform_id))
             }
             OriginConfig::Artifacts(files) => Ok(Self::Artifacts(Arc::new(files.clone()), AtomicU64::new(0))),

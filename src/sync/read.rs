@@ -9,6 +9,8 @@ use tokio::task::spawn_blocking;
 
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Catalog, Known};
+use crate::config::EnvironmentConfig;
+use crate::origin::discovery::share_a_pace;
 use crate::origin::{CodeText, Origin, Stamps, Whole};
 use crate::time::Timestamp;
 
@@ -105,6 +107,15 @@ async fn compare(request: &Request, stamps: String) -> anyhow::Result<Option<Kno
         catalog::known(&connection, id, &stamps, now.plus_millis(-age), now)
     };
     Ok(spawn_blocking(look).await.context("the sync ended early")??)
+}
+
+/// The names of the environments whose requests count together with this one's.
+pub(super) fn sharers(request: &Request) -> Vec<&str> {
+    let Some(own) = request.environment.config.origin.platform() else { return Vec::new() };
+    let shares = |other: &&EnvironmentConfig| {
+        other.origin.platform().is_some_and(|platform| share_a_pace(&own.access, &platform.access))
+    };
+    request.config.environments.iter().filter(shares).map(|environment| environment.name.as_str()).collect()
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use lineaged::demo::{Project, Side};
 use lineaged::time::Timestamp;
+use rusqlite::Connection;
 
-use crate::support::{Content, ENVIRONMENT, World, assert_same, sample};
+use crate::support::{Content, ENVIRONMENT, World, assert_same, run, sample};
 
 #[test]
 fn the_bundled_project_arrives_whole_and_again_costs_one_row() {
@@ -40,6 +42,24 @@ fn an_unchanged_environment_costs_one_request() {
     });
     world.ok(&["sync"]);
     assert_eq!(world.cells("SELECT outcome FROM syncs WHERE sync_id = 3"), ["applied"]);
+}
+
+#[test]
+fn a_second_process_counts_what_the_first_one_asked_in_the_last_minute() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let asked = world.server.requests().len();
+    world.server.clear_requests();
+    let now = Instant::now();
+    let ended = Timestamp::now().plus_millis(-59_000);
+    let catalog = Connection::open(world.catalog()).expect("the catalog");
+    catalog.execute("UPDATE sync SET finished_at = ?1", [ended.to_string()]).expect("a minute ago, almost");
+    drop(catalog);
+    let mut second = world.command(&["sync"]);
+    let ran = run(second.env("LINEAGED_DISCOVERY__REQUESTS_PER_MINUTE", asked.to_string()));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let first = world.server.requests()[0].at;
+    assert!(first - now >= Duration::from_millis(990), "{:?}", first - now);
 }
 
 #[test]
