@@ -45,6 +45,40 @@ fn an_unchanged_environment_costs_one_request() {
 }
 
 #[test]
+fn a_first_sync_asks_for_pages_and_four_questions_more() {
+    let world = World::bundled();
+    world.change(|project| project.unapply("exposure.mini_shop.churn_notebook"));
+    world.ok(&["sync"]);
+    let asked = |operation: &str| world.server.requests().iter().filter(|it| it.operation == operation).count();
+    let (applied, defined) = world.change(|project| (project.applied_ids(), project.ids()));
+    // A list takes at least one page.
+    let pages = |kinds: &[&str], is_applied: bool| {
+        let listed = defined.iter().filter(|(id, kind)| kinds.contains(kind) && (!is_applied || applied.contains(*id)));
+        listed.count().div_ceil(10).max(1)
+    };
+    for (operation, kinds, is_applied) in [
+        ("AppliedModels", &["model"][..], true),
+        ("AppliedSources", &["source"], true),
+        ("AppliedSeeds", &["seed"], true),
+        ("AppliedSnapshots", &["snapshot"], true),
+        ("AppliedTests", &["test", "unit_test"], true),
+        ("AppliedExposures", &["exposure"], true),
+        ("DefinitionMetrics", &["metric"], false),
+        ("DefinitionSemanticModels", &["semantic_model"], false),
+        ("DefinitionSavedQueries", &["saved_query"], false),
+        ("DefinitionGroups", &["group"], false),
+    ] {
+        assert_eq!(asked(operation), pages(kinds, is_applied), "{operation}");
+    }
+    assert_eq!(asked("DefinitionExposures"), 1, "what is only defined is read in detail");
+    let pages = |operation: &str| operation.starts_with("Applied") || operation.starts_with("Definition");
+    let others: Vec<String> = world.server.requests().into_iter().map(|it| it.operation).collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).filter(|it| !pages(it)).collect();
+    assert_eq!(others, ["Probe", "EnvironmentState", "EnvironmentState"], "the moment before, and after");
+    assert_eq!((asked("DefinitionLineage"), asked("DefinitionIds")), (1, 0));
+}
+
+#[test]
 fn a_second_process_counts_what_the_first_one_asked_in_the_last_minute() {
     let world = World::bundled();
     world.ok(&["sync"]);

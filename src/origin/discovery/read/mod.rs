@@ -12,13 +12,14 @@ use std::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio::try_join;
 
+use self::definition_ids::DefinedId;
 use self::environment::Stamps;
 use self::page::Reader;
 use super::{Client, Error, Kind, Place};
 use super::{
     data_tests, exposures, groups, metrics, models, saved_queries, seeds, semantic_models, snapshots, sources,
 };
-use crate::inventory::{Reading, ResourceType, State, Tally, UniqueId};
+use crate::inventory::{Reading, ResourceType, State, Tally};
 use crate::origin::assembly::Assembly;
 use crate::origin::draft::Draft;
 use crate::origin::{CodeText, Progress};
@@ -169,17 +170,11 @@ async fn read_defined(reader: Reader<'_>) -> Result<Vec<Vec<Draft>>, Error> {
     Ok(vec![metrics, semantic_models, saved_queries, groups])
 }
 
-/// An id of the definition state, its type, and what is odd about it.
-type DefinedId = (UniqueId, ResourceType, Vec<String>);
-
 async fn read_definition_ids(reader: Reader<'_>) -> Result<Vec<DefinedId>, Error> {
     if reader.before.definition.is_none() {
         return Ok(Vec::new());
     }
-    let mut ask = reader.client.ask(reader.environment_id, "definition ids");
-    ask.types = definition_ids::TYPES.map(str::to_owned).into();
-    let slim = |draft: Draft| (draft.node.unique_id, draft.node.resource_type, draft.warnings);
-    reader.read_pages::<definition_ids::DefinitionIds, _>(ask, slim).await
+    definition_ids::read(reader).await
 }
 
 /// The defined ids that the applied state lacks, by type: where both have a node, applied wins.
@@ -215,7 +210,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, DiscoveryConfig};
     use crate::demo::{Action, Fault, Page, Project, Request, Server, Side};
-    use crate::inventory::Code;
+    use crate::inventory::{Code, UniqueId};
     use crate::origin::discovery::{Limits, check};
     use crate::time::Timestamp;
     use tokio::sync::mpsc;
@@ -242,7 +237,7 @@ mod tests {
     async fn read(server: &Server) -> (Result<Reading, Error>, Vec<CodeText>, Client) {
         let client = client(server.url(), server.token());
         let (sender, mut receiver) = mpsc::channel(1000);
-        let reading = fetch(&client, ENVIRONMENT, sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
+        let reading = fetch(&client, (ENVIRONMENT, None), sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
         let mut texts = Vec::new();
         while let Some(text) = receiver.recv().await {
             texts.push(text);

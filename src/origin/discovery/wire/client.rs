@@ -194,7 +194,7 @@ impl Client {
             let wait = self.next_try(&kind, ask, &mut tries);
             let failed = || Error::at(&place, kind.clone()).after_tries(tries.count, tries.elapsed());
             let wait = wait.ok_or_else(failed)?;
-            if Instant::now() + wait > tries.deadline(ask.patience) {
+            if tries.count >= ask.tries || Instant::now() + wait > tries.deadline(ask.patience) {
                 return Err(failed());
             }
             tracing::debug!(%kind, %place.resource, place.page, wait_ms = wait.as_millis() as u64, "asking again");
