@@ -75,7 +75,7 @@ pub enum Origin {
 #[derive(Debug)]
 pub enum Stamps {
     /// The platform's stamps and counts.
-    Discovery(discovery::Moment),
+    Discovery(Box<discovery::Moment>),
     /// Which files there are, how large and old they are, and what they hold.
     Artifacts {
         /// As they are now.
@@ -134,7 +134,7 @@ impl Origin {
     /// If the origin can't be reached.
     pub async fn probe(&self, before: Option<&str>) -> Result<Stamps, Error> {
         match self {
-            Self::Discovery(client, id) => Ok(Stamps::Discovery(discovery::probe(client, *id).await?)),
+            Self::Discovery(client, id) => Ok(Stamps::Discovery(Box::new(discovery::probe(client, *id).await?))),
             Self::Artifacts(place, bytes) => {
                 let (place, last) = (Arc::clone(place), before.map(str::to_owned));
                 let probed = blocking(move || artifacts::probe(&place, last.as_deref())).await?;
@@ -145,7 +145,7 @@ impl Origin {
         }
     }
 
-    /// Reads everything, proved to be complete and of one moment. Source texts go to `code` while the read goes on, so its receiver
+    /// Reads everything, proved to be complete and of one moment, which was probed just before if it was. Source texts go to `code` while the read goes on, so its receiver
     /// must be emptied at the same time.
     ///
     /// # Errors
@@ -158,9 +158,14 @@ impl Origin {
     ) -> Result<Whole, Error> {
         match self {
             Self::Discovery(client, id) => {
-                let (reading, before) = discovery::fetch(client, *id, code, &*progress).await?;
-                let Some(Stamps::Discovery(moment)) = probed else { return Ok(Whole { reading, stamps: None }) };
-                let stamps = moment.is_of(&before, &reading.inventory).then(|| moment.text.clone());
+                let moment = match probed {
+                    Some(Stamps::Discovery(moment)) => Some(moment),
+                    Some(Stamps::Artifacts { .. }) | None => None,
+                };
+                let before = moment.map(|moment| moment.stamps.clone());
+                let (reading, after) = discovery::fetch(client, (*id, before), code, &*progress).await?;
+                let seen = moment.filter(|moment| moment.is_of(&after, &reading.inventory));
+                let stamps = seen.map(|moment| moment.text.clone());
                 Ok(Whole { reading, stamps })
             }
             Self::Artifacts(place, bytes) => {

@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 use conclude::{Job, Step, conclude};
 pub use due::{DEBOUNCE, Due, Marked};
 pub use environments::{Environment, configured, environments};
-use read::{Found, find, read, sharers};
+use read::{find, sharers};
 pub use request::{Interrupted, Request, Stop, Watch};
 
 /// In any minute the platform lets so many requests through.
@@ -92,14 +92,10 @@ async fn proceed(
     let origin = Origin::new(&request.environment.config.origin, limits, &spent);
     let cost = || origin.as_ref().map(Origin::cost).unwrap_or_default();
     let (mut catalog, sync) = writing.unzip();
-    let (mut stamps, mut first) = (None, None);
+    let mut first = None;
     let (outcome, seen, warnings) = loop {
         let found = match &origin {
-            Ok(origin) if first.is_none() => find(request, origin, &mut catalog, &mut stamps).await,
-            Ok(origin) => {
-                let whole = read(request, origin, &mut catalog, stamps.as_ref()).await;
-                whole.map(|whole| Found::Whole(Box::new(whole)))
-            }
+            Ok(origin) => find(request, origin, &mut catalog, first.is_some()).await,
             Err(error) => Err(error.clone().into()),
         };
         let job = Job { request: request.clone(), catalog: catalog.take(), sync, cost: cost(), first: first.take() };
@@ -129,6 +125,9 @@ struct Begun {
     spent: Vec<(Duration, usize)>,
 }
 
+/// Opens the catalog, stores what views need of the configuration, and notes that a sync begins. A dry run only looks.
+async fn begin(request: Request) -> anyhow::Result<Begun> {
+    let open = move || -> Result<_, catalog::Error> {
         let (names, now) = (sharers(&request), Timestamp::now());
         let since = now.plus_millis(-MINUTE);
         if request.dry_run {
@@ -139,9 +138,6 @@ struct Begun {
             };
             return Ok(Begun { writing: None, spent });
         }
-/// Opens the catalog, stores what views need of the configuration, and notes that a sync begins. A dry run only looks.
-async fn begin(request: Request) -> anyhow::Result<Begun> {
-    let open = move || -> Result<_, catalog::Error> {
         let purpose = format!("sync of {}", request.environment.config.name);
         let mut catalog =
             Catalog::open(&request.config.catalog.path, &request.writers, &purpose, &*request.watch.waiting)?;

@@ -25,39 +25,41 @@ pub(super) enum Found {
     Whole(Box<Whole>),
 }
 
-/// Probes, and where something has moved reads the whole environment. A dry run reads in any case.
+/// Probes, and where something has moved, or this is a second look, reads the whole environment. A dry run, which has no catalog, reads
+/// in any case.
 pub(super) async fn find(
     request: &Request,
     origin: &Origin,
     catalog: &mut Option<Catalog>,
-    stamps: &mut Option<Stamps>,
+    is_second: bool,
 ) -> anyhow::Result<Found> {
-    if !request.dry_run {
-        let before = remembered(request).await?;
+    let mut probed = None;
+    if catalog.is_some() {
+        let id = request.environment.id;
+        let before = look(catalog, move |own| catalog::last_stamps(own.connection(), id)).await?.flatten();
         let probe = origin.probe(before.as_deref());
-        let probed = unless_stopped(request, async { Ok(probe.await?) }).await?;
-        let known = compare(request, probed.text().to_owned()).await?;
-        let renewed = probed.renewed().to_owned();
-        *stamps = Some(probed);
-        if let Some(known) = known {
-            return Ok(Found::Known(known, renewed));
+        let stamps = unless_stopped(request, async { Ok(probe.await?) }).await?;
+        let may_be_known = !request.full && !is_second;
+        if may_be_known && let Some(known) = compare(request, catalog, stamps.text().to_owned()).await? {
+            return Ok(Found::Known(known, stamps.renewed().to_owned()));
         }
+        probed = Some(stamps);
     }
-    let whole = read(request, origin, catalog, stamps.as_ref()).await?;
+    let whole = read(request, origin, catalog, probed.as_ref()).await?;
     Ok(Found::Whole(Box::new(whole)))
 }
 
 /// Reads the whole environment. Code waits in the catalog's temporary table, so that it never stands in memory as a whole.
-pub(super) async fn read(
+async fn read(
     request: &Request,
     origin: &Origin,
     catalog: &mut Option<Catalog>,
-    stamps: Option<&Stamps>,
+    probed: Option<&Stamps>,
 ) -> anyhow::Result<Whole> {
     let (code, arriving) = mpsc::channel::<CodeText>(CODE_IN_FLIGHT);
     let own = catalog.take();
     let stage = spawn_blocking(move || stage(own, arriving));
-    let read = origin.read(stamps, code, Arc::clone(&request.watch.page));
+    let read = origin.read(probed, code, Arc::clone(&request.watch.page));
     let whole = unless_stopped(request, async { Ok(read.await?) }).await;
     let (own, staged) = stage.await.context("the sync ended early")?;
     *catalog = own;
@@ -88,25 +90,29 @@ fn stage(
     (catalog, staged)
 }
 
-/// What the last probe that is remembered said.
-async fn remembered(request: &Request) -> anyhow::Result<Option<String>> {
-    let (path, id) = (request.config.catalog.path.clone(), request.environment.id);
-    let look = move || catalog::last_stamps(&catalog::open_to_read(&path)?, id);
-    Ok(spawn_blocking(look).await.context("the sync ended early")??)
+/// What is known of the environment, if the stamps have not moved and a full read is not due.
+async fn compare(request: &Request, catalog: &mut Option<Catalog>, stamps: String) -> anyhow::Result<Option<Known>> {
+    let (id, age) = (request.environment.id, millis(request.config.sync.full_every));
+    let known = look(catalog, move |own| {
+        let now = Timestamp::now();
+        catalog::known(own.connection(), id, &stamps, now.plus_millis(-age), now)
+    });
+    Ok(known.await?.flatten())
 }
 
-/// What is known of the environment, if the stamps have not moved and a full read is not due.
-async fn compare(request: &Request, stamps: String) -> anyhow::Result<Option<Known>> {
-    if request.full {
-        return Ok(None);
-    }
-    let (path, id) = (request.config.catalog.path.clone(), request.environment.id);
-    let age = millis(request.config.sync.full_every);
-    let look = move || -> Result<Option<Known>, catalog::Error> {
-        let (connection, now) = (catalog::open_to_read(&path)?, Timestamp::now());
-        catalog::known(&connection, id, &stamps, now.plus_millis(-age), now)
+/// What the writer's own connection says, which has read the schema already; `None` without one.
+async fn look<T: Send + 'static>(
+    catalog: &mut Option<Catalog>,
+    ask: impl FnOnce(&Catalog) -> Result<T, catalog::Error> + Send + 'static,
+) -> anyhow::Result<Option<T>> {
+    let own = catalog.take();
+    let look = move || {
+        let answer = own.as_ref().map(ask).transpose();
+        (own, answer)
     };
-    Ok(spawn_blocking(look).await.context("the sync ended early")??)
+    let (own, answer) = spawn_blocking(look).await.context("the sync ended early")?;
+    *catalog = own;
+    Ok(answer?)
 }
 
 /// The names of the environments whose requests count together with this one's.

@@ -45,7 +45,7 @@ fn an_unchanged_environment_costs_one_request() {
 }
 
 #[test]
-fn a_first_sync_asks_for_pages_and_four_questions_more() {
+fn a_first_sync_asks_for_pages_and_three_questions_more() {
     let world = World::bundled();
     world.change(|project| project.unapply("exposure.mini_shop.churn_notebook"));
     world.ok(&["sync"]);
@@ -74,7 +74,7 @@ fn a_first_sync_asks_for_pages_and_four_questions_more() {
     let pages = |operation: &str| operation.starts_with("Applied") || operation.starts_with("Definition");
     let others: Vec<String> = world.server.requests().into_iter().map(|it| it.operation).collect();
     let others: Vec<&str> = others.iter().map(String::as_str).filter(|it| !pages(it)).collect();
-    assert_eq!(others, ["Probe", "EnvironmentState", "EnvironmentState"], "the moment before, and after");
+    assert_eq!(others, ["Probe", "EnvironmentState"], "the moment before, and after");
     assert_eq!((asked("DefinitionLineage"), asked("DefinitionIds")), (1, 0));
 }
 

@@ -27,11 +27,12 @@ use crate::origin::{CodeText, Progress};
 /// How often an environment is read that keeps moving.
 const READS: u32 = 3;
 
-/// Reads the environment whole, or fails at the client's deadline; with it the stamps that all its pages carried. Source texts go to `code` while the read goes on, so its
-/// receiver must be emptied at the same time; a read that starts again sends them again.
+/// Reads the environment whole, or fails at the client's deadline; with it the state that was asked after its last page, whose moment
+/// is that of all pages. `before` is the state as it was asked just now, if it was. Source texts go to `code` while the read goes on,
+/// so its receiver must be emptied at the same time; a read that starts again sends them again.
 pub async fn fetch(
     client: &Client,
-    environment_id: i64,
+    (environment_id, before): (i64, Option<Stamps>),
     code: Sender<CodeText>,
     progress: Progress<'_>,
 ) -> Result<(Reading, Stamps), Error> {
@@ -40,17 +41,22 @@ pub async fn fetch(
         let place = Place { environment_id, resource: "environment", page: 0 };
         Error::at(&place, Kind::PastDeadline { deadline })
     };
-    tokio::time::timeout(deadline, fetch_settled(client, environment_id, code, progress)).await.map_err(late)?
+    tokio::time::timeout(deadline, fetch_settled(client, (environment_id, before), code, progress))
+        .await
+        .map_err(late)?
 }
 
 /// Reads until the environment rests during a whole read.
 async fn fetch_settled(
     client: &Client,
-    environment_id: i64,
+    (environment_id, before): (i64, Option<Stamps>),
     code: Sender<CodeText>,
     progress: Progress<'_>,
 ) -> Result<(Reading, Stamps), Error> {
-    let mut before = environment::state(client, environment_id).await?;
+    let mut before = match before {
+        Some(before) => before,
+        None => environment::state(client, environment_id).await?,
+    };
     for read in 1..=READS {
         let pool = Mutex::default();
         let reader = Reader { client, environment_id, before: &before, code: &code, pool: &pool, progress };
@@ -66,7 +72,7 @@ async fn fetch_settled(
         let moved =
             !before.same_moment(&after) || matches!(&result, Err(error) if matches!(error.kind(), Kind::Moved { .. }));
         if !moved {
-            return result.map(|reading| (reading, before));
+            return result.map(|reading| (reading, after));
         }
         tracing::info!(environment_id, read, "the environment changed while it was read");
         before = after;
@@ -382,6 +388,6 @@ mod tests {
     #[tokio::test]
     async fn a_read_may_run_on_any_thread() {
         fn is_send<T: Send>(_: &T) {}
-        is_send(&fetch(&client("http://localhost/".into(), "t"), 1, mpsc::channel(1).0, &|_, _, _| {}));
+        is_send(&fetch(&client("http://localhost/".into(), "t"), (1, None), mpsc::channel(1).0, &|_, _, _| {}));
     }
 }
