@@ -28,9 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::inventory::Code;
+use crate::inventory::{Code, UniqueId};
 use file::FileId;
 use schema::{Texts, state};
 
@@ -144,6 +144,29 @@ impl Catalog {
                  UPDATE identity SET catalog_id = lower(hex(randomblob(16))), is_copy = 0 WHERE is_copy = 1;",
             )
             .map_err(Error::sqlite("written"))
+    }
+
+    /// Whether the node has this code stored, as its compiled or its raw one. It then stays stored as long as the node keeps it:
+    /// what is forgotten with history is code that no node has.
+    pub fn holds_code(
+        &self,
+        environment_id: i64,
+        node: &UniqueId,
+        code: &Code,
+        is_compiled: bool,
+    ) -> Result<bool, Error> {
+        let stored = if is_compiled {
+            "SELECT c.sha256 = ?3 FROM node n JOIN compiled_code c USING (node_key)"
+        } else {
+            "SELECT n.raw_code_sha256 = ?3 FROM node n"
+        };
+        let sql = format!("{stored} WHERE n.environment_id = ?1 AND n.unique_id = ?2 AND n.removed_at IS NULL");
+        let found = |connection: &Connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let holds = statement.query_row((environment_id, node.as_str(), &code.sha256), |row| row.get(0));
+            Ok(holds.optional()?.flatten().unwrap_or_default())
+        };
+        found(&self.connection).map_err(Error::sqlite("read"))
     }
 
     /// Keeps the text of `code` aside until a sync is applied. Readers don't see it, and it is gone with this connection.

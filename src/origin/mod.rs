@@ -14,12 +14,16 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use crate::config::{ArtifactsConfig, OriginConfig};
-use crate::inventory::{Code, Reading};
+use crate::inventory::{Code, Reading, UniqueId};
 use crate::time::Timestamp;
 
 /// A source text on its way to the catalog; nodes hold only the hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeText {
+    /// Whose it is.
+    pub node: UniqueId,
+    /// Whether it is the compiled code, else the raw one.
+    pub is_compiled: bool,
     /// The hash under which nodes refer to it.
     pub code: Code,
     /// The text itself.
@@ -153,7 +157,7 @@ impl Origin {
     pub async fn read(
         &self,
         probed: Option<&Stamps>,
-        code: Sender<CodeText>,
+        code: Sender<Vec<CodeText>>,
         progress: Arc<dyn Fn(&'static str, u64, u64) + Send + Sync>,
     ) -> Result<Whole, Error> {
         match self {
@@ -171,9 +175,9 @@ impl Origin {
             Self::Artifacts(place, bytes) => {
                 let (place, mut code) = (Arc::clone(place), Some(code));
                 let read = blocking(move || {
-                    let mut send = |of: &Code, text: String| {
+                    let mut send = |text: CodeText| {
                         // Nobody takes it any more where the sync has ended, and then nothing of it is used.
-                        let sent = code.as_ref().map(|code| code.blocking_send(CodeText { code: of.clone(), text }));
+                        let sent = code.as_ref().map(|code| code.blocking_send(vec![text]));
                         if matches!(sent, Some(Err(_))) {
                             code = None;
                         }

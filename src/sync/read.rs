@@ -14,8 +14,8 @@ use crate::origin::discovery::share_a_pace;
 use crate::origin::{CodeText, Origin, Stamps, Whole};
 use crate::time::Timestamp;
 
-/// How many code texts may wait for the catalog before the reader waits.
-const CODE_IN_FLIGHT: usize = 64;
+/// How many pages' code texts may wait for the catalog before the reader waits.
+const PAGES_IN_FLIGHT: usize = 1;
 
 /// What the origin answered.
 pub(super) enum Found {
@@ -56,9 +56,9 @@ async fn read(
     catalog: &mut Option<Catalog>,
     probed: Option<&Stamps>,
 ) -> anyhow::Result<Whole> {
-    let (code, arriving) = mpsc::channel::<CodeText>(CODE_IN_FLIGHT);
-    let own = catalog.take();
-    let stage = spawn_blocking(move || stage(own, arriving));
+    let (code, arriving) = mpsc::channel(PAGES_IN_FLIGHT);
+    let (own, id) = (catalog.take(), request.environment.id);
+    let stage = spawn_blocking(move || stage(own, id, arriving));
     let read = origin.read(probed, code, Arc::clone(&request.watch.page));
     let whole = unless_stopped(request, async { Ok(read.await?) }).await;
     let (own, staged) = stage.await.context("the sync ended early")?;
@@ -76,15 +76,24 @@ async fn unless_stopped<T>(request: &Request, work: impl Future<Output = anyhow:
     }
 }
 
-/// Keeps what arrives for the catalog until a sync is applied.
+/// Keeps what arrives, and the catalog does not hold, until a sync is applied.
 fn stage(
     catalog: Option<Catalog>,
-    mut arriving: mpsc::Receiver<CodeText>,
+    environment_id: i64,
+    mut arriving: mpsc::Receiver<Vec<CodeText>>,
 ) -> (Option<Catalog>, Result<(), catalog::Error>) {
+    let keep = |catalog: &Catalog, texts: Vec<CodeText>| {
+        for CodeText { node, is_compiled, code, text } in texts {
+            if !catalog.holds_code(environment_id, &node, &code, is_compiled)? {
+                catalog.stage_code(&code, &text)?;
+            }
+        }
+        Ok(())
+    };
     let mut staged = Ok(());
-    while let Some(CodeText { code, text }) = arriving.blocking_recv() {
+    while let Some(texts) = arriving.blocking_recv() {
         if let (Some(catalog), Ok(())) = (&catalog, &staged) {
-            staged = catalog.stage_code(&code, &text);
+            staged = keep(catalog, texts);
         }
     }
     (catalog, staged)
@@ -126,4 +135,51 @@ pub(super) fn sharers(request: &Request) -> Vec<&str> {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{begin, run};
+    use super::*;
+    use crate::catalog::{Trigger, Writers};
+    use crate::config::Config;
+    use crate::demo::{Project, Server};
+    use crate::origin::discovery::Limits;
+    use crate::sync::{Stop, Watch, environments};
+
+    fn request(server: &Server, catalog: std::path::PathBuf) -> Request {
+        let config = Config::for_one(1, "prod", server.url(), server.token().into(), catalog).expect("valid");
+        Request {
+            environment: environments(&config).expect("numbered").swap_remove(0),
+            config: Arc::new(config),
+            trigger: Trigger::Manual,
+            dry_run: false,
+            full: false,
+            writers: Writers::default(),
+            stop: Stop::new().1,
+            watch: Watch::nobody(),
+        }
+    }
+
+    /// How many texts a full read keeps aside.
+    async fn staged(request: &Request) -> i64 {
+        let begun = begin(request.clone()).await.expect("begun");
+        let mut catalog = begun.writing.map(|(catalog, _)| catalog);
+        let origin = Origin::new(&request.environment.config.origin, &Limits::new(4, 1), &[]).expect("an origin");
+        read(request, &origin, &mut catalog, None).await.expect("read");
+        let count = "SELECT count(*) FROM temp.staged_code";
+        catalog.expect("given back").connection().query_row(count, [], |row| row.get(0)).expect("counted")
+    }
+
+    #[tokio::test]
+    async fn only_code_that_its_node_does_not_have_is_kept_aside() {
+        let server = Server::start(vec![(1, Project::bundled(Timestamp::now()))]).expect("a server");
+        let folder = tempfile::tempdir().expect("a folder");
+        let request = request(&server, folder.path().join("c.db"));
+        assert!(staged(&request).await > 10, "all of it before the first sync");
+        run(&request, &Limits::new(4, 1)).await.expect("synced");
+        assert_eq!(staged(&request).await, 0);
+        server.change(1, |project| project.set_code("model.mini_shop.orders", "select 'new'"));
+        assert_eq!(staged(&request).await, 1);
+    }
 }

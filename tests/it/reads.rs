@@ -79,6 +79,21 @@ fn a_first_sync_asks_for_pages_and_three_questions_more() {
 }
 
 #[test]
+fn an_unchanged_sync_writes_a_few_pages_of_the_file() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    for arguments in [&["sync"][..], &["sync", "--full"]] {
+        // What was written is in the file itself when a sync has ended.
+        let before = std::fs::read(world.catalog()).expect("read");
+        world.ok(arguments);
+        let after = std::fs::read(world.catalog()).expect("read");
+        let moved = before.chunks(4096).zip(after.chunks(4096)).filter(|(before, after)| before != after).count();
+        let grown = after.len().abs_diff(before.len()) / 4096;
+        assert!(moved + grown <= 12, "{arguments:?}: {moved} pages of {} written, {grown} more", before.len() / 4096);
+    }
+}
+
+#[test]
 fn a_second_process_counts_what_the_first_one_asked_in_the_last_minute() {
     let world = World::bundled();
     world.ok(&["sync"]);

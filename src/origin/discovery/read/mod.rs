@@ -33,7 +33,7 @@ const READS: u32 = 3;
 pub async fn fetch(
     client: &Client,
     (environment_id, before): (i64, Option<Stamps>),
-    code: Sender<CodeText>,
+    code: Sender<Vec<CodeText>>,
     progress: Progress<'_>,
 ) -> Result<(Reading, Stamps), Error> {
     let deadline = client.read_deadline();
@@ -50,7 +50,7 @@ pub async fn fetch(
 async fn fetch_settled(
     client: &Client,
     (environment_id, before): (i64, Option<Stamps>),
-    code: Sender<CodeText>,
+    code: Sender<Vec<CodeText>>,
     progress: Progress<'_>,
 ) -> Result<(Reading, Stamps), Error> {
     let mut before = match before {
@@ -245,8 +245,8 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(1000);
         let reading = fetch(&client, (ENVIRONMENT, None), sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
         let mut texts = Vec::new();
-        while let Some(text) = receiver.recv().await {
-            texts.push(text);
+        while let Some(page) = receiver.recv().await {
+            texts.extend(page);
         }
         (reading, texts, client)
     }
@@ -274,7 +274,8 @@ mod tests {
         assert!(!unanswered.applied && !unanswered.definition && !unanswered.relation_name);
         let code = Code::of("select 1\nfrom x");
         assert_eq!(inventory.nodes[ORDERS].raw_code, Some(code.clone()));
-        assert!(texts.contains(&CodeText { code, text: "select 1\nfrom x".into() }));
+        let text = "select 1\nfrom x".into();
+        assert!(texts.contains(&CodeText { node: ORDERS.into(), is_compiled: false, code, text }));
         assert_eq!(asked(&server, "AppliedTests").len(), 3);
         assert_eq!(asked(&server, "DefinitionExposures")[0].variables["uniqueIds"], serde_json::json!([EXPOSURE]));
         assert_eq!(client.cost().requests, server.requests().len() as u64);
