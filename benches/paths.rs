@@ -82,7 +82,7 @@ fn apply(catalog: &mut Catalog, fetched: &Inventory, project: &Project) {
 }
 
 /// Code only where the catalog has none yet: how it comes there is the read's business.
-fn stage(catalog: &Catalog, fetched: &Inventory, project: &Project) {
+fn stage(catalog: &mut Catalog, fetched: &Inventory, project: &Project) {
     let is_empty = |_: &rusqlite::Row<'_>| Ok(());
     if catalog.connection().query_row("SELECT 1 FROM raw_code LIMIT 1", [], is_empty).is_ok() {
         return;

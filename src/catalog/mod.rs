@@ -50,7 +50,7 @@ pub use load::{Stored, environment_facts};
 pub use lock::{DaemonLock, PATIENCE, Writers};
 pub use migrations::SCHEMA_VERSION;
 pub use selectable::selectable;
-pub use syncs::{Ending, Mode, SyncId, Trigger};
+pub use syncs::{Ending, Mode, SyncId, Trigger, requests_since};
 
 /// How long SQLite itself waits for a lock inside the file: longer than the largest commit of a neighbour takes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::{Catalog, Error};
-use crate::inventory::{Code, Text};
+use crate::inventory::{Code, Text, UniqueId};
 
 /// One text after the other, as they come: by their hashes they would be sorted in anywhere.
 pub(super) const STAGED: &str = "CREATE TEMP TABLE staged_code (place INTEGER PRIMARY KEY, code TEXT NOT NULL)";
@@ -15,6 +15,29 @@ pub(super) const STAGED: &str = "CREATE TEMP TABLE staged_code (place INTEGER PR
 pub(super) type Places = HashMap<Text, i64>;
 
 impl Catalog {
+    /// Whether the node has this code stored, as its compiled or its raw one. It then stays stored as long as the node keeps it:
+    /// what is forgotten with history is code that no node has.
+    pub fn holds_code(
+        &self,
+        environment_id: i64,
+        node: &UniqueId,
+        code: &Code,
+        is_compiled: bool,
+    ) -> Result<bool, Error> {
+        let stored = if is_compiled {
+            "SELECT c.sha256 = ?3 FROM node n JOIN compiled_code c USING (node_key)"
+        } else {
+            "SELECT n.raw_code_sha256 = ?3 FROM node n"
+        };
+        let sql = format!("{stored} WHERE n.environment_id = ?1 AND n.unique_id = ?2 AND n.removed_at IS NULL");
+        let found = |connection: &Connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let holds = statement.query_row((environment_id, node.as_str(), &code.sha256), |row| row.get(0));
+            Ok(holds.optional()?.flatten().unwrap_or_default())
+        };
+        found(&self.connection).map_err(Error::sqlite("read"))
+    }
+
     /// Keeps the text of `code` aside until a sync is applied.
     pub fn stage_code(&mut self, code: &Code, text: &str) -> Result<(), Error> {
         if self.staged.contains_key(&code.sha256) {

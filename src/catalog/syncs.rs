@@ -1,5 +1,7 @@
 //! The rows of `sync`: each run leaves one.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::doubts::write_doubts;
@@ -154,6 +156,29 @@ impl Catalog {
         })?;
         if same() { Ok(result) } else { Err(Error::Replaced(self.path.clone())) }
     }
+}
+
+/// So many syncs are looked at, from the newest on.
+const NEWEST: i64 = 1000;
+
+/// The requests of syncs that ended from `since` to `now`, of the environments of these names: how long ago each ended, and how many it
+/// sent.
+pub fn requests_since(
+    connection: &Connection,
+    names: &[&str],
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<(Duration, usize)>, Error> {
+    let sql = "SELECT s.finished_at, s.requests FROM sync s JOIN environment e USING (environment_id)
+               WHERE s.sync_id > (SELECT max(sync_id) FROM sync) - ?1 AND s.finished_at BETWEEN ?2 AND ?3
+               AND s.requests > 0 AND e.name IN (SELECT value FROM json_each(?4))";
+    let values = (NEWEST, since.to_string(), now.to_string(), serde_json::json!(names).to_string());
+    let read = || -> rusqlite::Result<Vec<(String, u32)>> {
+        connection.prepare(sql)?.query_map(values, |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let age = |at: &str| Some(Duration::from_millis(now.since(Timestamp::parse(at)?).try_into().ok()?));
+    let ended = read().map_err(Error::sqlite("read"))?.into_iter();
+    Ok(ended.filter_map(|(at, requests)| Some((age(&at)?, requests as usize))).collect())
 }
 
 fn environment_of(transaction: &Transaction<'_>, sync: SyncId) -> rusqlite::Result<i64> {

@@ -172,7 +172,7 @@ pub struct DiscoveryConfig {
     pub page_size: u32,
     /// Requests in flight, whole process.
     pub concurrency: u32,
-    /// Pace, per host and token.
+    /// Requests in any 60 seconds, per host and token.
     pub requests_per_minute: u32,
     /// One request, in all.
     pub timeout: Duration,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
 use serde_json::{Value, json};
 
-use super::node_object::{NodeObject, argument, error, strings};
+use super::node_object::{LineageNode, NodeObject, argument, error, not_served, strings};
 use super::object::{member, object};
 use super::objects::{Environment, type_word};
 use super::project::Side;
@@ -126,6 +126,22 @@ impl ObjectValue for Edge<'_> {
             _ => return Err(self.unknown_field_error(info)),
         })
     }
+}
+
+/// All nodes that the field's filter lets through, as the lineage shows them.
+pub(super) fn lineage<'e>(
+    environment: Environment<'e>,
+    side: Side,
+    kinds: &[ResourceType],
+    info: &ResolveInfo<'_>,
+) -> Result<ResolvedValue<'e>, FieldError> {
+    let filter = Filter::of(argument(info.arguments(), "filter"));
+    if let Some((unserved, _)) = filter.rest.iter().find(|(key, _)| key != "tags") {
+        return Err(not_served(unserved));
+    }
+    let nodes = matching(environment, side, kinds, &filter).into_iter().filter_map(|id| environment.project.node(id));
+    let nodes = nodes.map(|node| ResolvedValue::object(LineageNode::new(node)));
+    Ok(ResolvedValue::list(nodes.collect::<Vec<_>>()))
 }
 
 /// The ids of these kinds that the filter lets through, sorted.

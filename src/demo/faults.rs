@@ -280,11 +280,14 @@ pub(super) fn edit(action: &Action, answer: &mut Value, after: Option<&str>) {
             }
         }),
         Action::LosePage => each_edges(answer, Vec::clear),
-        Action::EmptyList => each_connection(answer, &mut |it| {
-            it["edges"] = json!([]);
-            it["totalCount"] = 0.into();
-            it["pageInfo"] = json!({"hasNextPage": false, "endCursor": null});
-        }),
+        Action::EmptyList => {
+            each_lineage(answer, &mut Vec::clear);
+            each_connection(answer, &mut |it| {
+                it["edges"] = json!([]);
+                it["totalCount"] = 0.into();
+                it["pageInfo"] = json!({"hasNextPage": false, "endCursor": null});
+            });
+        }
         Action::DropLastNode => each_edges(answer, |edges| drop(edges.pop())),
         Action::DuplicateNode => each_edges(answer, |edges| match edges.first().cloned() {
             Some(first) if edges.len() > 1 => edges.splice(edges.len() - 1.., [first]).for_each(drop),
@@ -292,13 +295,16 @@ pub(super) fn edit(action: &Action, answer: &mut Value, after: Option<&str>) {
             None => {}
         }),
         Action::NullAt(pointer) => each_edges(answer, |edges| {
-            let node = edges.first_mut().and_then(|edge| edge["node"].pointer_mut(pointer));
+            let node = edges.first_mut().and_then(|edge| edge.get_mut("node")?.pointer_mut(pointer));
             if let Some(value) = node {
                 *value = Value::Null;
             }
         }),
         Action::RewriteNode(change) => {
-            each_edges(answer, |edges| edges.iter_mut().for_each(|edge| change(&mut edge["node"])));
+            each_lineage(answer, &mut |nodes| nodes.iter_mut().for_each(change));
+            each_connection(answer, &mut |it| {
+                it["edges"].as_array_mut().into_iter().flatten().for_each(|edge| change(&mut edge["node"]));
+            });
         }
         Action::EditAnswer(change) => change(answer),
         Action::NullState(side) => {
@@ -311,7 +317,9 @@ pub(super) fn edit(action: &Action, answer: &mut Value, after: Option<&str>) {
     }
 }
 
+/// The items of each list, whether they are edges or the nodes of a lineage.
 fn each_edges(answer: &mut Value, mut change: impl FnMut(&mut Vec<Value>)) {
+    each_lineage(answer, &mut change);
     each_connection(answer, &mut |connection| {
         if let Some(edges) = connection["edges"].as_array_mut() {
             change(edges);
@@ -319,10 +327,19 @@ fn each_edges(answer: &mut Value, mut change: impl FnMut(&mut Vec<Value>)) {
     });
 }
 
-/// Everything in the answer that has edges, wherever it is and whatever it is called.
+/// The lineage of either state.
+fn each_lineage(answer: &mut Value, change: &mut dyn FnMut(&mut Vec<Value>)) {
+    for state in ["applied", "definition"] {
+        let nodes = answer.pointer_mut(&format!("/data/environment/{state}/lineage"));
+        nodes.and_then(Value::as_array_mut).into_iter().for_each(&mut *change);
+    }
+}
+
+/// Everything in the answer that has edges or a count, wherever it is and whatever it is called.
 fn each_connection(value: &mut Value, act: &mut impl FnMut(&mut Value)) {
     let Value::Object(map) = value else { return };
-    if map.get("edges").is_some_and(Value::is_array) || map.contains_key("pageInfo") {
+    let is_one = map.get("edges").is_some_and(Value::is_array) || map.contains_key("pageInfo");
+    if is_one || map.contains_key("totalCount") {
         act(value);
     } else {
         map.values_mut().for_each(|inner| each_connection(inner, act));

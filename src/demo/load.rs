@@ -40,7 +40,7 @@ impl Project {
         let read = artifacts::read(
             &place,
             clock,
-            &mut |code, text| drop(texts.insert(code.sha256.clone(), text.into())),
+            &mut |told| drop(texts.insert(told.code.sha256, told.text.into())),
             &|_, _, _| {},
         )?;
         let notes = read.reading.warnings.clone();

@@ -60,6 +60,34 @@ impl ObjectValue for NodeObject<'_> {
     }
 }
 
+/// A node as the lineage shows it.
+pub(super) struct LineageNode<'e> {
+    type_name: String,
+    node: &'e Node,
+}
+
+impl<'e> LineageNode<'e> {
+    pub(super) fn new(node: &'e Node) -> Self {
+        Self { type_name: format!("{}LineageNode", type_word(node.resource_type)), node }
+    }
+}
+
+impl ObjectValue for LineageNode<'_> {
+    fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
+    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
+        Ok(match info.field_name() {
+            "uniqueId" => ResolvedValue::leaf(self.node.unique_id.as_str()),
+            "resourceType" => ResolvedValue::leaf(type_word(self.node.resource_type)),
+            "name" => ResolvedValue::leaf(self.node.name.as_deref()),
+            "parentIds" => ResolvedValue::list(self.node.parents.iter().map(|id| ResolvedValue::leaf(id.as_str()))),
+            name => return Err(not_served(name)),
+        })
+    }
+}
+
 fn type_name(kind: ResourceType, side: Side, nested: &str) -> String {
     let word = type_word(kind);
     match (kind, side) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
 use serde_json::Value;
 
-use super::connection::Connection;
+use super::connection::{Connection, lineage};
 use super::node_object::{argument, error, not_served};
 use super::project::{Index, Project, Side, is_listed};
 use crate::inventory::ResourceType;
@@ -123,6 +123,7 @@ impl ObjectValue for State<'_> {
             "groups" => listed(&[Group]),
             "macros" => listed(&[]),
             "resources" => listed(&resources()),
+            "lineage" => lineage(self.environment, self.side, &resources(), info),
             "lastUpdatedAt" => Ok(ResolvedValue::leaf(project.last_updated_at(self.side).map(|at| at.to_string()))),
             "latestGitSha" => Ok(ResolvedValue::leaf(project.git_sha())),
             "resourceCounts" => Ok(ResolvedValue::leaf(self.counts())),

@@ -95,14 +95,14 @@ impl Draft {
 
     /// The code of the node: the hash stays, the text goes on.
     pub(crate) fn code(&mut self, raw: Option<String>, compiled: Option<String>) {
-        self.node.raw_code = self.keep_text(raw);
-        self.node.compiled_code = self.keep_text(compiled);
+        self.node.raw_code = self.keep_text(raw, false);
+        self.node.compiled_code = self.keep_text(compiled, true);
     }
 
-    fn keep_text(&mut self, given: Option<String>) -> Option<Code> {
+    fn keep_text(&mut self, given: Option<String>, is_compiled: bool) -> Option<Code> {
         let text = said(given)?;
         let code = Code::of(&text);
-        self.texts.push(CodeText { code: code.clone(), text });
+        self.texts.push(CodeText { node: self.node.unique_id.clone(), is_compiled, code: code.clone(), text });
         Some(code)
     }
 

@@ -9,16 +9,21 @@ mod reference;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
 use crate::config::{ArtifactsConfig, OriginConfig};
-use crate::inventory::{Code, Reading};
+use crate::inventory::{Code, Reading, UniqueId};
 use crate::time::Timestamp;
 
 /// A source text on its way to the catalog; nodes hold only the hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeText {
+    /// Whose it is.
+    pub node: UniqueId,
+    /// Whether it is the compiled code, else the raw one.
+    pub is_compiled: bool,
     /// The hash under which nodes refer to it.
     pub code: Code,
     /// The text itself.
@@ -74,7 +79,7 @@ pub enum Origin {
 #[derive(Debug)]
 pub enum Stamps {
     /// The platform's stamps and counts.
-    Discovery(discovery::Moment),
+    Discovery(Box<discovery::Moment>),
     /// Which files there are, how large and old they are, and what they hold.
     Artifacts {
         /// As they are now.
@@ -112,14 +117,15 @@ pub struct Whole {
 }
 
 impl Origin {
-    /// Prepares what reading needs. Nothing is asked yet.
+    /// Prepares what reading needs. Nothing is asked yet. `spent` tells of requests that other processes sent to the same host with the
+    /// same token: how long ago, and how many.
     ///
     /// # Errors
     /// If there is no token, or a file that is needed can't be read.
-    pub fn new(config: &OriginConfig, limits: &discovery::Limits) -> Result<Self, Error> {
+    pub fn new(config: &OriginConfig, limits: &discovery::Limits, spent: &[(Duration, usize)]) -> Result<Self, Error> {
         match config {
             OriginConfig::Discovery(platform) => {
-                let client = discovery::Client::new(&platform.access, limits)?;
+                let client = discovery::Client::after(&platform.access, limits, spent)?;
                 Ok(Self::Discovery(Box::new(client), platform.platform_id))
             }
             OriginConfig::Artifacts(files) => Ok(Self::Artifacts(Arc::new(files.clone()), AtomicU64::new(0))),
@@ -132,7 +138,7 @@ impl Origin {
     /// If the origin can't be reached.
     pub async fn probe(&self, before: Option<&str>) -> Result<Stamps, Error> {
         match self {
-            Self::Discovery(client, id) => Ok(Stamps::Discovery(discovery::probe(client, *id).await?)),
+            Self::Discovery(client, id) => Ok(Stamps::Discovery(Box::new(discovery::probe(client, *id).await?))),
             Self::Artifacts(place, bytes) => {
                 let (place, last) = (Arc::clone(place), before.map(str::to_owned));
                 let probed = blocking(move || artifacts::probe(&place, last.as_deref())).await?;
@@ -143,7 +149,7 @@ impl Origin {
         }
     }
 
-    /// Reads everything, proved to be complete and of one moment. Source texts go to `code` while the read goes on, so its receiver
+    /// Reads everything, proved to be complete and of one moment, which was probed just before if it was. Source texts go to `code` while the read goes on, so its receiver
     /// must be emptied at the same time.
     ///
     /// # Errors
@@ -151,22 +157,27 @@ impl Origin {
     pub async fn read(
         &self,
         probed: Option<&Stamps>,
-        code: Sender<CodeText>,
+        code: Sender<Vec<CodeText>>,
         progress: Arc<dyn Fn(&'static str, u64, u64) + Send + Sync>,
     ) -> Result<Whole, Error> {
         match self {
             Self::Discovery(client, id) => {
-                let (reading, before) = discovery::fetch(client, *id, code, &*progress).await?;
-                let Some(Stamps::Discovery(moment)) = probed else { return Ok(Whole { reading, stamps: None }) };
-                let stamps = moment.is_of(&before, &reading.inventory).then(|| moment.text.clone());
+                let moment = match probed {
+                    Some(Stamps::Discovery(moment)) => Some(moment),
+                    Some(Stamps::Artifacts { .. }) | None => None,
+                };
+                let before = moment.map(|moment| moment.stamps.clone());
+                let (reading, after) = discovery::fetch(client, (*id, before), code, &*progress).await?;
+                let seen = moment.filter(|moment| moment.is_of(&after, &reading.inventory));
+                let stamps = seen.map(|moment| moment.text.clone());
                 Ok(Whole { reading, stamps })
             }
             Self::Artifacts(place, bytes) => {
                 let (place, mut code) = (Arc::clone(place), Some(code));
                 let read = blocking(move || {
-                    let mut send = |of: &Code, text: String| {
+                    let mut send = |text: CodeText| {
                         // Nobody takes it any more where the sync has ended, and then nothing of it is used.
-                        let sent = code.as_ref().map(|code| code.blocking_send(CodeText { code: of.clone(), text }));
+                        let sent = code.as_ref().map(|code| code.blocking_send(vec![text]));
                         if matches!(sent, Some(Err(_))) {
                             code = None;
                         }

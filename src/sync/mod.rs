@@ -23,8 +23,11 @@ use crate::time::Timestamp;
 use conclude::{Job, Step, conclude};
 pub use due::{DEBOUNCE, Due, Marked};
 pub use environments::{Environment, configured, environments};
-use read::{Found, find, read};
+use read::{find, sharers};
 pub use request::{Interrupted, Request, Stop, Watch};
+
+/// In any minute the platform lets so many requests through.
+const MINUTE: i64 = 60_000;
 
 /// How a sync ended that did not fail.
 #[derive(Debug)]
@@ -73,34 +76,26 @@ pub struct Report {
 /// If the environment can't be read completely, or the catalog can't be written. The catalog then is as it was.
 pub async fn run(request: &Request, limits: &Limits) -> anyhow::Result<Report> {
     let began = Instant::now();
-    let (catalog, sync) = if request.dry_run {
-        (None, None)
-    } else {
-        let (catalog, sync) = begin(request.clone()).await.map_err(Interrupted::or)?;
-        (Some(catalog), Some(sync))
-    };
+    let begun = begin(request.clone()).await.map_err(Interrupted::or)?;
+    let sync = begun.writing.as_ref().map(|(_, sync)| *sync);
     let span =
         tracing::info_span!("sync", sync = sync.map(|SyncId(id)| id), environment = request.environment.config.name);
-    proceed(request, limits, catalog, sync, began).instrument(span).await
+    proceed(request, limits, begun, began).instrument(span).await
 }
 
 async fn proceed(
     request: &Request,
     limits: &Limits,
-    mut catalog: Option<Catalog>,
-    sync: Option<SyncId>,
+    Begun { writing, spent }: Begun,
     began: Instant,
 ) -> anyhow::Result<Report> {
-    let origin = Origin::new(&request.environment.config.origin, limits);
+    let origin = Origin::new(&request.environment.config.origin, limits, &spent);
     let cost = || origin.as_ref().map(Origin::cost).unwrap_or_default();
-    let (mut stamps, mut first) = (None, None);
+    let (mut catalog, sync) = writing.unzip();
+    let mut first = None;
     let (outcome, seen, warnings) = loop {
         let found = match &origin {
-            Ok(origin) if first.is_none() => find(request, origin, &mut catalog, &mut stamps).await,
-            Ok(origin) => {
-                let whole = read(request, origin, &mut catalog, stamps.as_ref()).await;
-                whole.map(|whole| Found::Whole(Box::new(whole)))
-            }
+            Ok(origin) => find(request, origin, &mut catalog, first.is_some()).await,
             Err(error) => Err(error.clone().into()),
         };
         let job = Job { request: request.clone(), catalog: catalog.take(), sync, cost: cost(), first: first.take() };
@@ -122,16 +117,35 @@ async fn proceed(
     Ok(report)
 }
 
-/// Opens the catalog, stores what views need of the configuration, and notes that a sync begins.
-async fn begin(request: Request) -> anyhow::Result<(Catalog, SyncId)> {
+/// What a sync has before it asks anything.
+struct Begun {
+    /// The catalog and the sync's number; `None` in a dry run.
+    writing: Option<(Catalog, SyncId)>,
+    /// What was asked in the last minute: how long ago, and how many requests.
+    spent: Vec<(Duration, usize)>,
+}
+
+/// Opens the catalog, stores what views need of the configuration, and notes that a sync begins. A dry run only looks.
+async fn begin(request: Request) -> anyhow::Result<Begun> {
     let open = move || -> Result<_, catalog::Error> {
+        let (names, now) = (sharers(&request), Timestamp::now());
+        let since = now.plus_millis(-MINUTE);
+        if request.dry_run {
+            let spent = match catalog::open_to_read(&request.config.catalog.path) {
+                Ok(connection) => catalog::requests_since(&connection, &names, since, now)?,
+                Err(catalog::Error::Missing(_)) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            return Ok(Begun { writing: None, spent });
+        }
         let purpose = format!("sync of {}", request.environment.config.name);
         let mut catalog =
             Catalog::open(&request.config.catalog.path, &request.writers, &purpose, &*request.watch.waiting)?;
         catalog.configure(&request.config.settings(), &configured(&request.config))?;
         let Environment { id, config } = &request.environment;
         let sync = catalog.start_sync(*id, &config.name, request.trigger, Timestamp::now())?;
-        Ok((catalog, sync))
+        let spent = catalog::requests_since(catalog.connection(), &names, since, now)?;
+        Ok(Begun { writing: Some((catalog, sync)), spent })
     };
     Ok(spawn_blocking(open).await.context("the sync ended early")??)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Content, ENVIRONMENT, Ran, World, assert_same};
 
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 12] = [
     "AppliedModels",
     "AppliedSources",
     "AppliedSeeds",
@@ -21,6 +21,7 @@ const LISTS: [&str; 11] = [
     "DefinitionSemanticModels",
     "DefinitionSavedQueries",
     "DefinitionGroups",
+    "DefinitionLineage",
     "DefinitionIds",
 ];
 
@@ -88,16 +89,101 @@ fn a_list_that_is_empty_for_one_sync_takes_nothing_away() {
         told(
             list,
             counted,
-            |world| add(world, list, Page::Any, Action::EmptyList),
+            |world| {
+                add(world, list, Page::Any, Action::EmptyList);
+                if list == "DefinitionIds" {
+                    refuse_lineage(world);
+                }
+            },
             |ran, before, after| {
                 // What is only defined is small here, and is only in one list: it may go until the next firing.
-                if list != "DefinitionIds" {
+                if !["DefinitionIds", "DefinitionLineage"].contains(&list) {
                     assert_eq!(ran.code, Some(4), "{list}: {ran:?}");
                     assert_same(after, before, list);
                 }
             },
         );
     }
+}
+
+/// The ids then are read list by list.
+fn refuse_lineage(world: &World) {
+    let refused = r#"{"errors":[{"message":"`lineage` is not available"}]}"#;
+    add(world, "DefinitionLineage", Page::Any, Action::Status(400, Vec::new(), refused.to_owned()));
+}
+
+/// Of the bundled project an exposure is only defined: it is there as long as its id is told.
+fn with_defined_only() -> World {
+    let mut project = Project::bundled(Timestamp::now());
+    project.unapply("exposure.mini_shop.churn_notebook");
+    World::with(vec![(ENVIRONMENT, project)], "page_size = 10")
+}
+
+/// How many requests of these names there were.
+fn asked(world: &World, operation: &str) -> usize {
+    world.server.requests().iter().filter(|asked| asked.operation == operation).count()
+}
+
+#[test]
+fn a_lineage_that_lies_or_is_refused_changes_nothing() {
+    type Tell = fn(&World);
+    fn edit(world: &World, edit: impl Fn(&mut Vec<Value>) + Send + Sync + 'static) {
+        let lineage = move |answer: &mut Value| {
+            edit(answer["data"]["environment"]["definition"]["lineage"].as_array_mut().expect("a lineage"));
+        };
+        add(world, "DefinitionLineage", Page::Any, Action::EditAnswer(Box::new(lineage)));
+    }
+    let lies: [(&str, Tell, bool); 11] = [
+        ("empty", |world| edit(world, Vec::clear), true),
+        ("half", |world| edit(world, |nodes| nodes.truncate(nodes.len() / 2)), true),
+        ("one is lost", |world| add(world, "DefinitionLineage", Page::Any, Action::DropLastNode), true),
+        ("one stands for another", |world| add(world, "DefinitionLineage", Page::Any, Action::DuplicateNode), true),
+        ("all came twice", |world| edit(world, |nodes| nodes.extend(nodes.clone())), false),
+        ("types changed", |world| edit(world, |nodes| nodes[0]["resourceType"] = "Seed".into()), true),
+        ("no id", |world| edit(world, |nodes| nodes[0]["uniqueId"] = "".into()), true),
+        ("a null id", |world| edit(world, |nodes| nodes[0]["uniqueId"] = Value::Null), true),
+        (
+            "a null lineage",
+            |world| {
+                let null = |answer: &mut Value| answer["data"]["environment"]["definition"]["lineage"] = Value::Null;
+                add(world, "DefinitionLineage", Page::Any, Action::EditAnswer(Box::new(null)));
+            },
+            true,
+        ),
+        ("too large", |world| add(world, "DefinitionLineage", Page::Any, Action::HugeBody(65 << 20)), true),
+        ("refused", refuse_lineage, true),
+    ];
+    for (lie, tell, falls_back) in lies {
+        let world = with_defined_only();
+        tell(&world);
+        for full in [&["sync"][..], &["sync", "--full"]] {
+            world.server.clear_requests();
+            world.ok(full);
+            assert_same(&world.content(), &world.truth(), lie);
+            assert_eq!(asked(&world, "DefinitionLineage"), 1, "{lie}: asked once");
+            assert_eq!(asked(&world, "DefinitionIds") > 0, falls_back, "{lie}");
+        }
+        heals(&world, lie);
+    }
+}
+
+#[test]
+fn an_id_that_is_not_there_in_place_of_one_that_is_fails_the_read() {
+    let world = with_defined_only();
+    world.ok(&["sync"]);
+    let before = world.content();
+    let swap = |node: &mut Value| {
+        if node["uniqueId"] == "exposure.mini_shop.churn_notebook" {
+            node["uniqueId"] = "exposure.mini_shop.made_up".into();
+        }
+    };
+    add(&world, "DefinitionLineage", Page::Any, Action::RewriteNode(Box::new(swap)));
+    world.change(Project::touch);
+    let ran = world.run(&["sync"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("exposure.mini_shop.made_up"), "{ran:?}");
+    assert_same(&world.content(), &before, "nothing was changed");
+    heals(&world, "the lineage is true again");
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use lineaged::demo::{Project, Side};
 use lineaged::time::Timestamp;
+use rusqlite::Connection;
 
-use crate::support::{Content, ENVIRONMENT, World, assert_same, sample};
+use crate::support::{Content, ENVIRONMENT, World, assert_same, run, sample};
 
 #[test]
 fn the_bundled_project_arrives_whole_and_again_costs_one_row() {
@@ -40,6 +42,73 @@ fn an_unchanged_environment_costs_one_request() {
     });
     world.ok(&["sync"]);
     assert_eq!(world.cells("SELECT outcome FROM syncs WHERE sync_id = 3"), ["applied"]);
+}
+
+#[test]
+fn a_first_sync_asks_for_pages_and_three_questions_more() {
+    let world = World::bundled();
+    world.change(|project| project.unapply("exposure.mini_shop.churn_notebook"));
+    world.ok(&["sync"]);
+    let asked = |operation: &str| world.server.requests().iter().filter(|it| it.operation == operation).count();
+    let (applied, defined) = world.change(|project| (project.applied_ids(), project.ids()));
+    // A list takes at least one page.
+    let pages = |kinds: &[&str], is_applied: bool| {
+        let listed = defined.iter().filter(|(id, kind)| kinds.contains(kind) && (!is_applied || applied.contains(*id)));
+        listed.count().div_ceil(10).max(1)
+    };
+    for (operation, kinds, is_applied) in [
+        ("AppliedModels", &["model"][..], true),
+        ("AppliedSources", &["source"], true),
+        ("AppliedSeeds", &["seed"], true),
+        ("AppliedSnapshots", &["snapshot"], true),
+        ("AppliedTests", &["test", "unit_test"], true),
+        ("AppliedExposures", &["exposure"], true),
+        ("DefinitionMetrics", &["metric"], false),
+        ("DefinitionSemanticModels", &["semantic_model"], false),
+        ("DefinitionSavedQueries", &["saved_query"], false),
+        ("DefinitionGroups", &["group"], false),
+    ] {
+        assert_eq!(asked(operation), pages(kinds, is_applied), "{operation}");
+    }
+    assert_eq!(asked("DefinitionExposures"), 1, "what is only defined is read in detail");
+    let pages = |operation: &str| operation.starts_with("Applied") || operation.starts_with("Definition");
+    let others: Vec<String> = world.server.requests().into_iter().map(|it| it.operation).collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).filter(|it| !pages(it)).collect();
+    assert_eq!(others, ["Probe", "EnvironmentState"], "the moment before, and after");
+    assert_eq!((asked("DefinitionLineage"), asked("DefinitionIds")), (1, 0));
+}
+
+#[test]
+fn an_unchanged_sync_writes_a_few_pages_of_the_file() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    for arguments in [&["sync"][..], &["sync", "--full"]] {
+        // What was written is in the file itself when a sync has ended.
+        let before = std::fs::read(world.catalog()).expect("read");
+        world.ok(arguments);
+        let after = std::fs::read(world.catalog()).expect("read");
+        let moved = before.chunks(4096).zip(after.chunks(4096)).filter(|(before, after)| before != after).count();
+        let grown = after.len().abs_diff(before.len()) / 4096;
+        assert!(moved + grown <= 12, "{arguments:?}: {moved} pages of {} written, {grown} more", before.len() / 4096);
+    }
+}
+
+#[test]
+fn a_second_process_counts_what_the_first_one_asked_in_the_last_minute() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let asked = world.server.requests().len();
+    world.server.clear_requests();
+    let now = Instant::now();
+    let ended = Timestamp::now().plus_millis(-59_000);
+    let catalog = Connection::open(world.catalog()).expect("the catalog");
+    catalog.execute("UPDATE sync SET finished_at = ?1", [ended.to_string()]).expect("a minute ago, almost");
+    drop(catalog);
+    let mut second = world.command(&["sync"]);
+    let ran = run(second.env("LINEAGED_DISCOVERY__REQUESTS_PER_MINUTE", asked.to_string()));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let first = world.server.requests()[0].at;
+    assert!(first - now >= Duration::from_millis(990), "{:?}", first - now);
 }
 
 #[test]

@@ -70,7 +70,11 @@ impl TestCatalog {
         let sync = catalog.start_sync(environment_id, &format!("env{environment_id}"), Trigger::Manual, started);
         let sync = sync.expect("started");
         for node in fetched.nodes.values() {
-            for code in [&node.raw_code, &node.compiled_code].into_iter().flatten() {
+            for (code, is_compiled) in [(&node.raw_code, false), (&node.compiled_code, true)] {
+                let Some(code) = code else { continue };
+                if catalog.holds_code(environment_id, &node.unique_id, code, is_compiled).expect("looked up") {
+                    continue;
+                }
                 let text = (0..10).map(source).find(|text| Code::of(text) == *code).expect("a known text");
                 catalog.stage_code(code, &text).expect("staged");
             }

@@ -12,11 +12,12 @@ use super::files::Parse;
 use super::json::{EachSeed, Keys, Misfits, Raw, Shape};
 use super::metadata::Metadata;
 use super::node::{self, type_of, wanted};
-use crate::inventory::{Code, Pool, ResourceType, UniqueId};
+use crate::inventory::{Pool, ResourceType, UniqueId};
+use crate::origin::CodeText;
 use crate::origin::draft::Draft;
 
 /// Whom source texts are told.
-pub(super) type TellCode<'a> = &'a mut dyn FnMut(&Code, String);
+pub(super) type TellCode<'a> = &'a mut dyn FnMut(CodeText);
 
 /// What a manifest holds.
 #[derive(Default)]
@@ -148,9 +149,7 @@ impl Sections<'_> {
         }
         others.note_names(raw.peek("refs"));
         let mut draft = node::draft(kind, id, raw, misfits);
-        for text in draft.texts.drain(..) {
-            (self.code)(&text.code, text.text);
-        }
+        draft.texts.drain(..).for_each(&mut *self.code);
         pool.share_node(&mut draft.node);
         drafts.insert(draft.node.unique_id.clone(), draft);
     }

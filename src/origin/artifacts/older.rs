@@ -11,6 +11,7 @@ use super::json::{EachSeed, Raw};
 use super::manifest::TellCode;
 use super::place::{is_same_place, place_of, place_of_node};
 use crate::inventory::{Code, Text, UniqueId};
+use crate::origin::CodeText;
 use crate::origin::draft::{Draft, clean};
 
 /// What older manifests, and the newest, tell of their invocations.
@@ -104,8 +105,8 @@ impl Sections<'_, '_> {
             && let Some(text) = said(raw.first(&["compiled_code", "compiled_sql"]))
         {
             let compiled = Code::of(&text);
-            code(&compiled, text);
-            draft.node.compiled_code = Some(compiled);
+            draft.node.compiled_code = Some(compiled.clone());
+            code(CodeText { node: id.clone(), is_compiled: true, code: compiled, text });
         }
     }
 }

@@ -14,7 +14,8 @@ use super::results::{Results, ResultsParser};
 use super::runs::Runs;
 use super::stamps::text_of;
 use crate::config::ArtifactsConfig;
-use crate::inventory::{Age, Code, EnvironmentFacts, Reading, ResourceType, Told, UniqueId};
+use crate::inventory::{Age, EnvironmentFacts, Reading, ResourceType, Told, UniqueId};
+use crate::origin::CodeText;
 use crate::origin::assembly::Assembly;
 use crate::origin::draft::Draft;
 use crate::time::Timestamp;
@@ -38,7 +39,7 @@ pub struct Read {
 pub fn read(
     place: &ArtifactsConfig,
     now: Timestamp,
-    code: &mut dyn FnMut(&Code, String),
+    code: &mut dyn FnMut(CodeText),
     progress: &dyn Fn(&'static str, u64, u64),
 ) -> Result<Read, Error> {
     let mut reader = Reader::new(progress);

@@ -8,6 +8,7 @@ use super::place::{is_same_place, place_of_node};
 use super::results::{Command, Outcome, Results};
 use crate::config::EnvKeys;
 use crate::inventory::{Age, Check, Code, Invocation, LastRun, ResourceType, RunResult, Text, Told, UniqueId};
+use crate::origin::CodeText;
 use crate::origin::draft::{Draft, text, time};
 use crate::time::Timestamp;
 
@@ -108,8 +109,8 @@ impl Runs<'_> {
             let had = self.invocations.raw.get(&(run_id.clone(), outcome.id.clone()));
             if node.compiled_code.is_none() && raw.is_some() && raw == had {
                 let hash = Code::of(&compiled);
-                code(&hash, compiled);
-                node.compiled_code = Some(hash);
+                node.compiled_code = Some(hash.clone());
+                code(CodeText { node: outcome.id.clone(), is_compiled: true, code: hash, text: compiled });
             }
         }
     }

@@ -37,7 +37,7 @@ impl Target {
     }
 
     fn read(&self, path: &str) -> Result<Read, Error> {
-        read(&self.place(path), now(), &mut |_, _| {}, &|_, _, _| {})
+        read(&self.place(path), now(), &mut |_| {}, &|_, _, _| {})
     }
 
     /// What the files come to beside what is stored.
@@ -201,7 +201,7 @@ fn the_newest_result_wins_and_all_are_history() {
         paths: ["", "*/"].map(|path| target.0.path().join(path)).into(),
         ..ArtifactsConfig::default()
     };
-    let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+    let reading = read(&place, now(), &mut |_| {}, &|_, _, _| {}).expect("read").reading;
     let carried = carry_over(reading, &Inventory::default(), now());
     let run = &carried.inventory.nodes[A].last_run;
     assert_eq!((run.status.as_deref(), run.at), (Some("skipped"), time("05")), "without a time of its own, its run's");
@@ -319,7 +319,7 @@ fn compiled_code_comes_from_any_manifest_of_the_same_raw_code_and_from_results_o
         .with("2/run_results.json", &results(Some("build"), "05", "2", &[compiled]))
         .with("3/run_results.json", &results(Some("build"), "05", "no manifest", &[foreign]));
     let mut texts = Vec::new();
-    let reading = read(&target.place("*/"), now(), &mut |code, text| texts.push((code.clone(), text)), &|_, _, _| {})
+    let reading = read(&target.place("*/"), now(), &mut |told| texts.push((told.code, told.text)), &|_, _, _| {})
         .expect("read")
         .reading;
     let code = |id: &str| reading.inventory.nodes[id].compiled_code.clone();
@@ -436,7 +436,7 @@ fn results_of_another_target_do_not_count_but_for_what_was_built_here() {
         paths: ["", "*/"].map(|path| target.0.path().join(path)).into(),
         ..ArtifactsConfig::default()
     };
-    let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+    let reading = read(&place, now(), &mut |_| {}, &|_, _, _| {}).expect("read").reading;
     let run = |id: &str| reading.inventory.nodes[id].last_run.run_id.clone();
     assert_eq!([A, B, T].map(run), [Some("prod".into()), Some("dev".into()), Some("prod".into())]);
     let warning = reading.warnings.iter().find(|warning| warning.contains("`dev`")).expect("a warning");
@@ -467,7 +467,7 @@ fn a_run_tells_of_itself_what_the_environment_says() {
     let key = |name: &str| Some(name.to_owned());
     let env_keys = EnvKeys { git_sha: key("GITHUB_SHA"), job_name: key("DBT_ENV_CUSTOM_ENV_DAG"), cause: key("WHY") };
     let place = ArtifactsConfig { env_keys, ..target.place("") };
-    let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+    let reading = read(&place, now(), &mut |_| {}, &|_, _, _| {}).expect("read").reading;
     let told = &reading.told.as_ref().expect("of files").history.invocations[0];
     assert_eq!(
         (told.git_sha.as_deref(), told.job_name.as_deref(), told.cause.as_deref()),
@@ -628,7 +628,7 @@ fn the_newest_manifest_of_the_project_counts() {
     let error = target.read("*/").expect_err("two projects").to_string();
     assert!(error.contains("`other`") && error.contains("`shop`") && error.contains("`project`"), "{error}");
     let place = ArtifactsConfig { project: Some("shop".to_owned()), ..target.place("*/") };
-    let read = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read");
+    let read = read(&place, now(), &mut |_| {}, &|_, _, _| {}).expect("read");
     assert_eq!(read.reading.inventory.nodes.len(), 1);
     assert!(probe(&place, Some(&read.stamps)).expect("probed").is_same);
 }

@@ -24,4 +24,4 @@ pub use check::{CheckReport, DocumentCheck, check};
 pub use error::{Error, Kind, Place};
 pub use read::environment::{Moment, Stamps, StateStamp, probe};
 pub use read::fetch;
-pub use wire::client::{Client, Limits};
+pub use wire::client::{Client, Limits, share_a_pace};

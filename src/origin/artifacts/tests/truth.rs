@@ -120,7 +120,7 @@ fn a_run_or_a_check_of_the_future_is_older_than_any_that_is_not() {
     let folded = |target: &Target, stored: &Inventory| {
         let paths = ["", "*/"].map(|path| target.0.path().join(path)).into();
         let place = ArtifactsConfig { paths, ..ArtifactsConfig::default() };
-        let reading = read(&place, now(), &mut |_, _| {}, &|_, _, _| {}).expect("read").reading;
+        let reading = read(&place, now(), &mut |_| {}, &|_, _, _| {}).expect("read").reading;
         let inventory = carry_over(reading, stored, now()).inventory;
         let check = inventory.nodes[source].freshness.status.as_deref().map(str::to_owned);
         (status(&inventory, A).map(str::to_owned), check, inventory)

@@ -98,19 +98,19 @@ impl Stamps {
 pub struct Moment {
     /// All of it as canonical text: equal texts mean that nothing has moved, as far as the platform tells.
     pub text: String,
-    applied: Option<StateStamp>,
-    definition: Option<StateStamp>,
+    /// The state of the environment: a read that follows begins with it.
+    pub stamps: Stamps,
     /// The last check of each source that was checked, of the first page of them.
     freshness: BTreeMap<UniqueId, FreshnessCheck>,
 }
 
 impl Moment {
-    /// Whether a read of these stamps, with these nodes, saw this very moment. One of several replicas may
+    /// Whether a read that ended with these stamps, and has these nodes, saw this very moment. One of several replicas may
     /// answer a probe, and another one, which lags behind, the pages.
-    pub fn is_of(&self, before: &Stamps, inventory: &Inventory) -> bool {
+    pub fn is_of(&self, after: &Stamps, inventory: &Inventory) -> bool {
         let read = |id: &UniqueId| inventory.nodes.get(id).map(|node| &node.freshness);
-        self.applied == before.applied
-            && self.definition == before.definition
+        self.stamps.applied == after.applied
+            && self.stamps.definition == after.definition
             && self.freshness.iter().all(|(id, check)| read(id) == Some(check))
     }
 }
@@ -150,7 +150,13 @@ pub async fn probe(client: &Client, environment_id: i64) -> Result<Moment, Error
     let text = json!({
         "applied": stamp(&applied), "definition": stamp(&definition), "checkedSources": checked, "freshness": checks,
     });
-    Ok(Moment { text: text.to_string(), applied, definition, freshness })
+    let stamps = Stamps {
+        adapter_type: environment.adapter_type,
+        project_name: environment.dbt_project_name,
+        applied,
+        definition,
+    };
+    Ok(Moment { text: text.to_string(), stamps, freshness })
 }
 
 fn check_text(check: &FreshnessCheck) -> Value {

@@ -12,13 +12,14 @@ use std::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio::try_join;
 
+use self::definition_ids::DefinedId;
 use self::environment::Stamps;
 use self::page::Reader;
 use super::{Client, Error, Kind, Place};
 use super::{
     data_tests, exposures, groups, metrics, models, saved_queries, seeds, semantic_models, snapshots, sources,
 };
-use crate::inventory::{Reading, ResourceType, State, Tally, UniqueId};
+use crate::inventory::{Reading, ResourceType, State, Tally};
 use crate::origin::assembly::Assembly;
 use crate::origin::draft::Draft;
 use crate::origin::{CodeText, Progress};
@@ -26,12 +27,13 @@ use crate::origin::{CodeText, Progress};
 /// How often an environment is read that keeps moving.
 const READS: u32 = 3;
 
-/// Reads the environment whole, or fails at the client's deadline; with it the stamps that all its pages carried. Source texts go to `code` while the read goes on, so its
-/// receiver must be emptied at the same time; a read that starts again sends them again.
+/// Reads the environment whole, or fails at the client's deadline; with it the state that was asked after its last page, whose moment
+/// is that of all pages. `before` is the state as it was asked just now, if it was. Source texts go to `code` while the read goes on,
+/// so its receiver must be emptied at the same time; a read that starts again sends them again.
 pub async fn fetch(
     client: &Client,
-    environment_id: i64,
-    code: Sender<CodeText>,
+    (environment_id, before): (i64, Option<Stamps>),
+    code: Sender<Vec<CodeText>>,
     progress: Progress<'_>,
 ) -> Result<(Reading, Stamps), Error> {
     let deadline = client.read_deadline();
@@ -39,17 +41,22 @@ pub async fn fetch(
         let place = Place { environment_id, resource: "environment", page: 0 };
         Error::at(&place, Kind::PastDeadline { deadline })
     };
-    tokio::time::timeout(deadline, fetch_settled(client, environment_id, code, progress)).await.map_err(late)?
+    tokio::time::timeout(deadline, fetch_settled(client, (environment_id, before), code, progress))
+        .await
+        .map_err(late)?
 }
 
 /// Reads until the environment rests during a whole read.
 async fn fetch_settled(
     client: &Client,
-    environment_id: i64,
-    code: Sender<CodeText>,
+    (environment_id, before): (i64, Option<Stamps>),
+    code: Sender<Vec<CodeText>>,
     progress: Progress<'_>,
 ) -> Result<(Reading, Stamps), Error> {
-    let mut before = environment::state(client, environment_id).await?;
+    let mut before = match before {
+        Some(before) => before,
+        None => environment::state(client, environment_id).await?,
+    };
     for read in 1..=READS {
         let pool = Mutex::default();
         let reader = Reader { client, environment_id, before: &before, code: &code, pool: &pool, progress };
@@ -65,7 +72,7 @@ async fn fetch_settled(
         let moved =
             !before.same_moment(&after) || matches!(&result, Err(error) if matches!(error.kind(), Kind::Moved { .. }));
         if !moved {
-            return result.map(|reading| (reading, before));
+            return result.map(|reading| (reading, after));
         }
         tracing::info!(environment_id, read, "the environment changed while it was read");
         before = after;
@@ -169,17 +176,11 @@ async fn read_defined(reader: Reader<'_>) -> Result<Vec<Vec<Draft>>, Error> {
     Ok(vec![metrics, semantic_models, saved_queries, groups])
 }
 
-/// An id of the definition state, its type, and what is odd about it.
-type DefinedId = (UniqueId, ResourceType, Vec<String>);
-
 async fn read_definition_ids(reader: Reader<'_>) -> Result<Vec<DefinedId>, Error> {
     if reader.before.definition.is_none() {
         return Ok(Vec::new());
     }
-    let mut ask = reader.client.ask(reader.environment_id, "definition ids");
-    ask.types = definition_ids::TYPES.map(str::to_owned).into();
-    let slim = |draft: Draft| (draft.node.unique_id, draft.node.resource_type, draft.warnings);
-    reader.read_pages::<definition_ids::DefinitionIds, _>(ask, slim).await
+    definition_ids::read(reader).await
 }
 
 /// The defined ids that the applied state lacks, by type: where both have a node, applied wins.
@@ -215,7 +216,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, DiscoveryConfig};
     use crate::demo::{Action, Fault, Page, Project, Request, Server, Side};
-    use crate::inventory::Code;
+    use crate::inventory::{Code, UniqueId};
     use crate::origin::discovery::{Limits, check};
     use crate::time::Timestamp;
     use tokio::sync::mpsc;
@@ -242,10 +243,10 @@ mod tests {
     async fn read(server: &Server) -> (Result<Reading, Error>, Vec<CodeText>, Client) {
         let client = client(server.url(), server.token());
         let (sender, mut receiver) = mpsc::channel(1000);
-        let reading = fetch(&client, ENVIRONMENT, sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
+        let reading = fetch(&client, (ENVIRONMENT, None), sender, &|_, _, _| {}).await.map(|(reading, _)| reading);
         let mut texts = Vec::new();
-        while let Some(text) = receiver.recv().await {
-            texts.push(text);
+        while let Some(page) = receiver.recv().await {
+            texts.extend(page);
         }
         (reading, texts, client)
     }
@@ -273,7 +274,8 @@ mod tests {
         assert!(!unanswered.applied && !unanswered.definition && !unanswered.relation_name);
         let code = Code::of("select 1\nfrom x");
         assert_eq!(inventory.nodes[ORDERS].raw_code, Some(code.clone()));
-        assert!(texts.contains(&CodeText { code, text: "select 1\nfrom x".into() }));
+        let text = "select 1\nfrom x".into();
+        assert!(texts.contains(&CodeText { node: ORDERS.into(), is_compiled: false, code, text }));
         assert_eq!(asked(&server, "AppliedTests").len(), 3);
         assert_eq!(asked(&server, "DefinitionExposures")[0].variables["uniqueIds"], serde_json::json!([EXPOSURE]));
         assert_eq!(client.cost().requests, server.requests().len() as u64);
@@ -387,6 +389,6 @@ mod tests {
     #[tokio::test]
     async fn a_read_may_run_on_any_thread() {
         fn is_send<T: Send>(_: &T) {}
-        is_send(&fetch(&client("http://localhost/".into(), "t"), 1, mpsc::channel(1).0, &|_, _, _| {}));
+        is_send(&fetch(&client("http://localhost/".into(), "t"), (1, None), mpsc::channel(1).0, &|_, _, _| {}));
     }
 }

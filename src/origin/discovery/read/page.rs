@@ -106,7 +106,8 @@ pub(crate) struct Reader<'a> {
     pub client: &'a Client,
     pub environment_id: i64,
     pub before: &'a Stamps,
-    pub code: &'a Sender<CodeText>,
+    /// A page's texts at a time.
+    pub code: &'a Sender<Vec<CodeText>>,
     /// Equal texts of all lists are held once.
     pub pool: &'a Mutex<Pool>,
     pub progress: Progress<'a>,
@@ -151,21 +152,25 @@ impl Reader<'_> {
             let page = D::page(self.client.answer::<D>(&mut ask, D::variables).await?);
             let place = ask.place.clone();
             let failed = |kind| Error::at(&place, kind);
-            let list = self.at_same_moment(page).map_err(failed)?;
+            self.at_same_moment(page.applied_at, page.definition_at).map_err(failed)?;
+            let null = || failed(Kind::Moved { what: "the state is null".into() });
+            let list = page.list.ok_or_else(null)?;
             let count = list.nodes.len();
+            let mut texts = Vec::new();
             for item in list.nodes {
                 let mut draft = D::draft(item);
                 proof.see(&draft.node).map_err(failed)?;
-                for text in std::mem::take(&mut draft.texts) {
-                    self.code.send(text).await.map_err(|_| failed(Kind::SinkClosed))?;
-                }
+                texts.append(&mut draft.texts);
                 self.pool.lock().unwrap_or_else(PoisonError::into_inner).share_node(&mut draft.node);
                 kept.push(keep(draft));
             }
+            if !texts.is_empty() {
+                self.code.send(texts).await.map_err(|_| failed(Kind::SinkClosed))?;
+            }
             let next = proof.turn(list.total, count, list.has_next, list.end_cursor).map_err(failed)?;
-            (self.progress)(D::RESOURCE, kept.len() as u64, list.total.try_into().unwrap_or_default());
+            (self.progress)(place.resource, kept.len() as u64, list.total.try_into().unwrap_or_default());
             tracing::debug!(
-                resource = D::RESOURCE,
+                resource = place.resource,
                 page = place.page,
                 seen = kept.len(),
                 total = list.total,
@@ -178,15 +183,20 @@ impl Reader<'_> {
         }
     }
 
-    fn at_same_moment<N>(&self, page: Page<N>) -> Result<List<N>, Kind> {
+    /// Whether an answer with these stamps is of the moment that the read began at.
+    pub(crate) fn at_same_moment(
+        &self,
+        applied_at: Option<Option<String>>,
+        definition_at: Option<Option<String>>,
+    ) -> Result<(), Kind> {
         let moved = |state: &str| Kind::Moved { what: format!("`lastUpdatedAt` of the {state} state moved") };
-        if page.applied_at.as_ref() != self.before.applied.as_ref().map(|state| &state.last_updated_at) {
+        if applied_at.as_ref() != self.before.applied.as_ref().map(|state| &state.last_updated_at) {
             return Err(moved("applied"));
         }
-        if page.definition_at.as_ref() != self.before.definition.as_ref().map(|state| &state.last_updated_at) {
+        if definition_at.as_ref() != self.before.definition.as_ref().map(|state| &state.last_updated_at) {
             return Err(moved("definition"));
         }
-        page.list.ok_or_else(|| Kind::Moved { what: "the state is null".into() })
+        Ok(())
     }
 }
 

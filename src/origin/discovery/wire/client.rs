@@ -62,10 +62,10 @@ impl Limits {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&environment_id).unwrap_or_default()
     }
 
-    fn pace(&self, host: &str, token: &str) -> Arc<Pace> {
-        let key = (host.to_owned(), Sha256::digest(token.as_bytes()).into());
+    /// The one pace of this host and token. Requests of other processes count where it begins; those of this one are in it.
+    fn pace(&self, key: PaceKey, spent: &[(Duration, usize)]) -> Arc<Pace> {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(paces.entry(key).or_insert_with(|| Arc::new(Pace::new())))
+        Arc::clone(paces.entry(key).or_insert_with(|| Arc::new(Pace::after(spent))))
     }
 }
 
@@ -77,7 +77,7 @@ pub struct Client {
     limits: Limits,
     share: Semaphore,
     pace: Arc<Pace>,
-    interval: Duration,
+    per_minute: usize,
     timeout: Duration,
     give_up_after: Duration,
     read_deadline: Duration,
@@ -109,13 +109,15 @@ struct Question<'a, V> {
 impl Client {
     /// A client for what `config` says. Fails only where the configuration cannot work.
     pub fn new(config: &DiscoveryConfig, limits: &Limits) -> Result<Self, Error> {
+        Self::after(config, limits, &[])
+    }
+
+    /// The same, where another process has sent requests to the same host with the same token: how long ago, and how many.
+    pub fn after(config: &DiscoveryConfig, limits: &Limits, spent: &[(Duration, usize)]) -> Result<Self, Error> {
         let (url, host) = transport::endpoint(&config.url)?;
-        let token = config.token.as_ref().ok_or_else(|| {
-            Error::setup("there is no token: set `LINEAGED_DISCOVERY__TOKEN`, or `discovery.token_file`")
-        })?;
-        let http = transport::http_client(config, &host, token.expose_secret())?;
-        let pace =
-            limits.pace(&format!("{host}:{}", url.port_or_known_default().unwrap_or_default()), token.expose_secret());
+        let token = token(config)?;
+        let http = transport::http_client(config, &host, token)?;
+        let pace = limits.pace(pace_key(&url, &host, token), spent);
         Ok(Self {
             http,
             url,
@@ -123,7 +125,7 @@ impl Client {
             share: Semaphore::new(limits.share),
             limits: limits.clone(),
             pace,
-            interval: Duration::from_secs(60) / config.requests_per_minute.max(1),
+            per_minute: config.requests_per_minute.max(1) as usize,
             timeout: config.timeout,
             give_up_after: config.give_up_after,
             read_deadline: config.read_deadline,
@@ -181,8 +183,7 @@ impl Client {
         let mut tries = Tries::default();
         loop {
             let body = self.question::<Q>(variables(ask)).map_err(|kind| Error::at(&ask.place, kind))?;
-            let deadline = tries.deadline(ask.patience);
-            let kind = match self.exchange::<Q>(body, &mut tries, deadline).await {
+            let kind = match self.exchange::<Q>(body, &mut tries, ask.patience).await {
                 Ok(data) => {
                     ask.recover();
                     return Ok(data);
@@ -193,7 +194,7 @@ impl Client {
             let wait = self.next_try(&kind, ask, &mut tries);
             let failed = || Error::at(&place, kind.clone()).after_tries(tries.count, tries.elapsed());
             let wait = wait.ok_or_else(failed)?;
-            if Instant::now() + wait > tries.deadline(ask.patience) {
+            if tries.count >= ask.tries || Instant::now() + wait > tries.deadline(ask.patience) {
                 return Err(failed());
             }
             tracing::debug!(%kind, %place.resource, place.page, wait_ms = wait.as_millis() as u64, "asking again");
@@ -248,9 +249,9 @@ impl Client {
         &self,
         question: Vec<u8>,
         tries: &mut Tries,
-        deadline: Instant,
+        patience: Duration,
     ) -> Result<Q::ResponseData, Kind> {
-        let (origin, body) = self.send(question, tries, deadline).await?;
+        let (origin, body) = self.send(question, tries, patience).await?;
         match origin.status {
             200..300 => {
                 let mut misfits = Misfits::default();
@@ -262,19 +263,20 @@ impl Client {
         }
     }
 
-    async fn send(&self, question: Vec<u8>, tries: &mut Tries, deadline: Instant) -> Result<(Origin, Vec<u8>), Kind> {
+    async fn send(&self, question: Vec<u8>, tries: &mut Tries, patience: Duration) -> Result<(Origin, Vec<u8>), Kind> {
         let _permits = loop {
-            self.pace.turn(self.interval, deadline).await.map_err(|wait| Kind::RateLimited { wait })?;
+            let deadline = tries.deadline(patience);
+            self.pace.wait(self.per_minute, deadline).await.map_err(|wait| Kind::RateLimited { wait })?;
             let own = self.share.acquire().await.map_err(|_| Kind::SinkClosed)?;
             let permit = self.limits.in_flight.acquire().await.map_err(|_| Kind::SinkClosed)?;
-            if !self.pace.is_quiet() {
+            if self.pace.take(self.per_minute) {
                 break (own, permit);
             }
         };
         tries.begin();
         self.requests.fetch_add(1, Ordering::Relaxed);
         let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(question);
-        let left = deadline.saturating_duration_since(Instant::now()).max(SHORTEST_TIMEOUT);
+        let left = tries.left(patience).max(SHORTEST_TIMEOUT);
         let sent = request.timeout(self.timeout.min(left)).send().await;
         let response = sent.map_err(|error| transport::failure(error, &self.host))?;
         let status = response.status();
@@ -309,6 +311,25 @@ impl Client {
         let target = self.url.join(location).ok();
         target.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "an unreadable address".into())
     }
+}
+
+fn token(config: &DiscoveryConfig) -> Result<&str, Error> {
+    let token = config.token.as_ref().map(|token| token.expose_secret());
+    token.ok_or_else(|| Error::setup("there is no token: set `LINEAGED_DISCOVERY__TOKEN`, or `discovery.token_file`"))
+}
+
+fn pace_key(url: &reqwest::Url, host: &str, token: &str) -> PaceKey {
+    let place = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
+    (place, Sha256::digest(token.as_bytes()).into())
+}
+
+/// Whether requests of both count together: those to one host with one token.
+pub fn share_a_pace(one: &DiscoveryConfig, other: &DiscoveryConfig) -> bool {
+    let key = |config: &DiscoveryConfig| {
+        let (url, host) = transport::endpoint(&config.url).ok()?;
+        Some(pace_key(&url, &host, token(config).ok()?))
+    };
+    key(one).is_some_and(|one| key(other) == Some(one))
 }
 
 /// The query without the lines that consist of a dropped field.

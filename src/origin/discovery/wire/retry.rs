@@ -27,6 +27,8 @@ pub(crate) struct Ask {
     pub types: Vec<String>,
     /// All tries of one page together.
     pub patience: Duration,
+    /// No more tries than this.
+    pub tries: u32,
 }
 
 impl Ask {
@@ -41,7 +43,13 @@ impl Ask {
             unique_ids: Vec::new(),
             types: Vec::new(),
             patience,
+            tries: u32::MAX,
         }
+    }
+
+    /// The same question, asked only once.
+    pub(crate) fn once(self) -> Self {
+        Self { tries: 1, ..self }
     }
 
     /// The same question, with no more patience than this.
