@@ -350,9 +350,12 @@ CREATE VIRTUAL TABLE search USING fts5 (
 -- What a foreign key is looked up by when a sync is forgotten.
 CREATE INDEX node_by_removal ON node (removed_by) WHERE removed_by IS NOT NULL;
 
--- What health begins with: the few nodes that did not do well, and the sources.
+-- What health begins with: the few nodes that did not do well, or were never run, exposures and sources.
 CREATE INDEX node_in_trouble ON node (last_run_status)
 WHERE last_run_status IN ('error', 'fail', 'warn', 'skipped') AND removed_at IS NULL;
+CREATE INDEX node_never_ran ON node (environment_id, unique_id)
+WHERE resource_type = 'model' AND last_run_status IS NULL AND executed_at IS NULL AND removed_at IS NULL;
+CREATE INDEX node_is_exposure ON node (environment_id, unique_id) WHERE resource_type = 'exposure' AND removed_at IS NULL;
 CREATE INDEX node_is_source ON node (environment_id, unique_id) WHERE resource_type = 'source' AND removed_at IS NULL;
 
 -- Views: the contract. They need no extension and no function that SQLite 3.40 lacks.
@@ -433,18 +436,19 @@ LEFT JOIN raw_code r ON r.sha256 = n.raw_code_sha256
 LEFT JOIN compiled_code c ON c.node_key = n.node_key
 WHERE n.removed_at IS NULL AND (r.sha256 IS NOT NULL OR c.node_key IS NOT NULL);
 
+-- Both ends are of one environment: saying so lets SQLite begin at either.
 CREATE VIEW edges AS
 SELECT child.environment_id, parent.unique_id AS parent_id, child.unique_id AS child_id
 FROM edge
 JOIN node child ON child.node_key = edge.child_key
-JOIN node parent ON parent.node_key = edge.parent_key;
+JOIN node parent ON parent.node_key = edge.parent_key AND parent.environment_id = child.environment_id;
 
 -- Where not all pairs are kept, the ways up from each node are walked: quick for one descendant, slow for all.
 CREATE VIEW lineage AS
 SELECT d.environment_id, a.unique_id AS ancestor_id, d.unique_id AS descendant_id, r.depth
 FROM reach r
 JOIN node d ON d.node_key = r.descendant_key
-JOIN node a ON a.node_key = r.ancestor_key
+JOIN node a ON a.node_key = r.ancestor_key AND a.environment_id = d.environment_id
 WHERE d.environment_id IN (SELECT environment_id FROM environment WHERE longest_way IS NULL)
 UNION ALL
 SELECT d.environment_id, a.unique_id, d.unique_id, pair.value ->> 1
@@ -540,11 +544,50 @@ SELECT
     END AS rank
 FROM judged;
 
+-- The sources are judged once for a query; CROSS JOIN keeps SQLite from beginning with them. Nodes come first, and in their own order, so
+-- that a page judges only what it shows; and what is not asked for is not looked for.
+CREATE VIEW _freshness_now AS
+WITH source AS MATERIALIZED (SELECT node_key, unique_id, max_loaded_at, status, rank FROM _source_now)
+SELECT
+    n.environment_id,
+    n.unique_id,
+    n.resource_type,
+    own.max_loaded_at,
+    own.checked_at,
+    own.checked_status,
+    CASE n.resource_type WHEN 'source' THEN own.status
+        ELSE (SELECT s.status FROM source s WHERE s.node_key = worst.node_key) END AS status,
+    own.age_seconds,
+    own.warn_after_seconds,
+    own.error_after_seconds,
+    worst.unique_id AS worst_upstream_id,
+    oldest.unique_id AS oldest_upstream_id,
+    oldest.max_loaded_at AS oldest_upstream_loaded_at,
+    CASE WHEN n.resource_type IN ('model', 'seed', 'snapshot') THEN n.executed_at END AS last_built_at,
+    CASE WHEN n.resource_type IN ('model', 'snapshot') AND n.executed_at IS NOT NULL THEN EXISTS (
+        SELECT 1 FROM edge e JOIN node p ON p.node_key = e.parent_key
+        WHERE e.child_key = n.node_key
+        AND (p.resource_type = 'source' AND p.max_loaded_at > n.executed_at
+            OR p.resource_type IN ('model', 'seed', 'snapshot') AND p.executed_at > n.executed_at)) END AS needs_run
+FROM node n
+LEFT JOIN _source_now own ON own.node_key = n.node_key
+LEFT JOIN node worst ON worst.node_key = (
+    SELECT s.node_key FROM reach r CROSS JOIN source s
+    WHERE r.descendant_key = n.node_key AND s.node_key = r.ancestor_key AND n.resource_type <> 'source'
+    ORDER BY s.rank DESC, s.unique_id LIMIT 1)
+LEFT JOIN node oldest ON oldest.node_key = (
+    SELECT s.node_key FROM reach r CROSS JOIN source s
+    WHERE r.descendant_key = n.node_key AND s.node_key = r.ancestor_key AND n.resource_type <> 'source'
+    AND s.max_loaded_at IS NOT NULL ORDER BY s.max_loaded_at, s.unique_id LIMIT 1)
+WHERE n.removed_at IS NULL AND (n.resource_type = 'source' OR EXISTS (
+    SELECT 1 FROM reach r WHERE r.descendant_key = n.node_key AND +r.ancestor_key IN (SELECT node_key FROM source)));
+
+-- Apart, for DuckDB, which sends the views that it reads to SQLite in its own words.
 CREATE VIEW freshness AS
 SELECT
     environment_id,
     unique_id,
-    'source' AS resource_type,
+    resource_type,
     max_loaded_at,
     checked_at,
     checked_status,
@@ -552,42 +595,12 @@ SELECT
     age_seconds,
     warn_after_seconds,
     error_after_seconds,
-    NULL AS worst_upstream_id,
-    NULL AS oldest_upstream_id,
-    NULL AS oldest_upstream_loaded_at,
-    NULL AS last_built_at,
-    NULL AS needs_run
-FROM _source_now
-UNION ALL
-SELECT
-    n.environment_id,
-    n.unique_id,
-    n.resource_type,
-    NULL,
-    NULL,
-    NULL,
-    worst.status,
-    NULL,
-    NULL,
-    NULL,
-    worst.unique_id,
-    oldest.unique_id,
-    oldest.max_loaded_at,
-    CASE WHEN n.resource_type IN ('model', 'seed', 'snapshot') THEN n.executed_at END,
-    CASE WHEN n.resource_type IN ('model', 'snapshot') AND n.executed_at IS NOT NULL THEN EXISTS (
-        SELECT 1 FROM edge e JOIN node p ON p.node_key = e.parent_key
-        WHERE e.child_key = n.node_key
-        AND (p.resource_type = 'source' AND p.max_loaded_at > n.executed_at
-            OR p.resource_type IN ('model', 'seed', 'snapshot') AND p.executed_at > n.executed_at)) END
-FROM node n
-JOIN _source_now worst ON worst.node_key = (
-    SELECT s.node_key FROM reach r JOIN _source_now s ON s.node_key = r.ancestor_key
-    WHERE r.descendant_key = n.node_key ORDER BY s.rank DESC, s.unique_id LIMIT 1)
-LEFT JOIN node oldest ON oldest.node_key = (
-    SELECT s.node_key FROM reach r JOIN node s ON s.node_key = r.ancestor_key
-    WHERE r.descendant_key = n.node_key AND s.resource_type = 'source' AND s.max_loaded_at IS NOT NULL
-    ORDER BY s.max_loaded_at, s.unique_id LIMIT 1)
-WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
+    worst_upstream_id,
+    oldest_upstream_id,
+    oldest_upstream_loaded_at,
+    last_built_at,
+    needs_run
+FROM _freshness_now;
 
 -- dbt's health signals: each rule with its rank (3: degraded, 2: caution, 1: unknown), of which the highest is the status.
 -- * It is dbt's verdict on a source that counts, also where `freshness` says that the clock has overtaken it.
@@ -597,9 +610,12 @@ WHERE n.removed_at IS NULL AND n.resource_type <> 'source';
 --   before it, else the tests that failed before it.
 -- * For an exposure, seeds and snapshots count like models, and so do the tests of whatever is upstream. What no run has
 --   processed makes it unknown, if nothing worse is known.
--- The lists before the rules are short and made once for a query; CROSS JOIN keeps SQLite from beginning with them. The reasons
--- pass through json_each, since they would be made twice otherwise: for the status, and for themselves.
-CREATE VIEW _health_now AS
+-- The lists before the rules are short and made once for a query; CROSS JOIN keeps SQLite from beginning with them. Nodes come first,
+-- and in their own order, so that a page judges only what it shows. The reasons pass through json_each, since they would be made
+-- twice otherwise: for the status, and for themselves.
+
+-- What is wrong with sources, and its rank for the source, for models and for exposures; %s is where the source is named.
+CREATE VIEW _complaint AS
 WITH allowed AS (
     SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'stale_after_days'), 30) AS days
 ),
@@ -617,74 +633,92 @@ checked AS (
     FROM _source_now s
     JOIN node n ON n.node_key = s.node_key
     CROSS JOIN allowed
-),
--- What is wrong with sources, and its rank for the source, for models and for exposures; %s is where the source is named.
-complaint AS MATERIALIZED (
-    SELECT
-        node_key,
-        unique_id,
-        of_source,
-        iif(verdict = 'error', 'source_error', 'source_warn') AS code,
-        iif(verdict = 'error', 3, 2) AS for_source,
-        CASE WHEN verdict = 'error' THEN 3 WHEN days > allowed_days THEN NULL ELSE 2 END AS for_model,
-        iif(verdict = 'error', 3, 2) AS for_exposure,
-        'the last freshness check%s returned ' || iif(verdict = 'error', 'an error', 'a warning') || iif(
-            hours > allowed_hours,
-            printf(': its data was %s old, the limit is %s',
-                iif(hours > 72, printf('%g days', round(hours / 24.0, 1)), printf('%g hours', hours)),
-                iif(allowed_hours > 72, printf('%g days', round(allowed_hours / 24.0, 1)), printf('%g hours', allowed_hours))),
-            '')
-            AS sentence
-    FROM checked
-    WHERE status <> 'no_criteria' AND verdict IN ('warn', 'error')
-    UNION ALL
-    SELECT
-        node_key,
-        unique_id,
-        of_source,
-        'source_not_checked',
-        2,
-        3,
-        NULL,
-        CASE
-            WHEN days IS NULL THEN 'the freshness%s was never checked'
-            WHEN verdict IS NULL THEN 'the last freshness check%s came to no verdict'
-            ELSE printf('the freshness%%s was last checked more than %d days ago, the limit is %d', days, allowed_days)
-        END
-    FROM checked
-    WHERE status <> 'no_criteria' AND (verdict IS NULL OR days > allowed_days)
-    UNION ALL
-    SELECT node_key, unique_id, of_source, 'source_no_criteria', 2, NULL, NULL, 'it has no freshness criteria'
-    FROM checked
-    WHERE status = 'no_criteria'
-),
+    -- Most sources are well: nothing more is asked of them.
+    WHERE (s.checked_status = 'pass' AND (SELECT day FROM _clock) - julianday(s.checked_at) <= allowed.days) IS NOT TRUE
+)
+SELECT
+    node_key,
+    unique_id,
+    of_source,
+    iif(verdict = 'error', 'source_error', 'source_warn') AS code,
+    iif(verdict = 'error', 3, 2) AS for_source,
+    CASE WHEN verdict = 'error' THEN 3 WHEN days > allowed_days THEN NULL ELSE 2 END AS for_model,
+    iif(verdict = 'error', 3, 2) AS for_exposure,
+    'the last freshness check%s returned ' || iif(verdict = 'error', 'an error', 'a warning') || iif(
+        hours > allowed_hours,
+        printf(': its data was %s old, the limit is %s',
+            iif(hours > 72, printf('%g days', round(hours / 24.0, 1)), printf('%g hours', hours)),
+            iif(allowed_hours > 72, printf('%g days', round(allowed_hours / 24.0, 1)), printf('%g hours', allowed_hours))),
+        '')
+        AS sentence
+FROM checked
+WHERE status <> 'no_criteria' AND verdict IN ('warn', 'error')
+UNION ALL
+SELECT
+    node_key,
+    unique_id,
+    of_source,
+    'source_not_checked',
+    2,
+    3,
+    NULL,
+    CASE
+        WHEN days IS NULL THEN 'the freshness%s was never checked'
+        WHEN verdict IS NULL THEN 'the last freshness check%s came to no verdict'
+        ELSE printf('the freshness%%s was last checked more than %d days ago, the limit is %d', days, allowed_days)
+    END
+FROM checked
+WHERE status <> 'no_criteria' AND (verdict IS NULL OR days > allowed_days);
+
 -- Tests that did not pass, at what they test, and what failed to build, at itself.
-trouble AS MATERIALIZED (
-    SELECT
-        p.node_key AS at_key,
-        t.unique_id,
-        TRUE AS is_test,
-        t.last_run_status = 'warn' AS is_warning,
-        printf('the %s `%s` ', replace(t.resource_type, '_', ' '), coalesce(t.name, t.unique_id))
-            || CASE t.last_run_status WHEN 'warn' THEN 'warned' WHEN 'fail' THEN 'failed' ELSE 'ended in an error' END
-            || CASE WHEN t.resource_type = 'test' AND t.last_run_failures > 0
-                THEN printf(' with %d row%s', t.last_run_failures, iif(t.last_run_failures = 1, '', 's')) ELSE '' END
-            AS sentence
-    FROM node t
-    JOIN node p ON p.environment_id = t.environment_id AND p.unique_id = t.tested_id
-    WHERE t.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND t.removed_at IS NULL
-    AND t.last_run_status <> 'skipped' AND t.resource_type IN ('test', 'unit_test')
-    UNION ALL
-    SELECT
-        b.node_key,
-        b.unique_id,
-        FALSE,
-        FALSE,
-        printf('the %s `%s` failed to build', b.resource_type, coalesce(b.name, b.unique_id))
-    FROM node b
-    WHERE b.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND b.removed_at IS NULL
-    AND b.last_run_status = 'error' AND b.resource_type IN ('model', 'seed', 'snapshot')
+CREATE VIEW _trouble AS
+SELECT
+    p.node_key AS at_key,
+    t.unique_id,
+    TRUE AS is_test,
+    t.last_run_status = 'warn' AS is_warning,
+    printf('the %s `%s` ', replace(t.resource_type, '_', ' '), coalesce(t.name, t.unique_id))
+        || CASE t.last_run_status WHEN 'warn' THEN 'warned' WHEN 'fail' THEN 'failed' ELSE 'ended in an error' END
+        || CASE WHEN t.resource_type = 'test' AND t.last_run_failures > 0
+            THEN printf(' with %d row%s', t.last_run_failures, iif(t.last_run_failures = 1, '', 's')) ELSE '' END
+        AS sentence
+FROM node t
+JOIN node p ON p.environment_id = t.environment_id AND p.unique_id = t.tested_id
+WHERE t.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND t.removed_at IS NULL
+AND t.last_run_status <> 'skipped' AND t.resource_type IN ('test', 'unit_test')
+UNION ALL
+SELECT
+    b.node_key,
+    b.unique_id,
+    FALSE,
+    FALSE,
+    printf('the %s `%s` failed to build', b.resource_type, coalesce(b.name, b.unique_id))
+FROM node b
+WHERE b.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND b.removed_at IS NULL
+AND b.last_run_status = 'error' AND b.resource_type IN ('model', 'seed', 'snapshot');
+
+-- What alone can be degraded, so that a question for it judges nothing else: what is in trouble, what stands on a source that is, and
+-- exposures.
+CREATE VIEW _may_be_degraded AS
+SELECT n.environment_id, n.unique_id
+FROM (
+    SELECT at_key AS node_key FROM _trouble
+    UNION
+    SELECT node_key FROM _complaint
+    UNION
+    SELECT r.descendant_key FROM _complaint c CROSS JOIN reach r WHERE r.ancestor_key = c.node_key AND c.for_model = 3
+    UNION
+    SELECT node_key FROM node WHERE resource_type = 'exposure' AND removed_at IS NULL
+) may
+CROSS JOIN node n
+WHERE n.node_key = may.node_key;
+
+CREATE VIEW _health_now AS
+WITH allowed AS (
+    SELECT coalesce((SELECT CAST(value AS INTEGER) FROM setting WHERE name = 'stale_after_days'), 30) AS days
 ),
+complaint AS MATERIALIZED (SELECT * FROM _complaint),
+trouble AS MATERIALIZED (SELECT * FROM _trouble),
 skipped AS MATERIALIZED (
     SELECT
         s.node_key,
@@ -694,11 +728,56 @@ skipped AS MATERIALIZED (
     WHERE s.last_run_status IN ('error', 'fail', 'warn', 'skipped') AND s.removed_at IS NULL
     AND s.last_run_status = 'skipped' AND s.resource_type IN ('model', 'seed', 'snapshot')
 ),
-judged AS (
-    SELECT n.node_key, n.environment_id, n.unique_id, n.resource_type, (
+-- Models that no run has processed.
+unbuilt AS MATERIALIZED (
+    SELECT m.node_key, m.unique_id, m.name
+    FROM node m
+    WHERE m.resource_type = 'model' AND m.last_run_status IS NULL AND m.executed_at IS NULL AND m.removed_at IS NULL
+    AND coalesce(m.materialization, '') <> 'ephemeral'
+    AND NOT EXISTS (
+        SELECT 1 FROM node t
+        WHERE t.environment_id = m.environment_id AND t.resource_type IN ('test', 'unit_test')
+        AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail'))
+    AND NOT EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = m.node_key)
+),
+-- What held up those that were skipped: what failed to build above them, else the tests that failed there.
+cause AS MATERIALIZED (
+    SELECT s.node_key, s.sentence AS skipped, t.unique_id, t.sentence, rank() OVER (PARTITION BY s.node_key ORDER BY t.is_test) AS place
+    FROM skipped s
+    CROSS JOIN reach r
+    CROSS JOIN trouble t
+    WHERE r.descendant_key = s.node_key AND t.at_key = r.ancestor_key AND NOT t.is_warning
+),
+-- What exposures tell of, where it is above them.
+told AS MATERIALIZED (
+    SELECT at_key AS node_key FROM trouble UNION SELECT node_key FROM skipped UNION SELECT node_key FROM unbuilt
+),
+-- Where complaints about sources arrive.
+felt AS MATERIALIZED (
+    SELECT r.descendant_key AS node_key, s.node_key AS source_key
+    FROM (SELECT DISTINCT node_key FROM complaint WHERE for_model IS NOT NULL OR for_exposure IS NOT NULL) s
+    CROSS JOIN reach r ON r.ancestor_key = s.node_key
+)
+SELECT
+    n.node_key,
+    n.environment_id,
+    n.unique_id,
+    n.resource_type,
+    CASE substr(f.value, 1, 1)
+        WHEN '3' THEN 'degraded' WHEN '2' THEN 'caution' WHEN '1' THEN 'unknown' ELSE 'healthy' END AS status,
+    substr(f.value, 2) AS reasons
+FROM (
+    SELECT
+        *,
+        (SELECT day FROM _clock) - julianday(executed_at) AS days,
+        m.node_key IN (SELECT node_key FROM unbuilt) AS never_ran
+    FROM node m
+) n
+CROSS JOIN json_each(json_array(CASE n.resource_type
+    WHEN 'model' THEN (
         SELECT coalesce(max(rank), 0)
             || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
-        FROM (
+        FROM (SELECT * FROM (
             SELECT 3 AS rank, 'build_failed' AS code, 'the last run failed to build it' AS sentence, NULL AS root_id
             WHERE n.last_run_status = 'error'
             UNION ALL
@@ -722,7 +801,8 @@ judged AS (
                 SELECT t.*, rank() OVER (ORDER BY t.is_test) AS place
                 FROM reach r
                 CROSS JOIN trouble t
-                WHERE t.at_key = r.ancestor_key AND n.last_run_status = 'skipped' AND r.descendant_key = n.node_key AND NOT t.is_warning
+                WHERE t.at_key = r.ancestor_key AND n.last_run_status = 'skipped' AND r.descendant_key = n.node_key
+                AND NOT t.is_warning
             ) cause
             WHERE cause.place = 1
             UNION ALL
@@ -746,54 +826,44 @@ judged AS (
             WHERE NOT n.never_ran AND n.description IS NULL
             UNION ALL
             SELECT c.for_model, c.code, printf(c.sentence, c.of_source), c.unique_id
-            FROM reach r
+            FROM felt
             CROSS JOIN complaint c
-            WHERE c.node_key = r.ancestor_key AND NOT n.never_ran AND r.descendant_key = n.node_key AND c.for_model IS NOT NULL
-            ORDER BY 1 DESC, 2, 4
+            WHERE felt.node_key = n.node_key AND c.node_key = felt.source_key AND c.for_model IS NOT NULL AND NOT n.never_ran
+            LIMIT -1) ORDER BY rank DESC, code, root_id
         )
-    ) AS found
-    FROM (
-        SELECT
-            *,
-            (SELECT day FROM _clock) - julianday(executed_at) AS days,
-            coalesce(materialization, '') <> 'ephemeral' AND last_run_status IS NULL AND executed_at IS NULL
-                AND NOT EXISTS (
-                    SELECT 1 FROM node t
-                    WHERE t.environment_id = m.environment_id AND t.resource_type IN ('test', 'unit_test')
-                    AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail'))
-                AND NOT EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = m.node_key) AS never_ran
-        FROM node m
-    ) n
-    WHERE n.removed_at IS NULL AND n.resource_type = 'model'
-    UNION ALL
-    SELECT n.node_key, n.environment_id, n.unique_id, n.resource_type, (
+    )
+    WHEN 'source' THEN (
         SELECT coalesce(max(rank), 0)
             || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
-        FROM (
+        FROM (SELECT * FROM (
             SELECT c.for_source AS rank, c.code AS code, printf(c.sentence, '') AS sentence, NULL AS root_id
             FROM complaint c
             WHERE c.node_key = n.node_key
             UNION ALL
+            SELECT 2, 'source_no_criteria', 'it has no freshness criteria', NULL
+            FROM _source_now s
+            WHERE s.node_key = n.node_key AND s.status = 'no_criteria'
+            UNION ALL
             SELECT 2, 'no_description', 'it has no description', NULL
             WHERE n.description IS NULL
-            ORDER BY 1 DESC, 2
+            LIMIT -1) ORDER BY rank DESC, code
         )
     )
-    FROM node n
-    WHERE n.removed_at IS NULL AND n.resource_type = 'source'
-    UNION ALL
-    SELECT n.node_key, n.environment_id, n.unique_id, n.resource_type, (
+    ELSE (
+        WITH above AS MATERIALIZED (
+            SELECT r.ancestor_key FROM reach r WHERE r.descendant_key = n.node_key AND +r.ancestor_key IN (SELECT node_key FROM told)
+        )
         SELECT coalesce(max(rank), 0)
             || json_group_array(json_object('code', code, 'sentence', sentence, 'root_id', root_id))
-        FROM (
+        FROM (SELECT * FROM (
             SELECT
                 c.for_exposure AS rank,
                 c.code AS code,
                 printf(c.sentence, c.of_source) AS sentence,
                 c.unique_id AS root_id
-            FROM reach r
+            FROM felt
             CROSS JOIN complaint c
-            WHERE c.node_key = r.ancestor_key AND r.descendant_key = n.node_key AND c.for_exposure IS NOT NULL
+            WHERE felt.node_key = n.node_key AND c.node_key = felt.source_key AND c.for_exposure IS NOT NULL
             UNION ALL
             SELECT
                 iif(t.is_warning, 2, 3),
@@ -801,64 +871,37 @@ judged AS (
                     ELSE 'upstream_test_failed' END,
                 t.sentence,
                 t.unique_id
-            FROM reach r
+            FROM above a
             CROSS JOIN trouble t
-            WHERE t.at_key = r.ancestor_key AND r.descendant_key = n.node_key
+            WHERE t.at_key = a.ancestor_key
             UNION ALL
             SELECT
                 2,
                 'upstream_model_skipped',
                 iif(count(*) = 1, cause.skipped, count(*) || ' nodes were skipped') || ': ' || cause.sentence,
                 cause.unique_id
-            FROM (
-                SELECT s.sentence AS skipped, t.*, rank() OVER (PARTITION BY s.node_key ORDER BY t.is_test) AS place
-                FROM reach a
-                CROSS JOIN skipped s
-                CROSS JOIN reach r
-                CROSS JOIN trouble t
-                WHERE s.node_key = a.ancestor_key AND r.descendant_key = s.node_key AND t.at_key = r.ancestor_key AND a.descendant_key = n.node_key AND NOT t.is_warning
-            ) cause
-            WHERE cause.place = 1
+            FROM above a
+            CROSS JOIN cause
+            WHERE cause.node_key = a.ancestor_key AND cause.place = 1
             GROUP BY cause.unique_id
             UNION ALL
             SELECT 2, 'upstream_model_skipped', s.sentence, s.unique_id
-            FROM reach a
+            FROM above a
             CROSS JOIN skipped s
-            WHERE s.node_key = a.ancestor_key AND a.descendant_key = n.node_key AND NOT EXISTS (
-                SELECT 1 FROM reach r
-                CROSS JOIN trouble t
-                WHERE t.at_key = r.ancestor_key AND r.descendant_key = s.node_key AND NOT t.is_warning)
+            WHERE s.node_key = a.ancestor_key AND s.node_key NOT IN (SELECT node_key FROM cause)
             UNION ALL
             SELECT
                 1,
                 'never_built',
-                printf('no run has processed the model `%s`', coalesce(m.name, m.unique_id)),
-                m.unique_id
-            FROM reach r
-            CROSS JOIN node m
-            WHERE m.node_key = r.ancestor_key AND r.descendant_key = n.node_key AND m.resource_type = 'model' AND coalesce(m.materialization, '') <> 'ephemeral'
-            AND m.last_run_status IS NULL AND m.executed_at IS NULL
-            AND NOT EXISTS (
-                SELECT 1 FROM node t
-                WHERE t.environment_id = m.environment_id AND t.resource_type IN ('test', 'unit_test')
-                AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail'))
-            AND NOT EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = m.node_key)
-            ORDER BY 1 DESC, 2, 4
+                printf('no run has processed the model `%s`', coalesce(u.name, u.unique_id)),
+                u.unique_id
+            FROM above a
+            CROSS JOIN unbuilt u
+            WHERE u.node_key = a.ancestor_key
+            LIMIT -1) ORDER BY rank DESC, code, root_id
         )
-    )
-    FROM node n
-    WHERE n.removed_at IS NULL AND n.resource_type = 'exposure'
-)
-SELECT
-    j.node_key,
-    j.environment_id,
-    j.unique_id,
-    j.resource_type,
-    CASE substr(f.value, 1, 1)
-        WHEN '3' THEN 'degraded' WHEN '2' THEN 'caution' WHEN '1' THEN 'unknown' ELSE 'healthy' END AS status,
-    substr(f.value, 2) AS reasons
-FROM judged j
-CROSS JOIN json_each(json_array(j.found)) f;
+    ) END)) f
+WHERE n.removed_at IS NULL AND n.resource_type IN ('model', 'source', 'exposure');
 
 -- When a status began: as noted, unless the clock (or a setting) alone has moved it since, which the next sync notes.
 CREATE VIEW _health_since AS
@@ -937,7 +980,7 @@ LEFT JOIN (
     SELECT n.environment_id, n.owner_name, iif(n.owner_name IS NULL, n.owner_email, NULL) AS owner_email, count(*) AS nodes
     FROM health h
     JOIN node n ON n.environment_id = h.environment_id AND n.unique_id = h.unique_id
-    WHERE h.status = 'degraded'
+    WHERE h.status = 'degraded' AND (h.environment_id, h.unique_id) IN (SELECT environment_id, unique_id FROM _may_be_degraded)
     GROUP BY 1, 2, 3
 ) bad ON bad.environment_id = o.environment_id AND bad.owner_name IS o.owner_name
     AND bad.owner_email IS iif(o.owner_name IS NULL, o.owner_email, NULL);
@@ -946,6 +989,8 @@ CREATE VIEW owners AS
 SELECT environment_id, owner_name, owner_email, contact, node_count, undocumented, untested, degraded
 FROM _owners_now;
 
+-- Each change has its sync and its node. LEFT JOIN and `+ 0` keep SQLite from beginning with the syncs, so that the feed is read by `seq`,
+-- and from looking up what is not asked for.
 CREATE VIEW changes AS
 SELECT
     c.seq,
@@ -961,8 +1006,8 @@ SELECT
     c.before,
     c.after
 FROM change c
-JOIN sync s ON s.sync_id = c.sync_id
-JOIN node n ON n.node_key = c.node_key;
+LEFT JOIN sync s ON s.sync_id = c.sync_id + 0
+LEFT JOIN node n ON n.node_key = c.node_key;
 
 CREATE VIEW run_results AS
 SELECT

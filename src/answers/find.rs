@@ -47,7 +47,8 @@ impl Reader {
     fn one(&self, environment_id: Option<i64>, text: &str, condition: &str) -> Result<Option<Found>, Error> {
         let sql = format!(
             "SELECT n.environment_id, e.name, n.unique_id FROM nodes n JOIN environment e USING (environment_id)
-             WHERE (?1 IS NULL OR n.environment_id = ?1) AND {condition} ORDER BY n.unique_id, e.name"
+             WHERE n.environment_id IN (SELECT environment_id FROM environment WHERE ?1 IS NULL OR environment_id = ?1)
+             AND {condition} ORDER BY n.unique_id, e.name"
         );
         let mut statement = self.connection.prepare(&sql)?;
         let found =

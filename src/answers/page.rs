@@ -4,12 +4,18 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value as Bound;
 use serde_json::Value;
 
-use super::table::{cells, head};
-use super::{Chosen, Error, Found, Reader, Table, View, view};
+use super::table::cells;
+use super::{Chosen, Column, Error, Found, Head, Reader, Table, View, view};
 use crate::time::Timestamp;
 
 /// A page ends early where its text passes this many bytes, so that what one answer holds in memory is bounded.
-const PAGE_BYTES: usize = 4 << 20;
+const PAGE_BYTES: usize = 1 << 20;
+
+/// The feed is read by `seq`: the bounds of what was committed in a time, so that the rest of the history is not looked at.
+const FROM: &str = "seq >= (SELECT min((SELECT min(c.seq) FROM change c WHERE c.sync_id = s.sync_id))
+    FROM sync s WHERE s.finished_at >= ?)";
+const TO: &str = "seq <= (SELECT max((SELECT max(c.seq) FROM change c WHERE c.sync_id = s.sync_id))
+    FROM sync s WHERE s.finished_at <= ?)";
 
 /// In which order rows come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub struct Question {
     pub limit: Option<usize>,
     /// In which order.
     pub order: Order,
+    /// Only these columns, in this order; all of the view's if none is named. Not for pages, which end with a key.
+    pub columns: &'static [&'static str],
 }
 
 impl Question {
@@ -76,7 +84,7 @@ impl Reader {
         let most = if is_page { PAGE_BYTES } else { usize::MAX };
         let (conditions, values) = conditions(view, question);
         let mut statement = self.connection.prepare(&sql(view, question, &conditions))?;
-        let mut found = Table { columns: head(view), rows: Vec::new() };
+        let mut found = Table { columns: columns(view, question).map(Head::from).collect(), rows: Vec::new() };
         let (mut bytes, mut more) = (0, false);
         let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
@@ -119,10 +127,16 @@ fn named(name: &str) -> Result<&'static View, Error> {
     view(name).ok_or_else(|| Error::Question(format!("there is no view `{name}`")))
 }
 
+fn columns(view: &View, question: &Question) -> impl Iterator<Item = &'static Column> {
+    let all = view.columns.iter().filter(|_| question.columns.is_empty());
+    all.chain(question.columns.iter().filter_map(|name| view.column(name)))
+}
+
 /// Names come from the view only; whatever was asked is bound. One row more than the limit tells whether more follow.
 fn sql(view: &View, question: &Question, conditions: &str) -> String {
     let limit = question.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    let from = format!("SELECT * FROM {} WHERE {conditions}", view.name);
+    let columns: Vec<&str> = columns(view, question).map(|column| column.name).collect();
+    let from = format!("SELECT {} FROM {} WHERE {conditions}", columns.join(", "), view.name);
     let key = key(view);
     match question.order {
         _ if view.key.is_empty() => from,
@@ -144,25 +158,32 @@ fn key(view: &View) -> Vec<String> {
 }
 
 fn conditions(view: &View, question: &Question) -> (String, Vec<Bound>) {
-    let Question { environment_id, chosen, since, until, equal, after, limit: _, order: _ } = question;
+    let Question { environment_id, chosen, since, until, equal, after, limit: _, order: _, columns: _ } = question;
     let (mut conditions, mut values) = (vec!["TRUE".to_owned()], Vec::new());
     if let Some(id) = environment_id {
-        conditions.push("environment_id = ?".to_owned());
+        // `=` would have SQLite look through all syncs before the feed.
+        conditions.push(format!("environment_id {} ?", if view.has_span() { "IS" } else { "=" }));
         values.push(Bound::Integer(*id));
     }
     if let Some(chosen) = chosen {
-        conditions.push("environment_id || ' ' || unique_id IN (SELECT value FROM json_each(?))".to_owned());
-        values.push(Bound::Text(chosen.to_json()));
+        // By the key, so that only those nodes are read.
+        let ids = chosen.by_environment();
+        let each = vec!["environment_id = ? AND unique_id IN (SELECT value FROM json_each(?))"; ids.len()];
+        conditions.push(if ids.is_empty() { "FALSE".to_owned() } else { format!("({})", each.join(" OR ")) });
+        values.extend(ids.into_iter().flat_map(|(environment_id, ids)| [environment_id.into(), ids.into()]));
     }
-    for (time, condition) in [(since, "changed_at >= ?"), (until, "changed_at <= ?")] {
+    for (time, condition, bound) in [(since, "changed_at >= ?", FROM), (until, "changed_at <= ?", TO)] {
         if let Some(time) = time {
-            conditions.push(condition.to_owned());
-            values.push(Bound::Text(time.to_string()));
+            conditions.extend([condition.to_owned(), bound.to_owned()]);
+            values.extend([Bound::Text(time.to_string()), Bound::Text(time.to_string())]);
         }
     }
     for (column, any) in equal {
         conditions.push(format!("{column} IN ({})", vec!["?"; any.len()].join(", ")));
         values.extend(any.iter().map(bound));
+    }
+    if view.name == "health" && equal.iter().any(|(column, any)| *column == "status" && *any == ["degraded"]) {
+        conditions.push("(environment_id, unique_id) IN (SELECT * FROM _may_be_degraded)".to_owned());
     }
     if let Some(after) = after {
         conditions.push(format!("({}) > ({})", key(view).join(", "), vec!["?"; view.key.len()].join(", ")));
@@ -176,5 +197,97 @@ fn bound(value: &Value) -> Bound {
         (Some(number), _) => Bound::Integer(number),
         (None, Some(text)) => Bound::Text(text.to_owned()),
         (None, None) => Bound::Text(String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Models that stand on one source each, and have a test; and syncs that each changed ten of them, and found their health another.
+    fn grown(models: i64, syncs: i64) -> Reader {
+        let counted =
+            |to: i64| format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {to})");
+        let (models_sql, syncs_sql, changes) = (counted(models), counted(syncs), counted(10));
+        let now = Timestamp::now();
+        let node =
+            "INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, description, properties,
+                        last_run_status, executed_at, checked_status, checked_at, max_loaded_at, first_seen_at,
+                        last_changed_at, tested_id)";
+        Reader::over(&format!(
+            "INSERT INTO environment (environment_id, name) VALUES (1, 'prod');
+             {node} {models_sql} SELECT i * 3, 1, printf('model.shop.m%05d', i), 'model', 'm' || i, 'words', '{{}}', 'success', '{now}',
+                 NULL, NULL, NULL, '', '', NULL FROM n;
+             {node} {models_sql} SELECT i * 3 + 1, 1, printf('source.shop.s%05d', i), 'source', 's' || i, 'words',
+                 '{{\"freshness\":{{\"warn_after\":{{\"count\":9,\"period\":\"day\"}}}}}}', NULL, NULL, 'pass', '{now}', '{now}', '', '',
+                 NULL FROM n;
+             {node} {models_sql} SELECT i * 3 + 2, 1, printf('test.shop.t%05d', i), 'test', 't' || i, NULL, '{{}}', 'pass', NULL, NULL,
+                 NULL, NULL, '', '', printf('model.shop.m%05d', i) FROM n;
+             INSERT INTO reach (descendant_key, ancestor_key, depth) {models_sql} SELECT i * 3, i * 3 + 1, 1 FROM n;
+             INSERT INTO sync (sync_id, environment_id, trigger, mode, started_at, finished_at, outcome)
+                 {syncs_sql} SELECT i, 1, 'cron', 'full', '', strftime('%Y-%m-%dT%H:%M:%fZ', '{now}', '-' || ({syncs} - i) || ' hours'),
+                 'applied' FROM n;
+             INSERT INTO change (sync_id, node_key, resource_type, kind, field)
+                 {changes} SELECT s.sync_id, n.i * 3, 'model', 'changed', 'description' FROM sync s, n;
+             INSERT INTO health_note (node_key, sync_id, changed_at, status, root_ids)
+                 {changes} SELECT n.i * 3, s.sync_id, '', 'healthy', '[]' FROM sync s, n;"
+        ))
+    }
+
+    /// What the page costs: the steps of SQLite's machine, of which each row that is looked at takes some.
+    fn steps(reader: &mut Reader, name: &str, question: &Question) -> (u64, usize) {
+        let steps = Arc::new(AtomicU64::new(0));
+        let counting = Arc::clone(&steps);
+        let count = move || {
+            counting.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        reader.connection.progress_handler(1, Some(count)).expect("set");
+        let rows = reader.rows(name, question).expect("rows").rows.len();
+        reader.connection.progress_handler(0, None::<fn() -> bool>).expect("set");
+        (steps.load(Ordering::Relaxed), rows)
+    }
+
+    fn page_after(after: Value, key: &[Value]) -> Question {
+        let after = key.iter().cloned().chain([after]).collect();
+        Question { after: Some(after), limit: Some(20), ..Question::default() }
+    }
+
+    #[test]
+    fn a_page_costs_what_it_shows_however_long_the_history_is() {
+        let (environment_id, limit) = (Some(1), Some(20));
+        let model = || page_after("model.shop.m00010".into(), &[1.into()]);
+        let questions = [
+            ("changes", page_after(30.into(), &[])),
+            ("changes", Question { environment_id, ..page_after(30.into(), &[]) }),
+            ("changes", Question { environment_id, limit, order: Order::Last, ..Question::default() }),
+            ("nodes", model()),
+            ("health", model()),
+            ("health", Question { environment_id, ..model() }),
+            ("freshness", model()),
+        ];
+        // The planner must find the way with what it knows of the tables, and without.
+        for analyze in ["", "ANALYZE"] {
+            let [mut short, mut long, mut wide] =
+                [(50, 10), (50, 300), (500, 10)].map(|(models, syncs)| grown(models, syncs));
+            for (name, question) in &questions {
+                let cost = |reader: &mut Reader| {
+                    reader.connection.execute_batch(analyze).expect("analyzed");
+                    let (steps, rows) = steps(reader, name, question);
+                    assert_eq!(rows, 20, "{name}");
+                    steps
+                };
+                let (short, long) = (cost(&mut short), cost(&mut long));
+                assert!(long <= short + short / 10, "{name} {analyze}: {short} steps, with more history {long}");
+                // What is said of health and freshness begins with all sources.
+                if !["health", "freshness"].contains(name) {
+                    let wide = cost(&mut wide);
+                    assert!(wide <= short + short / 10, "{name} {analyze}: {short} steps, with more nodes {wide}");
+                }
+            }
+        }
     }
 }

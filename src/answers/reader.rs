@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 /// After so many steps of SQLite the clock is looked at.
 const STEPS: i32 = 10_000;
 
+/// So much of a catalog at most is mapped into memory: whatever is beyond is read as usual.
+const MAPPED: i64 = 1 << 32;
+
 /// An environment that the catalog holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
@@ -59,6 +62,12 @@ impl Reader {
         let mut reader = Self { connection, deadline: None, last_seq: 0, oldest_seq: 0, identity: String::new() };
         reader.renew()?;
         Ok(reader)
+    }
+
+    /// Reads through the system's own pages of the file instead of copies of them: for a command, which reads much once. A server would
+    /// not outlive that somebody cuts the file off below it.
+    pub fn map(&self) -> Result<(), Error> {
+        Ok(self.connection.pragma_update(None, "mmap_size", MAPPED)?)
     }
 
     /// SQLite chooses its moment with the first read.

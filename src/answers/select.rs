@@ -1,6 +1,6 @@
 //! Which nodes selectors mean.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -30,12 +30,12 @@ impl Chosen {
         let parse = |texts: &[String]| selection::parse(texts).map_err(|error| Error::Malformed(error.to_string()));
         let selected = if select.is_empty() { None } else { Some(parse(select)?) };
         let excluded = parse(exclude)?;
-        let with_config = selected.as_ref().is_some_and(Selector::needs_config) || excluded.needs_config();
+        let needs = selected.as_ref().map(Selector::needs).unwrap_or_default().and(excluded.needs());
         let (mut chosen, budget) = (Self::default(), Budget::until(reader.deadline));
         let mut unmatched: Option<BTreeSet<String>> = None;
         let environments = reader.environments()?.into_iter().map(|environment| environment.id);
         for id in environments.filter(|id| environment_id.is_none_or(|only| only == *id)) {
-            let (project, ids) = catalog::selectable(&reader.connection, id, with_config)?;
+            let (project, ids) = catalog::selectable(&reader.connection, id, needs)?;
             let found =
                 selection::select(&project, selected.as_ref(), &excluded, &budget).map_err(|over| match over {
                     Over::Steps => Error::Malformed(over.to_string()),
@@ -54,13 +54,13 @@ impl Chosen {
         self.nodes.contains(&(environment_id, unique_id.to_owned()))
     }
 
-    /// The nodes as a JSON list of texts, each the environment's id, a blank and the node's id: for SQL.
-    pub fn to_json(&self) -> String {
-        self.nodes
-            .iter()
-            .map(|(environment, id)| Value::from(format!("{environment} {id}")))
-            .collect::<Value>()
-            .to_string()
+    /// The nodes of each environment that has any, their ids as a JSON list: for SQL.
+    pub(super) fn by_environment(&self) -> BTreeMap<i64, String> {
+        let mut ids: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+        for (environment_id, id) in &self.nodes {
+            ids.entry(*environment_id).or_default().push(id);
+        }
+        ids.into_iter().map(|(environment_id, ids)| (environment_id, Value::from(ids).to_string())).collect()
     }
 
     /// Adds those of another choice.

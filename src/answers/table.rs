@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Error, View};
+use super::{Column, Error};
 
 /// The name of a column, and whether its texts are JSON: those are values of their own where the table is written as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub struct Head {
 impl From<&'static str> for Head {
     fn from(name: &'static str) -> Self {
         Self { name: name.into(), is_json: false }
+    }
+}
+
+impl From<&Column> for Head {
+    fn from(column: &Column) -> Self {
+        Self { name: column.name.into(), is_json: column.kind.is_json() }
     }
 }
 
@@ -212,12 +218,6 @@ pub(super) fn table(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -
     let columns: Vec<Head> = statement.column_names().map(head).collect();
     let rows = statement.query_map(values, |row| cells(row, columns.len()))?.collect::<Result<_, _>>()?;
     Ok(Table { columns, rows })
-}
-
-/// The header of a view.
-pub(super) fn head(view: &View) -> Vec<Head> {
-    let head = |column: &super::Column| Head { name: column.name.into(), is_json: column.kind.is_json() };
-    view.columns.iter().map(head).collect()
 }
 
 /// The first cells of a row.

@@ -4,36 +4,39 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Row};
 
-use crate::selection::{Candidate, Project};
+use crate::selection::{Candidate, Needs, Project};
 
-/// What can be selected in an environment, and the ids of those nodes.
+/// What can be selected in an environment, and the ids of those nodes. Of their properties only what is needed is there.
 ///
 /// # Errors
 /// If SQLite refuses.
 pub fn selectable(
     connection: &Connection,
     environment_id: i64,
-    with_config: bool,
+    needs: Needs,
 ) -> rusqlite::Result<(Project, Vec<String>)> {
     // The platform has no configuration of seeds and sources; but whatever it knows is enabled, and is built in a known way. What would
     // be in a configuration beside that stands in meta and tags.
-    let config = match with_config {
-        true => {
-            "json_patch(
-                 json_object('meta', json(coalesce(meta, '{}')), 'tags', json(coalesce(tags, '[]'))),
-                 coalesce(json_extract(properties, '$.config'), CASE
-                     WHEN resource_type IN ('model', 'seed', 'snapshot', 'source', 'test')
-                     THEN json_object('materialized', materialization, 'enabled', json('true')) END, '{}'))"
-        }
-        false => "NULL",
-    };
+    let config = "json_patch(
+        json_object('meta', json(coalesce(meta, '{}')), 'tags', json(coalesce(tags, '[]'))),
+        coalesce(json_extract(properties, '$.config'), CASE
+            WHEN resource_type IN ('model', 'seed', 'snapshot', 'source', 'test')
+            THEN json_object('materialized', materialization, 'enabled', json('true')) END, '{}'))";
+    let group = "coalesce(json_extract(properties, '$.config.group'), group_name)";
+    let [patch_path, group, source_name, test_name, test_type, config] = [
+        (needs.patch_path, "json_extract(properties, '$.patch_path')"),
+        (needs.group, group),
+        (needs.source_name, "CASE resource_type WHEN 'source' THEN json_extract(properties, '$.source_name') END"),
+        (needs.test, "CASE resource_type WHEN 'test' THEN json_extract(properties, '$.test_metadata.name') END"),
+        (needs.test, "CASE resource_type WHEN 'test' THEN json_extract(properties, '$.test_type') END"),
+        (needs.config, config),
+    ]
+    .map(|(is_needed, sql)| if is_needed { sql } else { "NULL" });
     let sql = format!(
         "SELECT unique_id, resource_type, coalesce(name, ''), coalesce(package_name, ''), coalesce(file_path, ''),
-             json_extract(properties, '$.patch_path'), fqn, tags, access,
-             coalesce(json_extract(properties, '$.config.group'), group_name), version, latest_version,
-             json_extract(properties, '$.source_name'), json_extract(properties, '$.test_metadata.name'),
-             json_extract(properties, '$.test_type'), {config}
-         FROM nodes WHERE environment_id = ?1 AND resource_type <> 'group' ORDER BY unique_id"
+             {patch_path}, fqn, tags, access, {group}, version, latest_version, {source_name}, {test_name}, {test_type}, {config},
+             node_key
+         FROM node WHERE environment_id = ?1 AND removed_at IS NULL AND resource_type <> 'group' ORDER BY unique_id"
     );
     let (mut project, mut ids, mut places) = (Project::default(), Vec::new(), HashMap::new());
     let sql_name = "SELECT project_name FROM environments WHERE environment_id = ?1";
@@ -41,18 +44,18 @@ pub fn selectable(
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([environment_id])?;
     while let Some(row) = rows.next()? {
-        let id: String = row.get(0)?;
         let Some(candidate) = candidate(row)? else { continue };
-        places.insert(id.clone(), ids.len());
-        ids.push(id);
+        places.insert(row.get::<_, i64>(16)?, ids.len());
+        ids.push(row.get(0)?);
         project.nodes.push(candidate);
     }
     project.parents = vec![Vec::new(); ids.len()];
     project.children = vec![Vec::new(); ids.len()];
-    let mut statement = connection.prepare("SELECT parent_id, child_id FROM edges WHERE environment_id = ?1")?;
-    let mut rows = statement.query([environment_id])?;
+    // By their keys: the ids at both ends of all edges take longer than all the rest. Those of other environments have no place.
+    let mut statement = connection.prepare("SELECT parent_key, child_key FROM edge")?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let place = |column: usize| Ok::<_, rusqlite::Error>(places.get(row.get_ref(column)?.as_str()?).copied());
+        let place = |column: usize| Ok::<_, rusqlite::Error>(places.get(&row.get::<_, i64>(column)?).copied());
         if let (Some(parent), Some(child)) = (place(0)?, place(1)?) {
             project.parents[child].push(parent);
             project.children[parent].push(child);

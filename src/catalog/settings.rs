@@ -66,7 +66,7 @@ fn excluded(connection: &Connection, environment_id: i64) -> rusqlite::Result<Ha
     }
     let unreadable = |error| rusqlite::Error::ToSqlConversionFailure(error);
     let selector = selection::parse(&texts).map_err(|error| unreadable(error.into()))?;
-    let (project, ids) = selectable(connection, environment_id, selector.needs_config())?;
+    let (project, ids) = selectable(connection, environment_id, selector.needs())?;
     let nothing = selection::Selector::default();
     let found = selection::select(&project, Some(&selector), &nothing, &Budget::until(None))
         .map_err(|over| unreadable(over.to_string().into()))?;

@@ -25,11 +25,11 @@ pub(super) struct Ls {
 impl Ls {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let (reader, environment_id) = self.reading.open(files)?;
-        let question = self.choosing.question(&reader, environment_id)?.only("resource_type", &self.resource_type);
-        let mut table = reader.rows("nodes", &question)?;
+        let mut question = self.choosing.question(&reader, environment_id)?.only("resource_type", &self.resource_type);
         if self.printing.is_table() {
-            table = table.only(&COLUMNS[usize::from(!self.reading.has_several(&reader)?)..]);
+            question.columns = &COLUMNS[usize::from(!self.reading.has_several(&reader)?)..];
         }
+        let table = reader.rows("nodes", &question)?;
         drop(reader);
         self.printing.print(table, out)?;
         Ok(Exit::Done)

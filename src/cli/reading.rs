@@ -32,6 +32,7 @@ impl Reading {
             note(&format!("as of {time}; settings are as of now, and of compiled code only the last is kept"));
         }
         let reader = Reader::open(&path, as_of)?;
+        reader.map()?;
         let environment_id = reader.environment_id(self.environment.as_deref())?;
         Ok((reader, environment_id))
     }

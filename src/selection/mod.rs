@@ -20,7 +20,7 @@ use crate::inventory::ResourceType;
 
 pub(crate) use budget::{Budget, Over};
 pub(crate) use evaluate::select;
-pub(crate) use parse::{Selector, parse};
+pub(crate) use parse::{Needs, Selector, parse};
 
 /// What selection knows of a node. Whatever is unknown matches nothing.
 #[derive(Debug, Clone)]

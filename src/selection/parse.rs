@@ -14,9 +14,46 @@ const MOST_CRITERIA: usize = 2_000;
 pub(crate) struct Selector(pub(super) Vec<Intersection>);
 
 impl Selector {
-    /// True if a criterion looks into configurations.
-    pub(crate) fn needs_config(&self) -> bool {
-        self.0.iter().flat_map(|part| &part.criteria).any(|criterion| matches!(criterion.method, Method::Config(_)))
+    /// What the criteria look into.
+    pub(crate) fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        for criterion in self.0.iter().flat_map(|part| &part.criteria) {
+            match criterion.method {
+                Method::Config(_) => needs.config = true,
+                Method::Path => needs.patch_path = true,
+                Method::Group => needs.group = true,
+                Method::Source => needs.source_name = true,
+                Method::TestName | Method::TestType => needs.test = true,
+                _ => {}
+            }
+        }
+        needs
+    }
+}
+
+/// What has to be known of candidates beside what is read at once. Taking a node's properties apart for it costs most of a selection, so
+/// that what is not needed may be left out.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)] // The fields of candidates.
+pub struct Needs {
+    pub config: bool,
+    pub patch_path: bool,
+    pub group: bool,
+    pub source_name: bool,
+    /// `test_name` and `test_type`.
+    pub test: bool,
+}
+
+impl Needs {
+    /// What two selectors need.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            config: self.config || other.config,
+            patch_path: self.patch_path || other.patch_path,
+            group: self.group || other.group,
+            source_name: self.source_name || other.source_name,
+            test: self.test || other.test,
+        }
     }
 }
 

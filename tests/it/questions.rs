@@ -33,19 +33,20 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         "What happened in run N (here the last one)?",
         "curl 'localhost:8585/api/v1/run_results?run_id=N'",
         &["SELECT run_id, unique_id, status, execution_seconds, failures, error
-           FROM run_results WHERE run_id = (SELECT run_id FROM runs ORDER BY completed_at DESC LIMIT 1) ORDER BY unique_id"],
+           FROM run_results WHERE run_id = (SELECT last_run_id FROM nodes ORDER BY last_run_at DESC LIMIT 1) ORDER BY unique_id"],
     ),
     (
         4,
         "Which models need to run, since a parent is newer or their code was changed and not built since?",
         "lineaged freshness --select NODE\nlineaged changes --field raw_code --since 7d",
-        &["SELECT n.unique_id, f.needs_run AS parent_is_newer, EXISTS (
+        &["SELECT n.unique_id, (
+               SELECT f.needs_run FROM freshness f
+               WHERE f.environment_id = n.environment_id AND f.unique_id = n.unique_id) AS parent_is_newer, EXISTS (
                SELECT 1 FROM changes c
                WHERE c.environment_id = n.environment_id AND c.unique_id = n.unique_id AND c.field = 'raw_code'
                AND n.last_built_at < (SELECT max(s.finished_at) FROM syncs s WHERE s.environment_id = n.environment_id
                    AND s.sync_id < c.sync_id AND s.outcome IN ('applied', 'unchanged'))) AS code_is_newer
-           FROM nodes n LEFT JOIN freshness f USING (environment_id, unique_id)
-           WHERE n.resource_type = 'model' ORDER BY n.unique_id"],
+           FROM nodes n WHERE n.resource_type = 'model' ORDER BY n.unique_id"],
     ),
     (
         5,
@@ -66,10 +67,11 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         7,
         "When was the data that a model uses last refreshed?",
         "lineaged freshness --select +NODE",
-        &["SELECT l.ancestor_id, n.resource_type, coalesce(f.max_loaded_at, n.last_built_at) AS refreshed_at
+        &["SELECT l.ancestor_id, n.resource_type, coalesce((
+               SELECT f.max_loaded_at FROM freshness f
+               WHERE f.environment_id = l.environment_id AND f.unique_id = l.ancestor_id), n.last_built_at) AS refreshed_at
            FROM lineage l
            JOIN nodes n ON n.environment_id = l.environment_id AND n.unique_id = l.ancestor_id
-           LEFT JOIN freshness f ON f.environment_id = l.environment_id AND f.unique_id = l.ancestor_id
            WHERE l.descendant_id = 'model.mini_shop.orders' ORDER BY l.ancestor_id"],
     ),
     (

@@ -1,6 +1,6 @@
 //! What is to be written: descriptions of nodes and columns, and tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::NodeCoverage;
 use crate::answers::{Error, Reader};
@@ -36,7 +36,8 @@ impl Gap {
 /// A node and what it lacks.
 pub type Lacking<'a> = (&'a NodeCoverage, Vec<Gap>);
 
-type Columns = BTreeMap<(i64, String), Vec<Gap>>;
+/// By the keys of their nodes.
+type Columns = HashMap<i64, Vec<Gap>>;
 
 impl Reader {
     /// What each of `nodes` lacks; those that lack nothing are left out. A node whose columns are unknown lacks none of them.
@@ -44,7 +45,7 @@ impl Reader {
         let mut columns = self.undocumented_columns()?;
         let gaps = nodes.iter().map(|node| {
             let mut gaps = own_gaps(node);
-            let of_node = columns.remove(&(node.environment_id, node.unique_id.clone())).unwrap_or_default();
+            let of_node = columns.remove(&node.node_key).unwrap_or_default();
             gaps.extend(of_node);
             (node, gaps)
         });
@@ -53,19 +54,19 @@ impl Reader {
 
     fn undocumented_columns(&self) -> Result<Columns, Error> {
         let placeholders = self.placeholders()?;
-        let sql = "SELECT environment_id, unique_id, name, description FROM columns WHERE in_warehouse
-               ORDER BY environment_id, unique_id, position, name";
+        let sql =
+            "SELECT node_key, name, description FROM node_column WHERE in_warehouse ORDER BY node_key, position, name";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         let mut columns = Columns::new();
         while let Some(row) = rows.next()? {
-            let name: String = row.get(2)?;
-            let gap = match row.get::<_, Option<String>>(3)? {
+            let name: String = row.get(1)?;
+            let gap = match row.get::<_, Option<String>>(2)? {
                 None => Gap::Column(name),
                 Some(text) if placeholders.include(&text, Some(&name)) => Gap::ColumnPlaceholder(name),
                 Some(_) => continue,
             };
-            columns.entry((row.get(0)?, row.get(1)?)).or_default().push(gap);
+            columns.entry(row.get(0)?).or_default().push(gap);
         }
         Ok(columns)
     }

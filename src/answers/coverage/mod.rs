@@ -101,6 +101,8 @@ fn is_relation(resource_type: &str) -> bool {
 /// A row of the view `coverage`, with what it can be grouped by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeCoverage {
+    /// Its key in the catalog.
+    pub(super) node_key: i64,
     /// Its environment's id.
     pub environment_id: i64,
     /// Its environment's name.
@@ -174,14 +176,15 @@ impl NodeCoverage {
     }
 }
 
+/// By their keys: the views `coverage` and `nodes` would look up each node twice.
 const NODES: &str = "
-    SELECT c.environment_id, c.unique_id, c.resource_type, c.package_name, c.is_own_package, c.owner_name, c.group_name,
-        c.layer, n.schema_name, n.access, n.file_path, n.tags, n.name, c.is_documented, c.is_placeholder, c.column_count,
-        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.test_count, c.is_excluded, e.name
-    FROM coverage c JOIN nodes n ON n.environment_id = c.environment_id AND n.unique_id = c.unique_id
-    JOIN environment e ON e.environment_id = c.environment_id
-    WHERE ?1 IS NULL OR c.environment_id = ?1
-    ORDER BY e.name, n.file_path, c.unique_id";
+    SELECT n.environment_id, n.unique_id, n.resource_type, n.package_name, c.is_own_package, n.owner_name, n.group_name,
+        n.layer, n.schema_name, n.access, n.file_path, n.tags, n.name, c.is_documented, c.is_placeholder, c.column_count,
+        coalesce(c.documented_columns, 0), coalesce(c.tested_columns, 0), c.test_count, c.is_excluded, e.name,
+        c.node_key
+    FROM node_coverage c JOIN node n ON n.node_key = c.node_key JOIN environment e ON e.environment_id = n.environment_id
+    WHERE ?1 IS NULL OR n.environment_id = ?1
+    ORDER BY e.name, n.file_path, n.unique_id";
 
 impl Reader {
     /// Every node that can be documented, of one environment or all: by environment, file and id.
@@ -223,6 +226,7 @@ fn node(row: &Row<'_>) -> rusqlite::Result<NodeCoverage> {
         tested_columns: count(17)?,
         test_count: count(18)?,
         is_excluded: row.get(19)?,
+        node_key: row.get(21)?,
     })
 }
 
