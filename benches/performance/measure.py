@@ -189,6 +189,9 @@ class Syncs:
         found = {"first": self.first(), "floor": self.floor(), "script": self.script()}
         if "changed" in steps:
             found.update(self.later())
+        missed = [name for name, step in found.items() if step.get("misses")]
+        if missed:
+            say(f"the memory had to be filled during {', '.join(missed)}: the time of these is not theirs alone")
         return found
 
     def late(self, steps):
