@@ -285,6 +285,8 @@ pub struct Reading {
     pub warnings: Vec<String>,
     /// Of files alone, which tell of what they name: what they did and did not tell. `None` for an answer that is whole.
     pub told: Option<Told>,
+    /// The texts of the nodes, each once: what is stored says mostly the same.
+    pub pool: Pool,
 }
 
 /// How far the clock of who wrote a stamp may be ahead.

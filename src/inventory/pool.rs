@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{Code, Column, FreshnessCheck, Inventory, Json, LastRun, Node, Text, UniqueId};
+use super::{Code, Column, FreshnessCheck, Json, LastRun, Node, Text, UniqueId};
 
 /// The texts seen so far.
 #[derive(Debug, Default)]
@@ -20,18 +20,6 @@ impl Pool {
                 new
             }
         }
-    }
-
-    /// Lets all equal texts of `inventory` be one.
-    pub fn share(&mut self, inventory: &mut Inventory) {
-        let nodes = std::mem::take(&mut inventory.nodes);
-        inventory.nodes = nodes
-            .into_values()
-            .map(|mut node| {
-                self.share_node(&mut node);
-                (node.unique_id.clone(), node)
-            })
-            .collect();
     }
 
     fn one(&mut self, text: &mut Text) {
@@ -142,7 +130,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::ResourceType;
+    use crate::inventory::{Inventory, ResourceType};
 
     #[test]
     fn equal_texts_become_one_and_the_inventory_stays_equal() {
@@ -155,7 +143,7 @@ mod tests {
         inventory.nodes.extend(["a", "b"].map(|id| (UniqueId::from(id), node(id))));
         let before = inventory.clone();
         let mut pool = Pool::default();
-        pool.share(&mut inventory);
+        inventory.nodes.values_mut().for_each(|node| pool.share_node(node));
         assert_eq!(inventory, before);
         let schema = |id: &str| inventory.nodes[id].schema_name.clone().expect("a schema");
         assert!(Text::ptr_eq(&schema("a"), &schema("b")));

@@ -29,7 +29,7 @@ pub struct Carried {
 
 /// Completes `reading` with what `stored` knows and the platform did not answer this time. `now` tells which stamps are of the future.
 pub fn carry_over(reading: Reading, stored: &Inventory, now: Timestamp) -> Carried {
-    let Reading { mut inventory, unanswered, mut warnings, tallies: _, told } = reading;
+    let Reading { mut inventory, unanswered, mut warnings, tallies: _, told, pool: _ } = reading;
     let mut kept = BTreeSet::new();
     if unanswered.definition {
         let nodes = keep_defined(&mut inventory, stored, &mut warnings);

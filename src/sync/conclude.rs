@@ -132,8 +132,7 @@ fn decide(
 ) -> anyhow::Result<Decided> {
     let environment_id = request.environment.id;
     let Whole { mut reading, stamps } = whole;
-    let mut pool = Pool::default();
-    pool.share(&mut reading.inventory);
+    let mut pool = std::mem::take(&mut reading.pool);
     let stored = Stored::load(catalog.connection(), environment_id, &mut pool)?;
     drop(pool);
     let Standing { doubts, is_first } = Standing::load(catalog.connection(), environment_id)?;

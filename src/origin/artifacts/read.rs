@@ -257,7 +257,7 @@ fn files_of_results(
 }
 
 fn assemble(manifest: Manifest, environment: EnvironmentFacts, told: Told, warnings: Vec<String>) -> Reading {
-    let Manifest { drafts, misfits, .. } = manifest;
+    let Manifest { drafts, misfits, pool, .. } = manifest;
     let mut assembly = Assembly::default();
     assembly.warn(warnings);
     assembly.warn(misfits.warnings());
@@ -268,6 +268,6 @@ fn assemble(manifest: Manifest, environment: EnvironmentFacts, told: Told, warni
         node.is_applied = None;
     }
     reading.inventory.environment = environment;
-    reading.told = Some(told);
+    (reading.told, reading.pool) = (Some(told), pool);
     reading
 }

@@ -7,7 +7,7 @@ pub(crate) mod page;
 pub(crate) mod scalars;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc::Sender;
 use tokio::try_join;
@@ -111,6 +111,7 @@ async fn read_once(reader: Reader<'_>) -> Result<Reading, Error> {
         // The server answered: these tests have no status yet.
         reading.unanswered.test_status.clear();
     }
+    reading.pool = std::mem::take(&mut *reader.pool.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(reading)
 }
 
