@@ -451,7 +451,7 @@ JOIN node d ON d.node_key = r.descendant_key
 JOIN node a ON a.node_key = r.ancestor_key AND a.environment_id = d.environment_id
 WHERE d.environment_id IN (SELECT environment_id FROM environment WHERE longest_way IS NULL)
 UNION ALL
-SELECT d.environment_id, a.unique_id, d.unique_id, pair.value ->> 1
+SELECT d.environment_id, a.unique_id, d.unique_id, CAST(pair.value ->> 1 AS INTEGER)
 FROM environment e
 CROSS JOIN node d ON d.environment_id = e.environment_id
 CROSS JOIN json_each((
@@ -740,14 +740,6 @@ unbuilt AS MATERIALIZED (
         AND t.tested_id = m.unique_id AND t.removed_at IS NULL AND t.last_run_status IN ('pass', 'warn', 'fail'))
     AND NOT EXISTS (SELECT 1 FROM node_column c WHERE c.node_key = m.node_key)
 ),
--- What held up those that were skipped: what failed to build above them, else the tests that failed there.
-cause AS MATERIALIZED (
-    SELECT s.node_key, s.sentence AS skipped, t.unique_id, t.sentence, rank() OVER (PARTITION BY s.node_key ORDER BY t.is_test) AS place
-    FROM skipped s
-    CROSS JOIN reach r
-    CROSS JOIN trouble t
-    WHERE r.descendant_key = s.node_key AND t.at_key = r.ancestor_key AND NOT t.is_warning
-),
 -- What exposures tell of, where it is above them.
 told AS MATERIALIZED (
     SELECT at_key AS node_key FROM trouble UNION SELECT node_key FROM skipped UNION SELECT node_key FROM unbuilt
@@ -880,15 +872,25 @@ CROSS JOIN json_each(json_array(CASE n.resource_type
                 'upstream_model_skipped',
                 iif(count(*) = 1, cause.skipped, count(*) || ' nodes were skipped') || ': ' || cause.sentence,
                 cause.unique_id
-            FROM above a
-            CROSS JOIN cause
-            WHERE cause.node_key = a.ancestor_key AND cause.place = 1
+            FROM (
+                SELECT s.sentence AS skipped, t.*, rank() OVER (PARTITION BY s.node_key ORDER BY t.is_test) AS place
+                FROM above a
+                CROSS JOIN skipped s
+                CROSS JOIN reach r
+                CROSS JOIN trouble t
+                WHERE s.node_key = a.ancestor_key AND r.descendant_key = s.node_key AND t.at_key = r.ancestor_key
+                AND NOT t.is_warning
+            ) cause
+            WHERE cause.place = 1
             GROUP BY cause.unique_id
             UNION ALL
             SELECT 2, 'upstream_model_skipped', s.sentence, s.unique_id
             FROM above a
             CROSS JOIN skipped s
-            WHERE s.node_key = a.ancestor_key AND s.node_key NOT IN (SELECT node_key FROM cause)
+            WHERE s.node_key = a.ancestor_key AND NOT EXISTS (
+                SELECT 1 FROM reach r
+                CROSS JOIN trouble t
+                WHERE t.at_key = r.ancestor_key AND r.descendant_key = s.node_key AND NOT t.is_warning)
             UNION ALL
             SELECT
                 1,
