@@ -293,11 +293,11 @@ mod tests {
             graph.each_connected(Direction::Upstream, &kept, &[true; 12], each).expect("walked");
             let first = graph.first_above(&[true; 12], 3..12);
             let mut longest = 0;
-            for start in 0..12 {
+            for (start, first) in first.into_iter().enumerate() {
                 let below = naive_descendants(&edges, start);
                 longest = longest.max(below.values().copied().max().unwrap_or_default());
                 let above = naive_descendants(&edges.iter().map(|(a, b)| (*b, *a)).collect::<Vec<_>>(), start);
-                prop_assert_eq!(first[start], above.into_keys().find(|above| *above >= 3));
+                prop_assert_eq!(first, above.into_keys().find(|above| *above >= 3));
             }
             prop_assert!(longest as usize <= graph.longest_way());
             for start in 0..12 {
