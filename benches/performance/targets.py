@@ -75,8 +75,10 @@ def reads(found):
     reached = f"question {slowest['number']}: {slowest['wall'] * 1000:.0f} ms; question {dearest['number']}: {dearest['cpu'] * 1000:.0f} ms CPU"
     yield "questions", f"at {found['size']:,} models each question under 100 ms and under 50 ms CPU from a cold process", reached, slowest["wall"] < 0.1 and dearest["cpu"] < 0.05
     pages = [one for one in found["routes"] if one["route"] in [f"/api/v1/{view}?limit=100" for view in ("changes", "health", "nodes")]]
-    p50 = lambda one: one["alone"]["p50"]
-    reached = "; ".join(f"`{one['route'].split('?')[0]}`: {p50(one):.1f} ms" for one in pages)
+    # A route that a slower one before it left no time for was not measured.
+    p50 = lambda one: one["alone"]["p50"] or float("inf")
+    shown = lambda one: f"{p50(one):.1f} ms" if one["alone"]["p50"] else "not measured"
+    reached = "; ".join(f"`{one['route'].split('?')[0]}`: {shown(one)}" for one in pages)
     yield "pages", "a page of `changes`, `health` and `nodes`: p50 under 10 ms alone", reached, all(p50(one) < 10 for one in pages)
     worst = max(found["routes"], key=lambda one: one["beside"]["p99"] or 0)
     count = sum((one["beside"]["p99"] or 0) >= 100 for one in found["routes"])
