@@ -449,7 +449,7 @@ SELECT d.environment_id, a.unique_id AS ancestor_id, d.unique_id AS descendant_i
 FROM reach r
 JOIN node d ON d.node_key = r.descendant_key
 JOIN node a ON a.node_key = r.ancestor_key AND a.environment_id = d.environment_id
-WHERE d.environment_id IN (SELECT environment_id FROM environment WHERE longest_way IS NULL)
+WHERE +d.environment_id IN (SELECT environment_id FROM environment WHERE longest_way IS NULL)
 UNION ALL
 SELECT d.environment_id, a.unique_id, d.unique_id, CAST(pair.value ->> 1 AS INTEGER)
 FROM environment e
