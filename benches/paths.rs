@@ -29,7 +29,7 @@ fn project() -> Project {
 fn inventory(project: &Project) -> Inventory {
     let mut inventory = Inventory::default();
     for (_, node) in project.nodes() {
-        inventory.nodes.insert(node.unique_id.clone(), node.clone());
+        inventory.nodes.insert(node.unique_id.clone(), node.clone().into());
     }
     inventory
 }
@@ -74,7 +74,7 @@ fn catalog() -> Filled {
 fn apply(catalog: &mut Catalog, fetched: &Inventory, project: &Project) {
     let sync = catalog.start_sync(1, "bench", Trigger::Manual, Timestamp::now()).expect("started");
     stage(catalog, fetched, project);
-    let stored = Stored::load(catalog.connection(), 1, &mut Pool::default()).expect("loaded");
+    let stored = Stored::load(catalog.connection(), 1, &mut Pool::default(), &Inventory::default()).expect("loaded");
     let diff = diff(&stored.inventory, fetched, &stored.tombstones);
     let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
     let applied = Applied { sync, environment_id: 1, fetched, diff: &diff, history: None, ending: &ending };
@@ -134,7 +134,9 @@ fn writing(bench: &mut Criterion) {
     let mut filled = catalog();
     apply(&mut filled.catalog, &first, &project);
     bench.bench_function("load_stored", |bench| {
-        bench.iter(|| Stored::load(filled.catalog.connection(), 1, &mut Pool::default()).expect("loaded"));
+        bench.iter(|| {
+            Stored::load(filled.catalog.connection(), 1, &mut Pool::default(), &Inventory::default()).expect("loaded")
+        });
     });
     for (name, other) in [("apply_one_percent", &described), ("apply_pairs", &rewired)] {
         let mut turns = [other, &first].into_iter().cycle();

@@ -17,7 +17,7 @@ use super::{Error, begin_to_read, harden, open_to_read};
 use crate::derive::lineage::write_lineage;
 use crate::derive::tests::write_tests;
 use crate::derive::words::{TOUCHED, forget_touched, index_touched};
-use crate::inventory::Pool;
+use crate::inventory::{Inventory, Pool};
 use crate::time::Timestamp;
 
 /// Pages that are copied before the clock is looked at.
@@ -126,7 +126,7 @@ fn go_back(copy: &mut Connection, time: Timestamp) -> rusqlite::Result<()> {
     for environment in environments {
         let Some(moved) = undo_changes(&transaction, environment)? else { continue };
         let keys = keys(&transaction, environment)?;
-        let stored = Stored::read(&transaction, environment, &mut Pool::default())?;
+        let stored = Stored::read(&transaction, environment, &mut Pool::default(), &Inventory::default())?;
         write_tests(&transaction, &stored.inventory, &keys, &HashSet::new())?;
         renew_coverage(&transaction, environment)?;
         let moved = if moved { keys.keys().collect() } else { HashSet::new() };

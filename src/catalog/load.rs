@@ -1,9 +1,10 @@
 //! Reads what is stored back into an [`Inventory`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rusqlite::types::{FromSql, Type, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, Rows};
 
 use super::Error;
 use crate::inventory::{
@@ -21,19 +22,110 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Loads the environment, as a reader or a writer sees it; empty if it was never synced. Texts that are in `pool` are not
-    /// held twice.
-    pub fn load(connection: &Connection, environment_id: i64, pool: &mut Pool) -> Result<Self, Error> {
+    /// Loads the environment, as a reader or a writer sees it; empty if it was never synced. Texts that are in `pool` are not held
+    /// twice, and no node that equals one of `read`: most do.
+    pub fn load(
+        connection: &Connection,
+        environment_id: i64,
+        pool: &mut Pool,
+        read: &Inventory,
+    ) -> Result<Self, Error> {
         // One snapshot for all the queries, also for a reader beside a writer.
         let snapshot = connection.unchecked_transaction().map_err(Error::sqlite("read"))?;
-        Self::read(&snapshot, environment_id, pool).map_err(Error::sqlite("read"))
+        Self::read(&snapshot, environment_id, pool, read).map_err(Error::sqlite("read"))
     }
 
     /// The same within a transaction.
-    pub(super) fn read(snapshot: &Connection, environment_id: i64, pool: &mut Pool) -> rusqlite::Result<Self> {
-        let (nodes, tombstones) = nodes(snapshot, environment_id, pool)?;
-        let environment = environment(snapshot, environment_id)?;
-        Ok(Self { inventory: Inventory { environment, nodes }, tombstones })
+    pub(super) fn read(
+        snapshot: &Connection,
+        environment_id: i64,
+        pool: &mut Pool,
+        read: &Inventory,
+    ) -> rusqlite::Result<Self> {
+        let mut stored = Self {
+            inventory: Inventory { environment: environment(snapshot, environment_id)?, ..Inventory::default() },
+            ..Self::default()
+        };
+        stored.add_nodes(snapshot, environment_id, pool, read)?;
+        Ok(stored)
+    }
+
+    /// Nodes, columns and edges lie in the order of the nodes' keys: they are read beside each other, and one node at a time is
+    /// put together.
+    fn add_nodes(
+        &mut self,
+        snapshot: &Connection,
+        environment_id: i64,
+        pool: &mut Pool,
+        read: &Inventory,
+    ) -> rusqlite::Result<()> {
+        let ids = ids(snapshot, environment_id, pool)?;
+        let (Some(first), Some(last)) = (ids.keys().min(), ids.keys().max()) else { return Ok(()) };
+        let mut nodes = snapshot.prepare(NODES)?;
+        let mut columns = snapshot.prepare(COLUMNS)?;
+        let mut parents = snapshot.prepare(PARENTS)?;
+        let mut columns = Beside { rows: columns.query((first, last))?, next: None };
+        let mut parents = Beside { rows: parents.query((first, last))?, next: None };
+        let mut rows = nodes.query((first, last, environment_id))?;
+        while let Some(row) = rows.next()? {
+            let mut cells = Cells { row, next: 0, pool };
+            let (key, is_removed): (i64, bool) = (cells.value()?, cells.value()?);
+            if is_removed {
+                self.tombstones.insert(cells.id()?);
+                continue;
+            }
+            let mut node = node(cells)?;
+            node.columns = columns.of(key, |row| column(Cells { row, next: 1, pool }))?;
+            let parents = parents.of(key, |row| row.get::<_, i64>(1))?;
+            node.parents = parents.iter().filter_map(|key| ids.get(key).cloned()).collect();
+            node.normalize();
+            let equal = read.nodes.get(&node.unique_id).filter(|read| ***read == node);
+            let node = equal.map_or_else(|| Arc::new(node), Arc::clone);
+            self.inventory.nodes.insert(node.unique_id.clone(), node);
+        }
+        Ok(())
+    }
+}
+
+/// The ids of an environment's nodes, by their keys.
+fn ids(snapshot: &Connection, environment_id: i64, pool: &mut Pool) -> rusqlite::Result<HashMap<i64, UniqueId>> {
+    let mut statement = snapshot.prepare("SELECT node_key, unique_id FROM node WHERE environment_id = ?1")?;
+    let mut rows = statement.query([environment_id])?;
+    let mut ids = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let mut cells = Cells { row, next: 0, pool };
+        ids.insert(cells.value()?, cells.id()?);
+    }
+    Ok(ids)
+}
+
+/// Rows that are read beside others, both in the order of a node's key, which is their first value.
+struct Beside<'a, T> {
+    rows: Rows<'a>,
+    next: Option<(i64, T)>,
+}
+
+impl<T> Beside<'_, T> {
+    /// Those of `key`; those of keys before it are left out.
+    fn of(&mut self, key: i64, mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
+        let mut found = Vec::new();
+        loop {
+            match self.next.take() {
+                Some((of, value)) if of == key => found.push(value),
+                Some(later) if later.0 > key => {
+                    self.next = Some(later);
+                    break;
+                }
+                _ => {}
+            }
+            let Some(row) = self.rows.next()? else { break };
+            let of: i64 = row.get(0)?;
+            if of >= key {
+                self.next = Some((of, read(row)?));
+            }
+        }
+        found.shrink_to_fit();
+        Ok(found)
     }
 }
 
@@ -60,89 +152,24 @@ fn environment(connection: &Connection, environment_id: i64) -> rusqlite::Result
     Ok(connection.query_row(sql, [environment_id], facts).optional()?.unwrap_or_default())
 }
 
-type Nodes = BTreeMap<UniqueId, Node>;
-
-fn nodes(
-    connection: &Connection,
-    environment_id: i64,
-    pool: &mut Pool,
-) -> rusqlite::Result<(Nodes, BTreeSet<UniqueId>)> {
-    let mut by_key: HashMap<i64, Node> = HashMap::new();
-    let mut tombstones = BTreeSet::new();
-    let mut statement = connection.prepare(&format!(
-        "SELECT node_key, removed_at IS NOT NULL, {NODE}, compiled_code.sha256, compiled_code.lines
-         FROM node LEFT JOIN compiled_code USING (node_key) WHERE environment_id = ?1"
-    ))?;
-    let mut rows = statement.query([environment_id])?;
-    while let Some(row) = rows.next()? {
-        let mut cells = Cells { row, next: 0, pool };
-        let (key, is_removed): (i64, bool) = (cells.value()?, cells.value()?);
-        if is_removed {
-            tombstones.insert(cells.id()?);
-        } else {
-            by_key.insert(key, node(cells)?);
-        }
-    }
-    add_columns(connection, environment_id, &mut by_key, pool)?;
-    add_parents(connection, environment_id, &mut by_key)?;
-    let nodes = by_key.into_values().map(|mut node| {
-        node.normalize();
-        (node.unique_id.clone(), node)
-    });
-    Ok((nodes.collect(), tombstones))
-}
-
-fn add_columns(
-    connection: &Connection,
-    environment_id: i64,
-    nodes: &mut HashMap<i64, Node>,
-    pool: &mut Pool,
-) -> rusqlite::Result<()> {
-    let sql =
-        "SELECT c.node_key, c.name, c.position, c.data_type, c.description, c.comment, c.tags, c.meta, c.in_warehouse,
-                   c.is_declared
-               FROM node_column c JOIN node n ON n.node_key = c.node_key WHERE n.environment_id = ?1";
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([environment_id])?;
-    while let Some(row) = rows.next()? {
-        let mut cells = Cells { row, next: 0, pool };
-        if let Some(node) = nodes.get_mut(&cells.value()?) {
-            node.columns.push(Column {
-                name: cells.text()?.unwrap_or_default(),
-                position: cells.value()?,
-                data_type: cells.text()?,
-                description: cells.text()?,
-                comment: cells.text()?,
-                tags: cells.json()?,
-                meta: cells.json()?,
-                in_warehouse: cells.value()?,
-                is_declared: cells.value()?,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn add_parents(connection: &Connection, environment_id: i64, nodes: &mut HashMap<i64, Node>) -> rusqlite::Result<()> {
-    let sql = "SELECT e.parent_key, e.child_key FROM edge e JOIN node n ON n.node_key = e.child_key
-               WHERE n.environment_id = ?1";
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([environment_id])?;
-    while let Some(row) = rows.next()? {
-        let parent = nodes.get(&row.get(0)?).map(|parent| parent.unique_id.clone());
-        if let (Some(parent), Some(child)) = (parent, nodes.get_mut(&row.get(1)?)) {
-            child.parents.push(parent);
-        }
-    }
-    Ok(())
-}
-
-/// What [`node`] reads, in its order.
-const NODE: &str = "unique_id, resource_type, is_applied, name, package_name, file_path, description, database_name, schema_name,
+/// The nodes of an environment in the order of their keys, which lie close together: what [`node`] reads, in its order.
+const NODES: &str = "
+    SELECT node_key, removed_at IS NOT NULL, unique_id, resource_type, is_applied, name, package_name, file_path, description, database_name, schema_name,
     identifier, relation_name, materialization, access, group_name, owner_name, owner_email, layer, contract_enforced, version,
     latest_version, deprecation_date, fqn, tags, meta, properties, language, raw_code_sha256, raw_code_lines, last_run_status,
     attempt_status, last_run_at, last_run_error, last_run_id, last_job_id, last_run_failures, executed_at, execution_seconds,
-    success_run_id, checked_status, checked_at, max_loaded_at";
+    success_run_id, checked_status, checked_at, max_loaded_at, compiled_code.sha256, compiled_code.lines
+    FROM node LEFT JOIN compiled_code USING (node_key)
+    WHERE node_key BETWEEN ?1 AND ?2 AND +environment_id = ?3 ORDER BY node_key";
+
+/// The columns of nodes in the same order.
+const COLUMNS: &str = "
+    SELECT node_key, name, position, data_type, description, comment, tags, meta, in_warehouse, is_declared
+    FROM node_column WHERE node_key BETWEEN ?1 AND ?2 ORDER BY node_key";
+
+/// The parents of nodes in the same order.
+const PARENTS: &str = "
+    SELECT child_key, parent_key FROM edge WHERE child_key BETWEEN ?1 AND ?2 ORDER BY child_key";
 
 /// The values of a struct are read in the order in which they are written here.
 fn node(mut cells: Cells<'_>) -> rusqlite::Result<Node> {
@@ -179,6 +206,20 @@ fn node(mut cells: Cells<'_>) -> rusqlite::Result<Node> {
         compiled_code: cells.code()?,
         columns: Vec::new(),
         parents: Vec::new(),
+    })
+}
+
+fn column(mut cells: Cells<'_>) -> rusqlite::Result<Column> {
+    Ok(Column {
+        name: cells.text()?.unwrap_or_default(),
+        position: cells.value()?,
+        data_type: cells.text()?,
+        description: cells.text()?,
+        comment: cells.text()?,
+        tags: cells.json()?,
+        meta: cells.json()?,
+        in_warehouse: cells.value()?,
+        is_declared: cells.value()?,
     })
 }
 

@@ -167,7 +167,7 @@ impl Catalog {
 }
 
 /// The pages that the writer keeps in memory, as SQLite writes it: less than nothing means so many kibibytes.
-const WRITING_CACHE: i64 = -65_536;
+const WRITING_CACHE: i64 = -16_384;
 
 /// For `map_err`: what may be wrong with the file that was opened.
 fn opened(path: &Path) -> impl FnOnce(rusqlite::Error) -> Error {

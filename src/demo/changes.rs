@@ -2,6 +2,8 @@
 //! touches move, and so do the stamps of the touched nodes. Methods that are given an id panic when there is no such node: a
 //! test that names a wrong one must not pass.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::object::{CATALOG, JOB};
@@ -57,9 +59,8 @@ impl Project {
         let Some(node) = self.inventory.nodes.remove(id) else { panic!("there is no node `{id}`") };
         let mut children = Vec::new();
         for (child_id, child) in &mut self.inventory.nodes {
-            let before = child.parents.len();
-            child.parents.retain(|parent| parent.as_str() != id);
-            if child.parents.len() < before {
+            if child.parents.iter().any(|parent| parent.as_str() == id) {
+                Arc::make_mut(child).parents.retain(|parent| parent.as_str() != id);
                 children.push(child_id.clone());
             }
         }
@@ -70,7 +71,7 @@ impl Project {
     pub fn restore(&mut self, id: &str) {
         let (node, children) = self.removed.remove(id).unwrap_or_else(|| panic!("`{id}` was not removed"));
         for child in children {
-            if let Some(child) = self.inventory.nodes.get_mut(&child) {
+            if let Some(child) = self.inventory.nodes.get_mut(&child).map(Arc::make_mut) {
                 child.parents.push(node.unique_id.clone());
                 child.parents.sort_unstable();
             }
@@ -195,7 +196,7 @@ impl Project {
     pub fn touch(&mut self) {
         self.run(BOTH);
         let (now, run_id) = (self.clock, self.run_id);
-        self.inventory.nodes.values_mut().for_each(|node| again(node, now, run_id));
+        self.inventory.nodes.values_mut().map(Arc::make_mut).for_each(|node| again(node, now, run_id));
     }
 
     /// Makes the applied state null, as the API may answer without an error.
@@ -235,7 +236,7 @@ impl Project {
             let suffix = format!("__{copy}");
             let copies = original.iter().map(|node| copy_of(node, &suffix, &|id| self.is_listed(id.as_str())));
             let copies: Vec<Node> = copies.collect();
-            self.inventory.nodes.extend(copies.into_iter().map(|node| (node.unique_id.clone(), node)));
+            self.inventory.nodes.extend(copies.into_iter().map(|node| (node.unique_id.clone(), node.into())));
         }
     }
 
@@ -269,14 +270,14 @@ impl Project {
 
     fn insert(&mut self, node: Node, status: &str) -> String {
         let id = node.unique_id.to_string();
-        self.inventory.nodes.insert(node.unique_id.clone(), node);
+        self.inventory.nodes.insert(node.unique_id.clone(), node.into());
         self.finish(BOTH, &id, status, None, None);
         id
     }
 
     #[track_caller]
     fn expect_node(&mut self, id: &str) -> &mut Node {
-        self.inventory.nodes.get_mut(id).unwrap_or_else(|| panic!("there is no node `{id}`"))
+        self.inventory.nodes.get_mut(id).map(Arc::make_mut).unwrap_or_else(|| panic!("there is no node `{id}`"))
     }
 
     /// A run ends: a second later, with a new id, these states have moved.

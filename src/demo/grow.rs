@@ -2,6 +2,7 @@
 //! given the tests, sources, columns and code that projects of that size have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -84,7 +85,7 @@ impl Project {
             for code in [&mut node.raw_code, &mut node.compiled_code].into_iter().flatten() {
                 *code = self.code_like(code, &format!("\n-- copy {copy}"));
             }
-            self.inventory.nodes.insert(node.unique_id.clone(), node);
+            self.inventory.nodes.insert(node.unique_id.clone(), node.into());
         }
     }
 
@@ -99,7 +100,7 @@ impl Project {
         if !self.inventory.nodes.contains_key(parent.as_str()) {
             return;
         }
-        if let Some(node) = self.inventory.nodes.get_mut(child.as_str()) {
+        if let Some(node) = self.inventory.nodes.get_mut(child.as_str()).map(Arc::make_mut) {
             node.parents.push(parent);
             node.normalize();
         }
@@ -112,12 +113,12 @@ impl Project {
         let missing = CODE.saturating_sub(models.iter().map(length).sum::<usize>() / models.len().max(1));
         for id in models {
             let more = more_code(&id, missing);
-            let Some(mut node) = self.inventory.nodes.remove(&id) else { continue };
+            let Some(mut node) = self.inventory.nodes.remove(&id).map(Arc::unwrap_or_clone) else { continue };
             fill_columns(&mut node, COLUMNS.0);
             for code in [&mut node.raw_code, &mut node.compiled_code].into_iter().flatten().filter(|_| missing > 0) {
                 *code = self.code_like(code, &more);
             }
-            self.inventory.nodes.insert(id, node);
+            self.inventory.nodes.insert(id, node.into());
         }
     }
 
@@ -133,7 +134,7 @@ impl Project {
         for number in 0..wanted.saturating_sub(tests.len() + unit_tests) {
             let (model, column) = (&models[number % models.len()], number / models.len());
             let test = self.column_test(model, column);
-            self.inventory.nodes.insert(test.unique_id.clone(), test);
+            self.inventory.nodes.insert(test.unique_id.clone(), test.into());
         }
     }
 
@@ -160,10 +161,10 @@ impl Project {
             models.filter(|node| node.parents.is_empty()).map(|node| node.unique_id.clone()).collect();
         for number in self.of_kind(ResourceType::Source).len()..wanted {
             let source = self.source(number);
-            if let Some(reader) = readers.pop().and_then(|id| self.inventory.nodes.get_mut(&id)) {
+            if let Some(reader) = readers.pop().and_then(|id| self.inventory.nodes.get_mut(&id).map(Arc::make_mut)) {
                 reader.parents.push(source.unique_id.clone());
             }
-            self.inventory.nodes.insert(source.unique_id.clone(), source);
+            self.inventory.nodes.insert(source.unique_id.clone(), source.into());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Error;
 use super::object::JOB;
@@ -92,7 +93,7 @@ impl Drop for Temporary {
 
 /// Gives the run a number, as the platform does: files know it by another id.
 fn number_run(inventory: &mut Inventory) {
-    for run in inventory.nodes.values_mut().map(|node| &mut node.last_run) {
+    for run in inventory.nodes.values_mut().map(Arc::make_mut).map(|node| &mut node.last_run) {
         run.job_id = run.run_id.is_some().then_some(JOB);
         for id in [&mut run.run_id, &mut run.success_run_id].into_iter().flatten() {
             *id = NEWEST_RUN.to_string().into();
@@ -112,7 +113,7 @@ fn newest(inventory: &Inventory) -> Option<Timestamp> {
 fn move_times(inventory: &mut Inventory, millis: i64) {
     let facts = &mut inventory.environment;
     let mut times = vec![&mut facts.applied_at, &mut facts.definition_at];
-    for node in inventory.nodes.values_mut() {
+    for node in inventory.nodes.values_mut().map(Arc::make_mut) {
         times.extend([&mut node.last_run.at, &mut node.last_run.executed_at]);
         times.extend([&mut node.freshness.checked_at, &mut node.freshness.max_loaded_at]);
     }

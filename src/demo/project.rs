@@ -2,6 +2,7 @@
 //! here (see `load`), nothing is changed (see `changes`), and no GraphQL is known.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -37,7 +38,7 @@ pub struct Project {
     /// Source texts by their hash.
     pub(super) texts: HashMap<Text, Text>,
     /// What was removed, with the children that depended on it.
-    pub(super) removed: HashMap<String, (Node, Vec<UniqueId>)>,
+    pub(super) removed: HashMap<String, (Arc<Node>, Vec<UniqueId>)>,
     /// The states that are answered as null.
     pub(super) null: Vec<Side>,
     pub(super) clock: Timestamp,
@@ -86,12 +87,12 @@ impl Project {
 
     /// All nodes, other projects' included, by id.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &Node)> {
-        self.inventory.nodes.iter().map(|(id, node)| (id.as_str(), node))
+        self.inventory.nodes.iter().map(|(id, node)| (id.as_str(), &**node))
     }
 
     /// The node with this id.
     pub fn node(&self, id: &str) -> Option<&Node> {
-        self.inventory.nodes.get(id)
+        self.inventory.nodes.get(id).map(|node| &**node)
     }
 
     /// What the API says of this node; null if there is none.

@@ -10,7 +10,7 @@ use crate::plan::Direction;
 pub(super) fn write_watched(places: &Places<'_>) -> rusqlite::Result<()> {
     let Places { transaction, environment_id, inventory, graph, keys, kept } = places;
     transaction.execute(FORGET, [environment_id])?;
-    let nodes: Vec<&Node> = inventory.nodes.values().collect();
+    let nodes: Vec<&Node> = inventory.nodes.values().map(|node| &**node).collect();
     let watches = watches(&nodes, inventory);
     let mut insert = transaction.prepare("INSERT OR IGNORE INTO reach VALUES (?1, ?2, 0)")?;
     let whose: Vec<bool> = watches.iter().map(|watch| matches!(watch, Watch::All | Watch::Exposures)).collect();

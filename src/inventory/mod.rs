@@ -219,8 +219,8 @@ pub struct EnvironmentFacts {
 pub struct Inventory {
     /// The environment itself.
     pub environment: EnvironmentFacts,
-    /// By id, so that everything that walks them is sorted.
-    pub nodes: BTreeMap<UniqueId, Node>,
+    /// By id, so that everything that walks them is sorted. What is stored and what was read share those that are equal.
+    pub nodes: BTreeMap<UniqueId, Arc<Node>>,
 }
 
 impl Inventory {
@@ -243,14 +243,14 @@ impl Inventory {
             }
         }
         for id in missing.keys() {
-            self.nodes.insert(id.clone(), Node::new(id.clone(), ResourceType::External));
+            self.nodes.insert(id.clone(), Node::new(id.clone(), ResourceType::External).into());
         }
         // Those that the platform described itself are external, too, and are not in `missing`.
         for node in self.nodes.values() {
             for parent in &node.parents {
                 // What lies above one is known where files tell its own parents.
                 let is_end = |node: &Node| node.resource_type == ResourceType::External && node.parents.is_empty();
-                if self.nodes.get(parent).is_some_and(is_end) {
+                if self.nodes.get(parent).is_some_and(|node| is_end(node)) {
                     let children = missing.entry(parent.clone()).or_default();
                     if !children.contains(&node.unique_id) {
                         children.push(node.unique_id.clone());
@@ -378,4 +378,12 @@ pub struct Unanswered {
     pub relation_name: bool,
     /// Tests whose status is unknown, because the server does not know `lastKnownResult`.
     pub test_status: BTreeSet<UniqueId>,
+}
+
+impl Unanswered {
+    /// True if some fact of `node` may be unknown, and not only gone.
+    pub fn is_about(&self, node: &Node) -> bool {
+        let Self { applied: _, definition: _, catalog, relation_name, test_status } = self;
+        *relation_name || catalog.contains(&node.unique_id) || test_status.contains(&node.unique_id)
+    }
 }

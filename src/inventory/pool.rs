@@ -129,6 +129,8 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::inventory::{Inventory, ResourceType};
 
@@ -140,10 +142,10 @@ mod tests {
             ..Node::new(id, ResourceType::Model)
         };
         let mut inventory = Inventory::default();
-        inventory.nodes.extend(["a", "b"].map(|id| (UniqueId::from(id), node(id))));
+        inventory.nodes.extend(["a", "b"].map(|id| (UniqueId::from(id), Arc::new(node(id)))));
         let before = inventory.clone();
         let mut pool = Pool::default();
-        inventory.nodes.values_mut().for_each(|node| pool.share_node(node));
+        inventory.nodes.values_mut().map(Arc::make_mut).for_each(|node| pool.share_node(node));
         assert_eq!(inventory, before);
         let schema = |id: &str| inventory.nodes[id].schema_name.clone().expect("a schema");
         assert!(Text::ptr_eq(&schema("a"), &schema("b")));

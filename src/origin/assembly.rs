@@ -1,6 +1,7 @@
 //! All types together: one inventory, in which every id is unique, and which node each test is of.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::origin::reference::Named;
 /// The drafts of a read, by id.
 #[derive(Default)]
 pub(crate) struct Assembly {
-    drafts: BTreeMap<UniqueId, Draft>,
+    drafts: BTreeMap<UniqueId, Box<Draft>>,
     warnings: Vec<String>,
 }
 
@@ -21,7 +22,7 @@ impl Assembly {
         for mut draft in drafts {
             self.warnings.append(&mut draft.warnings);
             let id = draft.node.unique_id.clone();
-            if let Some(other) = self.drafts.insert(id.clone(), draft) {
+            if let Some(other) = self.drafts.insert(id.clone(), Box::new(draft)) {
                 return Err(format!("`{id}` is in two lists, one of them of type {}", other.node.resource_type));
             }
         }
@@ -55,10 +56,10 @@ impl Assembly {
                 externals.entry(external.unique_id.clone()).or_insert(external);
             }
             node.normalize();
-            nodes.insert(id, node);
+            nodes.insert(id, Arc::new(node));
         }
         for (id, external) in externals {
-            nodes.entry(id).or_insert(external);
+            nodes.entry(id).or_insert_with(|| external.into());
         }
         let inventory = Inventory { nodes, ..Inventory::default() };
         Reading { inventory, unanswered, warnings: self.warnings, ..Reading::default() }
@@ -90,7 +91,7 @@ impl Assembly {
             }
         }
         let nodes = Nodes::of(&self.drafts);
-        let is_test = |(_, draft): &(&UniqueId, &Draft)| draft.tested.is_some();
+        let is_test = |(_, draft): &(&UniqueId, &Box<Draft>)| draft.tested.is_some();
         let tested = self.drafts.iter().filter(is_test).map(|(id, draft)| {
             let listing = listed_by.get(id).map(Vec::as_slice).unwrap_or_default();
             (id.clone(), nodes.tested(draft, listing, root))
@@ -106,13 +107,13 @@ impl Assembly {
 
 /// What was read, to look up what tests name. A parent that was not read is there, too: it becomes an external node.
 struct Nodes<'a> {
-    drafts: &'a BTreeMap<UniqueId, Draft>,
+    drafts: &'a BTreeMap<UniqueId, Box<Draft>>,
     externals: HashMap<&'a UniqueId, &'a Node>,
     parents: HashSet<&'a UniqueId>,
 }
 
 impl<'a> Nodes<'a> {
-    fn of(drafts: &'a BTreeMap<UniqueId, Draft>) -> Self {
+    fn of(drafts: &'a BTreeMap<UniqueId, Box<Draft>>) -> Self {
         let externals = drafts.values().flat_map(|draft| &draft.externals);
         Self {
             drafts,

@@ -1,6 +1,7 @@
 //! What was not answered is unknown, not gone: carries such facts over from the stored inventory, before anything is compared.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -42,8 +43,9 @@ pub fn carry_over(reading: Reading, stored: &Inventory, now: Timestamp) -> Carri
         kept.insert("applied".to_owned());
     }
     for (id, node) in &mut inventory.nodes {
-        if let Some(old) = stored.nodes.get(id)
-            && keep_unanswered(node, old, &unanswered)
+        if unanswered.is_about(node)
+            && let Some(old) = stored.nodes.get(id)
+            && keep_unanswered(Arc::make_mut(node), old, &unanswered)
         {
             kept.insert(format!("catalog {id}"));
         }
@@ -64,7 +66,7 @@ fn keep_defined(inventory: &mut Inventory, stored: &Inventory, warnings: &mut Ve
         if old.resource_type == ResourceType::External || inventory.nodes.contains_key(id) {
             continue;
         }
-        let mut node = old.clone();
+        let mut node = Node::clone(old);
         if old.is_applied == Some(true) {
             // That it is no longer applied was answered: what only the applied state says of it is gone.
             node.is_applied = Some(false);
@@ -73,7 +75,7 @@ fn keep_defined(inventory: &mut Inventory, stored: &Inventory, warnings: &mut Ve
             node.last_run = LastRun::default();
             node.freshness = FreshnessCheck::default();
         }
-        inventory.nodes.insert(id.clone(), node);
+        inventory.nodes.insert(id.clone(), node.into());
         kept += 1;
     }
     inventory.environment.definition_at = stored.environment.definition_at;
@@ -130,7 +132,7 @@ mod tests {
     }
 
     fn inventory(nodes: Vec<Node>) -> Inventory {
-        let nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node)).collect();
+        let nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node.into())).collect();
         Inventory { nodes, ..Inventory::default() }
     }
 

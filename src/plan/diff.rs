@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::to_string;
 
@@ -197,6 +198,7 @@ pub fn diff<'a>(stored: &'a Inventory, fetched: &'a Inventory, tombstones: &BTre
     let ids: BTreeSet<&UniqueId> = stored.nodes.keys().chain(fetched.nodes.keys()).collect();
     for id in ids {
         match (stored.nodes.get(id), fetched.nodes.get(id)) {
+            (Some(old), Some(new)) if Arc::ptr_eq(old, new) => {}
             (Some(old), Some(new)) => compare(old, new, &mut diff),
             (Some(old), None) => diff.changes.push(Change { node: old, kind: ChangeKind::Removed }),
             (None, Some(new)) => {
@@ -267,7 +269,7 @@ mod tests {
     }
 
     fn inventory(nodes: Vec<Node>) -> Inventory {
-        let nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node)).collect();
+        let nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node.into())).collect();
         Inventory { nodes, ..Inventory::default() }
     }
 

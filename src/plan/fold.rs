@@ -2,6 +2,7 @@
 //! keeps what is known of it. Keeping that is the rule of files, and no doubt.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -13,8 +14,10 @@ use crate::time::Timestamp;
 
 /// Completes `read` with what `stored` knows. Returns what the user should know of it.
 pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told, now: Timestamp) -> Vec<String> {
-    let is_first = stored.environment.definition_at.is_none() && !stored.nodes.values().any(has_to_be_built);
+    let is_first =
+        stored.environment.definition_at.is_none() && !stored.nodes.values().any(|node| has_to_be_built(node));
     for (id, node) in &mut read.nodes {
+        let node = Arc::make_mut(node);
         let old = stored.nodes.get(id).filter(|old| old.resource_type != ResourceType::External);
         if let Some(old) = old {
             node.last_run = newer_run(std::mem::take(&mut node.last_run), &old.last_run, now);
@@ -25,7 +28,7 @@ pub(super) fn fold(read: &mut Inventory, stored: &Inventory, told: &Told, now: T
             }
         }
         note_check(node);
-        fold_columns(node, old, told, now);
+        fold_columns(node, old.map(|old| &**old), told, now);
     }
     keep_untold(read, stored, told);
     fold_environment(read, stored, told, now);
@@ -153,7 +156,7 @@ fn fold_environment(read: &mut Inventory, stored: &Inventory, told: &Told, now: 
 
 /// Of the first manifest everything is taken as built, and that is said: a later command may have written over the results of the build.
 fn assumed(read: &Inventory, told: &Told) -> Option<String> {
-    let is_assumed = |node: &&Node| {
+    let is_assumed = |node: &&Arc<Node>| {
         let is_run = matches!(
             node.resource_type,
             ResourceType::Model | ResourceType::Seed | ResourceType::Snapshot | ResourceType::Function
@@ -218,7 +221,7 @@ fn settle_applied(read: &mut Inventory, stored: &Inventory, told: &Told, now: Ti
     }
     for id in waiting {
         if let Some(node) = read.nodes.get_mut(&id) {
-            node.is_applied = Some(false);
+            Arc::make_mut(node).is_applied = Some(false);
         }
     }
 }

@@ -212,11 +212,12 @@ mod tests {
         let mut inventory = Inventory::default();
         for number in 0..nodes {
             let node = Node::new(format!("n{number:06}"), ResourceType::Model);
-            inventory.nodes.insert(node.unique_id.clone(), node);
+            inventory.nodes.insert(node.unique_id.clone(), node.into());
         }
         for (parent, child) in edges {
             let parent = UniqueId::from(format!("n{parent:06}"));
-            let child = inventory.nodes.get_mut(format!("n{child:06}").as_str()).expect("a node");
+            let child =
+                inventory.nodes.get_mut(format!("n{child:06}").as_str()).map(std::sync::Arc::make_mut).expect("a node");
             child.parents.push(parent);
             child.normalize();
         }

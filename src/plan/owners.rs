@@ -1,6 +1,7 @@
 //! Who owns a node: its own owner, else its group's, else what its meta says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -20,8 +21,11 @@ pub(crate) fn resolve_owners(inventory: &mut Inventory, meta_keys: &[String]) {
             Some((name, email)) if name.is_some() || email.is_some() => (name.clone(), email.clone()),
             _ => meta_owner(node, meta_keys).unwrap_or_default(),
         };
-        node.owner_name = name;
-        node.owner_email = email;
+        // What is stored may share the node, and mostly says the same.
+        if (&name, &email) != (&node.owner_name, &node.owner_email) {
+            let node = Arc::make_mut(node);
+            (node.owner_name, node.owner_email) = (name, email);
+        }
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
             // A former member: nothing of the group is left.
             Node { owner_name: Some("Fin".into()), ..Node::new("m3", ResourceType::Model) },
         ];
-        inventory.nodes.extend(nodes.into_iter().map(|node| (node.unique_id.clone(), node)));
+        inventory.nodes.extend(nodes.into_iter().map(|node| (node.unique_id.clone(), node.into())));
         resolve_owners(&mut inventory, &["owner".into()]);
         let owner = |id: &str| inventory.nodes[id].owner_name.clone();
         assert_eq!(owner("e").as_deref(), Some("Ana"));
@@ -139,7 +143,7 @@ mod tests {
         ] {
             let mut inventory = Inventory::default();
             let node = Node { meta: Some(Json::new(&json!({"owner": owner}))), ..Node::new("m", ResourceType::Model) };
-            inventory.nodes.insert("m".into(), node);
+            inventory.nodes.insert("m".into(), node.into());
             resolve_owners(&mut inventory, &["team".into(), "owner".into()]);
             let found = &inventory.nodes["m"];
             assert_eq!((found.owner_name.as_deref(), found.owner_email.as_deref()), (name, email), "{owner}");

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::read::Found;
 use super::request::{Interrupted, Request};
 use crate::catalog::{self, Applied, Catalog, Ending, Known, Mode, Standing, Stored, SyncId};
-use crate::inventory::Pool;
+use crate::inventory::{Inventory, Pool};
 use crate::origin::{Cost, Whole};
 use crate::plan::{Before, Doubts, Held, Plan, Rules, Verdict, diff};
 use crate::time::Timestamp;
@@ -133,7 +133,7 @@ fn decide(
     let environment_id = request.environment.id;
     let Whole { mut reading, stamps } = whole;
     let mut pool = std::mem::take(&mut reading.pool);
-    let stored = Stored::load(catalog.connection(), environment_id, &mut pool)?;
+    let stored = Stored::load(catalog.connection(), environment_id, &mut pool, &reading.inventory)?;
     drop(pool);
     let Standing { doubts, is_first } = Standing::load(catalog.connection(), environment_id)?;
     let (reasons, doubts) = first.map_or((None, doubts), |first| (Some(first.reasons), first.doubts));
@@ -182,7 +182,7 @@ fn plan_only(request: &Request, whole: Whole) -> anyhow::Result<Finished> {
     let environment_id = request.environment.id;
     let (stored, standing) = match catalog::open_to_read(&request.config.catalog.path) {
         Ok(connection) => (
-            Stored::load(&connection, environment_id, &mut Pool::default())?,
+            Stored::load(&connection, environment_id, &mut Pool::default(), &Inventory::default())?,
             Standing::load(&connection, environment_id)?,
         ),
         Err(catalog::Error::Missing(_)) => (Stored::default(), Standing { is_first: true, ..Standing::default() }),

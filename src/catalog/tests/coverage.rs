@@ -34,7 +34,7 @@ fn with_columns(mut node: Node, columns: &[(&str, Option<&str>, Option<bool>)]) 
 
 fn inventory(project: Option<&str>, nodes: Vec<Node>) -> Inventory {
     let environment = EnvironmentFacts { project_name: project.map(str::to_owned), ..EnvironmentFacts::default() };
-    Inventory { environment, nodes: nodes.into_iter().map(|node| (node.unique_id.clone(), node)).collect() }
+    Inventory { environment, nodes: nodes.into_iter().map(|node| (node.unique_id.clone(), node.into())).collect() }
 }
 
 fn configured(test: &TestCatalog, placeholders: &[&str], exclude: &[&str]) {

@@ -112,7 +112,8 @@ fn truncated_anywhere_the_file_is_refused_or_read_but_never_touched() {
             Err(_) => assert_eq!(std::fs::read(&cut).expect("read").len(), length),
             // All that is missing is a page that held nothing.
             Ok(catalog) => {
-                let stored = Stored::load(&catalog.connection, 1, &mut Pool::default()).expect("whole");
+                let stored =
+                    Stored::load(&catalog.connection, 1, &mut Pool::default(), &Inventory::default()).expect("whole");
                 assert_eq!(stored.inventory.nodes, one_node().nodes, "cut at {length}");
                 assert!(length + 4096 > whole.len(), "cut at {length}");
             }
@@ -274,7 +275,7 @@ fn the_shell_of_sqlite_finds_the_file_whole() {
     let mut test = TestCatalog::new();
     let mut inventory = one_node();
     let child = Node { parents: vec!["model.a".into()], ..Node::new("model.b", ResourceType::Model) };
-    inventory.nodes.insert(child.unique_id.clone(), child);
+    inventory.nodes.insert(child.unique_id.clone(), child.into());
     test.sync(&inventory);
     let ask = |pragma: &str| std::process::Command::new("sqlite3").arg(test.path()).arg(pragma).output();
     for pragma in ["PRAGMA integrity_check", "PRAGMA quick_check"] {

@@ -22,7 +22,10 @@ fn tested(status: &str, removed: bool) -> Inventory {
         ..Node::new("test.t", ResourceType::Test)
     };
     let nodes = if removed { vec![] } else { vec![model, test] };
-    Inventory { nodes: nodes.into_iter().map(|node| (node.unique_id.clone(), node)).collect(), ..Inventory::default() }
+    Inventory {
+        nodes: nodes.into_iter().map(|node| (node.unique_id.clone(), node.into())).collect(),
+        ..Inventory::default()
+    }
 }
 
 fn noted(test: &TestCatalog) -> Vec<String> {
@@ -89,7 +92,7 @@ fn what_the_clock_has_moved_is_noted_by_the_next_sync_that_applies() {
     assert_eq!(noted(&test).len(), 1, "an unchanged sync writes nothing but its own row");
     let mut other = tested("pass", false);
     let metric = Node::new("metric.m", ResourceType::Metric);
-    other.nodes.insert(metric.unique_id.clone(), metric);
+    other.nodes.insert(metric.unique_id.clone(), metric.into());
     test.sync(&other);
     let last = noted(&test).pop().expect("a row");
     assert!(last.starts_with("3 ") && last.ends_with(" caution []"), "{last}");

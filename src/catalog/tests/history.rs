@@ -1,6 +1,7 @@
 //! The catalog as it was, and what pruning leaves of its history.
 
 use crate::answers::{Question, Reader};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::types::ValueRef;
@@ -150,7 +151,7 @@ fn times_between_the_same_syncs_are_one_state_with_two_clocks() {
 
 fn with_run(last_run: LastRun) -> Inventory {
     let mut inventory = one_node();
-    for node in inventory.nodes.values_mut() {
+    for node in inventory.nodes.values_mut().map(Arc::make_mut) {
         node.last_run = last_run.clone();
     }
     inventory
@@ -198,7 +199,7 @@ fn the_clock_of_then_tells_how_late_a_source_was() {
         },
         ..Node::new("source.s", ResourceType::Source)
     };
-    test.sync(&Inventory { nodes: [(source.unique_id.clone(), source)].into(), ..Inventory::default() });
+    test.sync(&Inventory { nodes: [(source.unique_id.clone(), source.into())].into(), ..Inventory::default() });
     let status = "SELECT status || ' ' || CAST(round(age_seconds) AS INTEGER) FROM freshness";
     for (minutes, expected) in [(30, "pass 1800"), (90, "overdue 5400")] {
         let then = as_of(&test.path(), days_before(0).plus_millis(minutes * 60_000)).expect("the catalog of then");

@@ -1,5 +1,7 @@
 //! Lineage where more nodes are connected than there may be rows, and how many rows a small change writes.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::catalog::node_rows::keys;
 use crate::derive::lineage::write_pairs;
@@ -53,7 +55,7 @@ fn chains() -> Inventory {
     let mut inventory = Inventory::default();
     let mut add = |mut node: Node| {
         node.normalize();
-        inventory.nodes.insert(node.unique_id.clone(), node);
+        inventory.nodes.insert(node.unique_id.clone(), node.into());
     };
     add(Node::new("source", ResourceType::Source));
     for chain in 0..100 {
@@ -80,7 +82,7 @@ fn a_small_change_writes_few_rows() {
     assert_eq!(changes, 0);
     assert!(unchanged < 10, "{unchanged}");
     let mut change = |id: &str, change: &dyn Fn(&mut Node)| {
-        change(inventory.nodes.get_mut(id).expect("a node"));
+        change(inventory.nodes.get_mut(id).map(Arc::make_mut).expect("a node"));
         let (changes, rows) = catalog.counted(1, &inventory).expect("applied");
         assert!(changes > 0);
         rows

@@ -79,7 +79,8 @@ impl TestCatalog {
                 catalog.stage_code(code, &text).expect("staged");
             }
         }
-        let stored = Stored::load(catalog.connection(), environment_id, &mut Pool::default()).expect("loaded");
+        let stored = Stored::load(catalog.connection(), environment_id, &mut Pool::default(), &Inventory::default())
+            .expect("loaded");
         let diff = diff(&stored.inventory, fetched, &stored.tombstones);
         let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
         if diff.is_empty() {
@@ -92,7 +93,7 @@ impl TestCatalog {
     }
 
     fn stored(&self) -> Inventory {
-        Stored::load(&open_to_read(&self.path()).expect("a catalog"), 1, &mut Pool::default())
+        Stored::load(&open_to_read(&self.path()).expect("a catalog"), 1, &mut Pool::default(), &Inventory::default())
             .expect("loaded")
             .inventory
     }
@@ -184,7 +185,7 @@ fn column(name: u8, data_type: Option<u8>) -> Column {
 
 fn arbitrary_inventory() -> impl Strategy<Value = Inventory> {
     prop::collection::vec(arbitrary_node(), 0..8).prop_map(|nodes| {
-        let nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node)).collect();
+        let nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node.into())).collect();
         let mut inventory = Inventory { nodes, ..Inventory::default() };
         inventory.add_externals();
         inventory
@@ -279,7 +280,7 @@ fn one_node() -> Inventory {
         ..Inventory::default()
     };
     let node = Node { raw_code: Some(Code::of(&source(1))), ..Node::new("model.a", ResourceType::Model) };
-    inventory.nodes.insert(node.unique_id.clone(), node);
+    inventory.nodes.insert(node.unique_id.clone(), node.into());
     inventory
 }
 
@@ -463,7 +464,7 @@ fn a_test_is_of_a_column_in_another_case_until_two_columns_could_be_meant() {
         of("t4", json!({"attached_node": "gone", "column_name": "id"})),
     ];
     let inventory = |nodes: &[Node]| Inventory {
-        nodes: nodes.iter().map(|node| (node.unique_id.clone(), node.clone())).collect(),
+        nodes: nodes.iter().map(|node| (node.unique_id.clone(), node.clone().into())).collect(),
         ..Inventory::default()
     };
     test.sync(&inventory(&nodes));

@@ -42,7 +42,7 @@ fn inventory(results: &[RunResult], checks: &[Check]) -> Inventory {
     let model = Node { is_applied: Some(true), last_run, ..Node::new("m", ResourceType::Model) };
     let freshness = checks.last().expect("a check").check.clone();
     let source = Node { is_applied: Some(true), freshness, ..Node::new("s", ResourceType::Source) };
-    let nodes = [model, source].map(|node| (node.unique_id.clone(), node)).into();
+    let nodes = [model, source].map(|node| (node.unique_id.clone(), node.into())).into();
     Inventory { nodes, ..Inventory::default() }
 }
 
@@ -51,7 +51,7 @@ fn sync(world: &mut TestCatalog, results: &[RunResult], checks: &[Check], run: &
     let mut catalog = world.open();
     let (started, ended) = (world.now(), world.now());
     let sync = catalog.start_sync(1, "env1", Trigger::Manual, started).expect("started");
-    let stored = Stored::load(catalog.connection(), 1, &mut Pool::default()).expect("loaded");
+    let stored = Stored::load(catalog.connection(), 1, &mut Pool::default(), &Inventory::default()).expect("loaded");
     let diff = diff(&stored.inventory, &fetched, &stored.tombstones);
     let invocations = ["1", "2"].map(|run_id| Invocation { run_id: run_id.into(), ..run.clone() }).into();
     let mut history = History { results: results.to_vec(), checks: checks.to_vec(), invocations };

@@ -34,7 +34,7 @@ fn a_sync_that_another_one_has_overtaken_writes_nothing() {
     let mut slow = test.open();
     let (started, ended) = (test.now(), test.now());
     let sync = slow.start_sync(1, "prod", Trigger::Manual, started).expect("started");
-    let stored = Stored::load(slow.connection(), 1, &mut Pool::default()).expect("loaded");
+    let stored = Stored::load(slow.connection(), 1, &mut Pool::default(), &Inventory::default()).expect("loaded");
     let fetched = one_node();
     let diff = diff(&stored.inventory, &fetched, &stored.tombstones);
     let ending = Ending::default();

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Error;
 use super::catalog::CatalogParser;
@@ -264,7 +265,13 @@ fn assemble(manifest: Manifest, environment: EnvironmentFacts, told: Told, warni
     // The ids of a map are unique, and that is all that adding them can fail at.
     let _ = assembly.add(drafts.into_values().collect());
     let mut reading = assembly.finish(environment.project_name.as_deref());
-    for node in reading.inventory.nodes.values_mut().filter(|node| node.resource_type == ResourceType::External) {
+    for node in reading
+        .inventory
+        .nodes
+        .values_mut()
+        .map(Arc::make_mut)
+        .filter(|node| node.resource_type == ResourceType::External)
+    {
         node.is_applied = None;
     }
     reading.inventory.environment = environment;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::Read;
 use crate::inventory::{EnvironmentFacts, Inventory, Node, ResourceType, Text, UniqueId, fold};
@@ -129,7 +130,7 @@ pub(super) fn losses(read: &Read<'_>, knows_place: impl Fn(&str) -> bool) -> BTr
         let is_known = |node: &Node| {
             kind == LossKind::Moved && fetched.nodes.get(&node.unique_id).is_some_and(|now| knows_place(&place(now)))
         };
-        let lost = |node: &&Node| kind.is_at_stake(node) && kind.is_lost(node, fetched) && !is_known(node);
+        let lost = |node: &&Arc<Node>| kind.is_at_stake(node) && kind.is_lost(node, fetched) && !is_known(node);
         let lost: Vec<Loss> =
             stored.nodes.values().filter(lost).map(|node| Loss { kind, unique_id: node.unique_id.clone() }).collect();
         lost

@@ -6,6 +6,7 @@ mod losses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use crate::inventory::{Inventory, Node, ResourceType, State, Tally};
 use crate::time::Timestamp;
@@ -155,7 +156,7 @@ fn remember_places(read: &Read<'_>, believed: &BTreeSet<&Loss>, doubts: &mut Dou
     let moved = believed.iter().filter(|loss| loss.kind == LossKind::Moved);
     let nodes =
         moved.flat_map(|loss| [read.stored, read.fetched].map(|inventory| inventory.nodes.get(&loss.unique_id)));
-    let places: BTreeSet<String> = nodes.flatten().map(losses::place).collect();
+    let places: BTreeSet<String> = nodes.flatten().map(|node| losses::place(node)).collect();
     if !places.is_empty() {
         doubts.approve(About::Places, places);
     }
@@ -325,7 +326,7 @@ impl<'a> Scale<'a> {
     /// Lists that fell against what is stored, while the platform's count did not.
     fn fallen_lists(&self) -> Vec<Concern<'a>> {
         let stored = |tally: &Tally| {
-            let is_of = |node: &&Node| {
+            let is_of = |node: &&Arc<Node>| {
                 node.resource_type == tally.resource_type
                     && (tally.state == State::Definition || node.is_applied == Some(true))
             };

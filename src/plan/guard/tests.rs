@@ -2,6 +2,8 @@
 
 mod files;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::inventory::UniqueId;
 
@@ -13,7 +15,7 @@ fn inventory(groups: &[(ResourceType, Option<bool>, std::ops::Range<usize>)]) ->
         for number in numbers.clone() {
             let id = format!("{resource_type}.{is_applied:?}.{number:04}");
             let node = Node { is_applied: *is_applied, ..Node::new(id, *resource_type) };
-            inventory.nodes.insert(node.unique_id.clone(), node);
+            inventory.nodes.insert(node.unique_id.clone(), node.into());
         }
     }
     inventory
@@ -79,7 +81,7 @@ fn applied_and_defined_nodes_are_counted_apart_and_external_ones_not_at_all() {
 fn a_node_that_is_only_named_by_edges_any_more_counts_as_removed() {
     let stored = inventory(&[(Model, APPLIED, 0..20)]);
     let mut fetched = stored.clone();
-    for node in fetched.nodes.values_mut().take(15) {
+    for node in fetched.nodes.values_mut().map(Arc::make_mut).take(15) {
         node.resource_type = External;
     }
     assert_eq!(judged(&stored, &fetched, &[]).expect("held").losses.len(), 15);
@@ -119,7 +121,7 @@ fn anything_removed_from_a_forgotten_environment_is_held_and_nothing_removed_nev
 fn a_lost_applied_state_is_held_as_long_as_applied_nodes_are_held() {
     let stored = inventory(&[(Model, APPLIED, 0..3)]);
     let mut fetched = stored.clone();
-    for node in fetched.nodes.values_mut() {
+    for node in fetched.nodes.values_mut().map(Arc::make_mut) {
         node.is_applied = DEFINED;
     }
     for applied_is_null in [true, false] {
@@ -134,7 +136,7 @@ fn a_lost_applied_state_is_held_as_long_as_applied_nodes_are_held() {
 fn wide() -> Inventory {
     let mut wide = inventory(&[(Model, APPLIED, 0..30), (Source, APPLIED, 0..1)]);
     let source = wide.nodes.keys().find(|id| id.as_str().starts_with("source")).cloned().expect("a source");
-    for node in wide.nodes.values_mut().filter(|node| node.resource_type == Model) {
+    for node in wide.nodes.values_mut().map(Arc::make_mut).filter(|node| node.resource_type == Model) {
         node.parents = vec![source.clone()];
         node.columns = vec![crate::inventory::Column { name: "a".into(), ..Default::default() }];
     }
@@ -144,7 +146,13 @@ fn wide() -> Inventory {
 /// The same with a change to the first so many models.
 fn changed(count: usize, change: impl Fn(&mut Node)) -> Inventory {
     let mut changed = wide();
-    changed.nodes.values_mut().filter(|node| node.resource_type == Model).take(count).for_each(change);
+    changed
+        .nodes
+        .values_mut()
+        .map(Arc::make_mut)
+        .filter(|node| node.resource_type == Model)
+        .take(count)
+        .for_each(change);
     changed
 }
 
@@ -241,7 +249,7 @@ fn above_the_floor_no_number_of_reads_is_as_good_as_a_person() {
 fn a_list_that_fell_while_its_count_did_not_is_held_however_little_it_lost() {
     let stored = inventory(&[(Model, APPLIED, 0..30)]);
     let mut fetched = stored.clone();
-    fetched.nodes.values_mut().take(2).for_each(|node| node.is_applied = DEFINED);
+    fetched.nodes.values_mut().map(Arc::make_mut).take(2).for_each(|node| node.is_applied = DEFINED);
     let tallies = [tally(State::Applied, Model, 28, 30)];
     let verdict = judge(&Read { tallies: &tallies, ..read(&stored, &fetched) }, POLICY, &mut Doubts::default());
     assert_eq!(verdict.held.expect("held").losses.len(), 2);

@@ -1,11 +1,13 @@
 //! What is judged otherwise where files were read.
 
+use std::sync::Arc;
+
 use super::*;
 
 /// Models of a project in these schemas, one after another.
 fn models(schemas: &[&str]) -> Inventory {
     let mut inventory = inventory(&[(Model, APPLIED, 0..schemas.len())]);
-    for (node, schema) in inventory.nodes.values_mut().zip(schemas) {
+    for (node, schema) in inventory.nodes.values_mut().map(Arc::make_mut).zip(schemas) {
         node.schema_name = Some((*schema).into());
         node.relation_name = Some(format!("{schema}.x").into());
     }
