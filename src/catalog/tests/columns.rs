@@ -42,7 +42,7 @@ fn shop(nodes: impl IntoIterator<Item = Node>) -> Inventory {
     inventory.environment.adapter_type = Some("postgres".to_owned());
     for mut node in nodes {
         node.normalize();
-        inventory.nodes.insert(node.unique_id.clone(), node);
+        inventory.nodes.insert(node.unique_id.clone(), node.into());
     }
     inventory.add_externals();
     inventory

@@ -13,7 +13,7 @@ pub(super) struct Order<'a> {
 
 impl<'a> Order<'a> {
     pub(super) fn of(inventory: &'a Inventory) -> Self {
-        let nodes: Vec<&Node> = inventory.nodes.values().collect();
+        let nodes: Vec<&Node> = inventory.nodes.values().map(|node| &**node).collect();
         let places: HashMap<&str, usize> =
             nodes.iter().enumerate().map(|(place, node)| (node.unique_id.as_str(), place)).collect();
         let mut children = vec![Vec::new(); nodes.len()];
