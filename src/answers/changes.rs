@@ -1,13 +1,10 @@
 //! What changed, and what may break by it: beside the view `changes`, which is the feed that a follower reads, and the history that
 //! people look at.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use rusqlite::OptionalExtension;
 use serde::{Serialize, Serializer};
 
-use super::{Error, Question, Reader, Row, Table};
+use super::{Error, Impact, Question, Reader, Row, Table, Target};
 
 /// What changed. Written as JSON it is rows of the view `changes`.
 #[derive(Debug)]
@@ -29,8 +26,8 @@ impl Serialize for Changes {
 pub struct Breaking<'a> {
     /// The change.
     pub row: Row<'a>,
-    /// What stands on the column's node.
-    pub consumers: Consumers,
+    /// What stands on the column.
+    pub impact: Impact,
 }
 
 /// True if raw code changed.
@@ -42,17 +39,6 @@ fn may_break(row: &Row<'_>) -> bool {
     row.str("kind") == "column_removed" || row.str("kind") == "column_changed" && row.str("field") == "data_type"
 }
 
-/// What stands on a node, and so may break with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Consumers {
-    /// How many nodes stand on it, tests left out.
-    pub nodes: i64,
-    /// The names of the exposures among them, sorted.
-    pub exposures: Vec<String>,
-    /// Who owns what stands on it, sorted.
-    pub owners: Vec<String>,
-}
-
 impl Reader {
     /// The changes that `question` asks for.
     pub fn changes(&self, question: &Question) -> Result<Changes, Error> {
@@ -61,36 +47,22 @@ impl Reader {
         Ok(Changes { rows, left_out })
     }
 
-    /// What may break by these changes, with what stands on it: of nodes on which something stands.
+    /// What may break by these changes, with what stands on it, or did until the sync of the change or a later one: of columns on which
+    /// something stands.
     pub fn breaking<'a>(&self, changes: &'a Table) -> Result<Vec<Breaking<'a>>, Error> {
-        let mut known: BTreeMap<(i64, &str), Option<Consumers>> = BTreeMap::new();
         let mut found = Vec::new();
         for row in changes.iter().filter(may_break) {
-            let (environment, id) = (row.int("environment_id").unwrap_or_default(), row.str("unique_id"));
-            let consumers = match known.entry((environment, id)) {
-                Entry::Occupied(entry) => entry.into_mut(),
-                Entry::Vacant(entry) => entry.insert(self.consumers(environment, id)?),
+            let environment_id = row.int("environment_id").unwrap_or_default();
+            let node = match self.find_by_id(Some(environment_id), row.str("unique_id")) {
+                Ok(node) => node,
+                Err(Error::Unknown { .. }) => continue,
+                Err(error) => return Err(error),
             };
-            found.extend(consumers.clone().map(|consumers| Breaking { row, consumers }));
+            let target = Target { node, column_name: row.text("column_name").map(str::to_owned) };
+            let impact = self.impact_since(&target, row.int("sync_id").unwrap_or(i64::MAX))?;
+            found.extend(impact.is_any().then_some(Breaking { row, impact }));
         }
         Ok(found)
-    }
-
-    /// What stands on a node now; `None` if nothing does.
-    fn consumers(&self, environment_id: i64, unique_id: &str) -> Result<Option<Consumers>, Error> {
-        let below = serde_json::json!(self.walk(environment_id, unique_id, 1)?).to_string();
-        let sql = "WITH below AS (SELECT node.* FROM json_each(?1) walked CROSS JOIN node ON node_key = walked.value ->> 0)
-               SELECT (SELECT count(*) FROM below),
-                   (SELECT json_group_array(name) FROM (
-                       SELECT DISTINCT coalesce(name, unique_id) AS name FROM below WHERE resource_type = 'exposure' ORDER BY 1)),
-                   (SELECT json_group_array(owner_name) FROM (
-                       SELECT DISTINCT owner_name FROM below WHERE owner_name IS NOT NULL ORDER BY 1))";
-        let list = |text: String| serde_json::from_str::<Vec<String>>(&text).unwrap_or_default();
-        let consumers = |row: &rusqlite::Row<'_>| {
-            Ok(Consumers { nodes: row.get(0)?, exposures: list(row.get(1)?), owners: list(row.get(2)?) })
-        };
-        let found = self.connection.query_row(sql, [below], consumers)?;
-        Ok((found.nodes > 0).then_some(found))
     }
 
     /// Raw code by its hash, as `changes` names it; `None` if it is not kept.

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
 use super::{Error, Found, Reader, Table};
+use crate::plan::Direction;
 
 /// How far to look; `None` for all the way, `Some(0)` for not at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct Lineage {
     pub nodes: Vec<LineageNode>,
     /// The dependencies among those nodes, as (parent, child).
     pub edges: Vec<(String, String)>,
+    /// What is done to a column on its way along an edge; empty where these are whole nodes.
+    pub kinds: BTreeMap<(String, String), String>,
     /// How many more there are beyond the reach.
     pub left_out: u64,
 }
@@ -64,8 +67,10 @@ impl Reader {
         let id = (node.environment_id, &node.unique_id);
         let mut nodes = vec![self.connection.query_row(sql, id, |row| lineage_node(row, 0))?];
         let mut left_out = 0;
-        for (sign, depth) in [(-1, reach.upstream), (1, reach.downstream)] {
-            let walked = serde_json::json!(self.walk(node.environment_id, &node.unique_id, sign)?).to_string();
+        let key = self.key_of(node)?;
+        for (direction, depth) in [(Direction::Upstream, reach.upstream), (Direction::Downstream, reach.downstream)] {
+            let sign = if direction == Direction::Upstream { -1 } else { 1 };
+            let walked = serde_json::json!(self.walk(&[key], direction)?).to_string();
             let mut statement = self.connection.prepare(NODES)?;
             let found = statement.query_map((walked, &types), |row| lineage_node(row, sign))?;
             let found = found.collect::<Result<Vec<_>, _>>()?;
@@ -75,19 +80,31 @@ impl Reader {
             nodes.extend(found.into_iter().take(near.min(limit)));
         }
         let edges = self.edges_among(node.environment_id, &nodes)?;
-        Ok(Lineage { nodes, edges, left_out: left_out as u64 })
+        Ok(Lineage { nodes, edges, kinds: BTreeMap::new(), left_out: left_out as u64 })
     }
 
-    /// All that a node stands on (`sign` -1), or that stands on it (1): the key of each, and the hops to it. Nearest first.
-    pub(super) fn walk(&self, environment_id: i64, unique_id: &str, sign: i64) -> Result<Vec<(i64, i64)>, Error> {
-        let (here, there) = if sign < 0 { ("child_key", "parent_key") } else { ("parent_key", "child_key") };
-        let sql = "SELECT node_key FROM node WHERE environment_id = ?1 AND unique_id = ?2
-                   AND resource_type NOT IN ('test', 'unit_test', 'group')";
-        let start: Option<i64> =
-            self.connection.query_row(sql, (environment_id, unique_id), |row| row.get(0)).optional()?;
+    /// The key of a node.
+    pub(super) fn key_of(&self, node: &Found) -> Result<i64, Error> {
+        let sql = "SELECT node_key FROM node WHERE environment_id = ?1 AND unique_id = ?2";
+        Ok(self.connection.query_row(sql, (node.environment_id, &node.unique_id), |row| row.get(0))?)
+    }
+
+    /// All that some nodes stand on, or that stands on them: the key of each, and the hops to it. Nearest first. Tests and groups have
+    /// no lineage.
+    pub(super) fn walk(&self, from: &[i64], direction: Direction) -> Result<Vec<(i64, i64)>, Error> {
+        let (here, there) = match direction {
+            Direction::Upstream => ("child_key", "parent_key"),
+            Direction::Downstream => ("parent_key", "child_key"),
+        };
+        let sql = "SELECT resource_type NOT IN ('test', 'unit_test', 'group') FROM node WHERE node_key = ?1";
+        let mut has_lineage = self.connection.prepare(sql)?;
         let mut next = self.connection.prepare(&NEXT.replace("{here}", here).replace("{there}", there))?;
-        let (mut seen, mut found) = (HashSet::new(), Vec::new());
-        let mut open: VecDeque<(i64, i64)> = start.map(|start| (start, 0)).into_iter().collect();
+        let (mut seen, mut found, mut open) = (HashSet::new(), Vec::new(), VecDeque::new());
+        for key in from {
+            if has_lineage.query_row([key], |row| row.get(0)).optional()?.unwrap_or_default() {
+                open.push_back((*key, 0));
+            }
+        }
         while let Some((node, depth)) = open.pop_front() {
             let mut rows = next.query([node])?;
             while let Some(row) = rows.next()? {
@@ -140,6 +157,33 @@ impl Lineage {
             next.entry(from).or_default().push(to);
         }
         next
+    }
+
+    /// Leaves the node itself and those of some types; all if none are named.
+    pub fn only_types(&mut self, types: &[String]) {
+        if !types.is_empty() {
+            let mut place = 0;
+            self.nodes.retain(|node| {
+                place += 1;
+                place == 1 || types.contains(&node.resource_type)
+            });
+        }
+    }
+
+    /// What is done to a column on its way between two that the tree shows one below the other.
+    pub fn kind(&self, from: &str, id: &str, upstream: bool) -> Option<&str> {
+        let (parent, child) = if upstream { (id, from) } else { (from, id) };
+        self.kinds.get(&(parent.to_owned(), child.to_owned())).map(String::as_str)
+    }
+
+    /// Those of some rows of the view `column_lineage` both of whose ends are shown.
+    pub fn rows_among(&self, rows: &Table) -> Table {
+        let shown: HashSet<&str> = self.nodes.iter().map(|node| node.unique_id.as_str()).collect();
+        let is_shown = |id: &str, column: &str| shown.contains(format!("{id}.{column}").as_str());
+        rows.clone().filter(|row| {
+            is_shown(row.str("parent_id"), row.str("parent_column"))
+                && is_shown(row.str("child_id"), row.str("child_column"))
+        })
     }
 
     /// As people read it: depth, unique_id, resource_type, last_run_status.

@@ -3,10 +3,12 @@
 //! writes.
 
 mod changes;
+mod column_lineage;
 mod columns;
 pub mod coverage;
 mod find;
 mod health;
+mod impact;
 mod lineage;
 mod overview;
 mod page;
@@ -21,9 +23,11 @@ mod watched;
 
 use crate::catalog;
 
-pub use changes::{Breaking, Changes, Consumers, is_of_code};
+pub use changes::{Breaking, Changes, is_of_code};
+pub use column_lineage::{ColumnLineage, ColumnNode, Target, Ties, Unresolved};
 pub use find::Found;
 pub use health::{LATE, as_bad_as, as_late_as};
+pub use impact::{Impact, Shaped};
 pub use lineage::{Lineage, LineageNode, Reach};
 pub use overview::{Neighbour, Overview};
 pub use page::{Order, Page, Question};

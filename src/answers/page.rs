@@ -53,6 +53,8 @@ pub struct Question {
     pub until: Option<Timestamp>,
     /// Columns, and what they must be equal to (any of it): numbers or texts.
     pub equal: Vec<(&'static str, Vec<Value>)>,
+    /// Of column lineage: only the rows of nodes whose revision is greater.
+    pub after_revision: Option<i64>,
     /// The key of the row after which to begin: as many values as the view's key has columns.
     pub after: Option<Vec<Value>>,
     /// At most so many rows.
@@ -96,7 +98,7 @@ impl Reader {
         let (mut conditions, mut values) = conditions(view, question);
         if is_page && view.name == "lineage" && question.equal.is_empty() && question.chosen.is_none() {
             let (until, last) = self.last_descendant(question, limit)?;
-            conditions.push_str(&until);
+            conditions.push_str(until);
             values.extend(last);
         }
         let mut statement = self.connection.prepare(&sql(view, question, &conditions))?;
@@ -119,31 +121,35 @@ impl Reader {
         Ok(Page { table: found, next })
     }
 
-    /// Until which descendant a page of `lineage` is looked for, as a condition: beyond it there are more rows than the page has. That of
-    /// the row after which it begins may have rows left.
-    fn last_descendant(&self, question: &Question, limit: usize) -> Result<(String, Vec<Bound>), Error> {
-        let after = question.after.iter().flatten().map(bound).collect::<Vec<_>>();
-        let [environment_id, descendant] = match (after.as_slice(), question.environment_id) {
-            ([environment_id, descendant, ..], _) => [environment_id.clone(), descendant.clone()],
-            (_, Some(id)) => [Bound::Integer(id), Bound::Text(String::new())],
-            (_, None) => [Bound::Integer(i64::MIN), Bound::Text(String::new())],
+    /// Where the descendants lie that a page of `lineage` tells of, as a condition: beyond them there are more rows than the page has.
+    /// The one after which it begins may have rows left.
+    fn last_descendant(&self, question: &Question, limit: usize) -> Result<(&'static str, Vec<Bound>), Error> {
+        let after: Vec<Bound> = question.after.iter().flatten().map(bound).collect();
+        let mut first = match after.as_slice() {
+            [environment_id, descendant, ..] => Some((environment_id.clone(), descendant.clone())),
+            _ => None,
         };
-        let mut statement = self.connection.prepare_cached(DESCENDANTS)?;
+        let mut last = first.clone();
+        let begin = first.clone().unwrap_or((question.environment_id.unwrap_or(i64::MIN).into(), String::new().into()));
         let most = question.environment_id.unwrap_or(i64::MAX);
-        let mut rows = statement.query((&environment_id, &descendant, most))?;
+        let mut statement = self.connection.prepare_cached(DESCENDANTS)?;
+        let mut rows = statement.query((&begin.0, &begin.1, most))?;
         let mut told = 0;
         while let Some(row) = rows.next()? {
+            last = Some((row.get(0)?, row.get(1)?));
+            first = first.or_else(|| last.clone());
             told += row.get::<_, i64>(2)?;
             if usize::try_from(told).is_ok_and(|told| told > limit) {
-                let (in_environment, last) = (row.get(0)?, row.get(1)?);
-                // With one environment SQLite takes bounds of its nodes from the index, but not those of pairs of values.
-                return Ok(match question.environment_id {
-                    Some(_) => (" AND descendant_id BETWEEN ? AND ?".to_owned(), vec![descendant.clone(), last]),
-                    None => (" AND (environment_id, descendant_id) <= (?, ?)".to_owned(), vec![in_environment, last]),
-                });
+                break;
             }
         }
-        Ok((String::new(), Vec::new()))
+        let Some((first, last)) = first.zip(last) else { return Ok((" AND FALSE", Vec::new())) };
+        Ok(if first.0 == last.0 {
+            // Of one environment SQLite finds descendants by the index; with pairs of values it begins at the ancestors.
+            (" AND environment_id = ? AND descendant_id BETWEEN ? AND ?", vec![last.0, first.1, last.1])
+        } else {
+            (" AND (environment_id, descendant_id) <= (?, ?)", vec![last.0, last.1])
+        })
     }
 
     /// The rows of the view called `name`, as [`Reader::page`].
@@ -201,7 +207,8 @@ fn key(view: &View) -> Vec<String> {
 }
 
 fn conditions(view: &View, question: &Question) -> (String, Vec<Bound>) {
-    let Question { environment_id, chosen, since, until, equal, after, limit: _, order: _, columns: _ } = question;
+    let Question { environment_id, chosen, since, until, equal, after_revision, after, limit: _, order: _, columns: _ } =
+        question;
     let (mut conditions, mut values) = (vec!["TRUE".to_owned()], Vec::new());
     if let Some(id) = environment_id {
         // `=` would have SQLite look through all syncs before the feed.
@@ -220,6 +227,12 @@ fn conditions(view: &View, question: &Question) -> (String, Vec<Bound>) {
             conditions.extend([condition.to_owned(), bound.to_owned()]);
             values.extend([Bound::Text(time.to_string()), Bound::Text(time.to_string())]);
         }
+    }
+    if let (Some(node), Some(revision)) = (view.resolved_node(), after_revision) {
+        conditions.push(format!(
+            "(environment_id, {node}) IN (SELECT environment_id, unique_id FROM column_lineage_status WHERE revision > ?)"
+        ));
+        values.push(Bound::Integer(*revision));
     }
     for (column, any) in equal {
         conditions.push(format!("{column} IN ({})", vec!["?"; any.len()].join(", ")));

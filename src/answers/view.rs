@@ -113,6 +113,15 @@ impl View {
         self.name == "changes"
     }
 
+    /// The column of the nodes whose column lineage the rows are, if they are that: each has a revision.
+    pub fn resolved_node(&self) -> Option<&'static str> {
+        match self.name {
+            "column_lineage" | "column_uses" => Some("child_id"),
+            "column_lineage_status" => Some("unique_id"),
+            _ => None,
+        }
+    }
+
     /// True if only a sync that was applied changes what it says.
     pub(super) fn is_part_of_nodes(&self) -> bool {
         !matches!(

@@ -6,7 +6,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use super::{Exit, Files, Reading, note};
-use crate::answers::{Lineage as Around, LineageNode, RESOURCE_TYPES, Reach};
+use crate::answers::{Lineage as Around, LineageNode, RESOURCE_TYPES, Reach, Target, Unresolved};
 use crate::output::{self, sanitize};
 
 /// How lineage is printed.
@@ -30,7 +30,8 @@ enum Format {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Lineage {
-    /// The node: its unique_id, or a name that is unique
+    /// The node: its unique_id, or a name that is unique; with `.COLUMN` after it that column
+    #[arg(value_name = "NODE[.COLUMN]")]
     node: String,
     /// So many hops upstream [default: all, or none if --downstream is given]
     #[arg(long, value_name = "N")]
@@ -54,36 +55,59 @@ pub(super) struct Lineage {
 impl Lineage {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let (reader, environment_id) = self.reading.open(files)?;
-        let found = reader.find(environment_id, &self.node)?;
+        let Target { node, column_name } = reader.find_target(environment_id, &self.node)?;
         let reach = match (self.upstream, self.downstream) {
             (None, None) => Reach::default(),
             (upstream, downstream) => {
                 Reach { upstream: Some(upstream.unwrap_or(0)), downstream: Some(downstream.unwrap_or(0)) }
             }
         };
-        let mut around = reader.lineage(&found, reach, &self.types, usize::MAX)?;
+        let (mut around, rows) = match &column_name {
+            None => (reader.lineage(&node, reach, &self.types, usize::MAX)?, None),
+            Some(column) => {
+                let of_column = reader.column_lineage(&node, column, reach)?;
+                of_column.unresolved.iter().for_each(tell_unresolved);
+                let mut drawn = of_column.drawn();
+                drawn.only_types(&self.types);
+                (drawn, Some(of_column.rows))
+            }
+        };
+        drop(reader);
         if let Some(limit) = self.limit {
             around.nearest(limit);
         }
-        drop(reader);
-        let pairs = || around.pairs(found.environment_id);
+        let rows = || match &rows {
+            Some(rows) => around.rows_among(rows),
+            None => around.pairs(node.environment_id),
+        };
         match self.format {
             Format::Tree => tree(&around, out)?,
             Format::Table => output::write(&around.table(), output::Format::Table, out)?,
-            Format::Json => output::write(&pairs(), output::Format::Json, out)?,
-            Format::Ndjson => output::write(&pairs(), output::Format::Ndjson, out)?,
-            Format::Csv => output::write(&pairs(), output::Format::Csv, out)?,
+            Format::Json => output::write(&rows(), output::Format::Json, out)?,
+            Format::Ndjson => output::write(&rows(), output::Format::Ndjson, out)?,
+            Format::Csv => output::write(&rows(), output::Format::Csv, out)?,
             Format::Dot => dot(&around, out)?,
             Format::Mermaid => mermaid(&around, out)?,
         }
         if around.left_out > 0 {
             note(&format!(
-                "{} more nodes are further away: raise --upstream, --downstream and --limit",
-                around.left_out
+                "{} more {} are further away: raise --upstream, --downstream and --limit",
+                around.left_out,
+                if column_name.is_some() { "columns" } else { "nodes" }
             ));
         }
         Ok(Exit::Done)
     }
+}
+
+fn tell_unresolved(node: &Unresolved) {
+    let Unresolved { unique_id, status, reason } = node;
+    let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    note(&format!(
+        "there may be more: the columns of `{}` are not all known ({status}{})",
+        sanitize(unique_id),
+        sanitize(&reason)
+    ));
 }
 
 fn tree(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {
@@ -108,12 +132,12 @@ fn branches<'a>(
     let next = around.next(upstream);
     let side = |id: &&str| nodes.get(*id).is_some_and(|node| if upstream { node.depth < 0 } else { node.depth > 0 });
     let mut seen: HashSet<&str> = HashSet::new();
-    let mut stack: Vec<(&'a str, String, bool)> = Vec::new();
-    let unfold = |id: &str, indent: &str, stack: &mut Vec<(&'a str, String, bool)>| {
-        let below: Vec<&'a str> = next.get(id).into_iter().flatten().copied().filter(side).collect();
+    let mut stack: Vec<Branch<'a>> = Vec::new();
+    let unfold = |from: &'a str, indent: &str, stack: &mut Vec<Branch<'a>>| {
+        let below: Vec<&'a str> = next.get(from).into_iter().flatten().copied().filter(side).collect();
         let last = below.len().saturating_sub(1);
         for (number, id) in below.into_iter().enumerate().rev() {
-            stack.push((id, indent.to_owned(), number == last));
+            stack.push(Branch { id, from: Some(from), indent: indent.to_owned(), is_last: number == last });
         }
     };
     if let Some(root) = around.nodes.first() {
@@ -124,20 +148,29 @@ fn branches<'a>(
     for node in around.nodes.iter().skip(1).rev() {
         let id = node.unique_id.as_str();
         if side(&id) && !connected.contains(id) {
-            stack.insert(0, (id, String::new(), false));
+            stack.insert(0, Branch { id, from: None, indent: String::new(), is_last: false });
         }
     }
-    while let Some((id, indent, last)) = stack.pop() {
-        let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+    while let Some(Branch { id, from, indent, is_last }) = stack.pop() {
+        let (branch, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let Some(node) = nodes.get(id) else { continue };
         let again = !seen.insert(id);
         let folded = if again && next.get(id).is_some_and(|below| below.iter().any(&side)) { " (above)" } else { "" };
-        writeln!(out, "{indent}{branch}{}{folded}", label(node))?;
+        let kind = from.and_then(|from| around.kind(from, id, upstream)).map(|kind| format!(" ({kind})"));
+        writeln!(out, "{indent}{branch}{}{}{folded}", label(node), kind.unwrap_or_default())?;
         if !again {
             unfold(id, &format!("{indent}{below}"), &mut stack);
         }
     }
     Ok(())
+}
+
+/// A node where it is to be printed, and whence the tree comes to it.
+struct Branch<'a> {
+    id: &'a str,
+    from: Option<&'a str>,
+    indent: String,
+    is_last: bool,
 }
 
 /// What the node's own edges lead to, over nodes that are shown.

@@ -11,6 +11,7 @@ mod exit;
 mod forget;
 mod freshness;
 mod health;
+mod impact;
 mod init;
 mod lineage;
 mod ls;
@@ -112,8 +113,10 @@ enum Command {
     Search(search::Search),
     /// Show one node: what and where it is, who owns it, how fresh it is, its columns, tests and history
     Show(show::Show),
-    /// Show what a node stands on and what stands on it
+    /// Show what a node or a column stands on and what stands on it
     Lineage(lineage::Lineage),
+    /// Show what may break by a node or a column, before it is changed
+    Impact(impact::Impact),
     /// Show how fresh sources are now, and what is built on them
     Freshness(freshness::Freshness),
     /// Show which models, sources and exposures are not well, and why
@@ -165,6 +168,7 @@ impl Cli {
             Command::Show(show) => show.run(&files, &mut out),
             Command::Serve => block_on(serve::run(&files)),
             Command::Lineage(lineage) => lineage.run(&files, &mut out),
+            Command::Impact(impact) => impact.run(&files, &mut out),
             Command::Freshness(freshness) => freshness.run(&files, &mut out),
             Command::Health(health) => health.run(&files, &mut out),
             Command::Coverage(coverage) => coverage.run(&files, &mut out),

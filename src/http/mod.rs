@@ -5,6 +5,7 @@
 //! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | search | trigger | webhook | status ──▶ reading ──▶ answers
 //! ```
 
+mod columns;
 mod guard;
 mod moments;
 mod nodes;

@@ -75,13 +75,7 @@ pub(super) async fn lineage(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["environment", "as_of", "direction", "depth"])?;
-    let depth = query.number("depth", 1)?.map(|depth| u32::try_from(depth).unwrap_or(u32::MAX));
-    let reach = match query.get("direction") {
-        None | Some("both") => Reach { upstream: depth, downstream: depth },
-        Some("upstream") => Reach { upstream: depth, downstream: Some(0) },
-        Some("downstream") => Reach { upstream: Some(0), downstream: depth },
-        Some(_) => return Err(Problem::Bad("`direction` must be `upstream`, `downstream` or `both`".to_owned())),
-    };
+    let reach = reach(&query)?;
     let kept = Kept::while_same("lineage", format!("lineage/{unique_id}?{}", query.canonical()), &headers);
     answer(&app, &query.clone(), kept, move |reader| {
         let node = found(reader, &query, &unique_id)?;
@@ -96,6 +90,17 @@ pub(super) async fn lineage(
     .await
 }
 
-fn found(reader: &Reader, query: &Query, unique_id: &str) -> Result<Found, Problem> {
+/// How far lineage is asked for, by `direction` and `depth`.
+pub(super) fn reach(query: &Query) -> Result<Reach, Problem> {
+    let depth = query.number("depth", 1)?.map(|depth| u32::try_from(depth).unwrap_or(u32::MAX));
+    match query.get("direction") {
+        None | Some("both") => Ok(Reach { upstream: depth, downstream: depth }),
+        Some("upstream") => Ok(Reach { upstream: depth, downstream: Some(0) }),
+        Some("downstream") => Ok(Reach { upstream: Some(0), downstream: depth }),
+        Some(_) => Err(Problem::Bad("`direction` must be `upstream`, `downstream` or `both`".to_owned())),
+    }
+}
+
+pub(super) fn found(reader: &Reader, query: &Query, unique_id: &str) -> Result<Found, Problem> {
     Ok(reader.find_by_id(query.environment_id(reader)?, unique_id)?)
 }

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{no_such_method, no_such_route};
-use super::{App, guard, nodes, rows, search, status, trigger, webhook};
+use super::{App, columns, guard, nodes, rows, search, status, trigger, webhook};
 use crate::answers::SHAPES;
 
 /// The routes, with everything that stands around them.
@@ -36,6 +36,8 @@ fn listed(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
     let api = api
         .routes(routes!(nodes::node)) // GET /api/v1/nodes/{unique_id}
         .routes(routes!(nodes::lineage)) // GET /api/v1/nodes/{unique_id}/lineage
+        .routes(routes!(columns::lineage)) // GET /api/v1/nodes/{unique_id}/columns/{name}/lineage
+        .routes(routes!(columns::impact)) // GET /api/v1/impact
         .routes(routes!(search::search)) // GET /api/v1/search
         .routes(routes!(trigger::sync)); // POST /api/v1/sync
     let open = OpenApiRouter::new()

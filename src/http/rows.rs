@@ -78,6 +78,9 @@ fn question(view: &View, query: &Query) -> Result<Question, Problem> {
         };
         question.equal.extend(value.map(|value| (column.name, vec![value])));
     }
+    if view.resolved_node().is_some() {
+        question.after_revision = query.number("after_revision", 0)?;
+    }
     // How long ago something was is counted from the moment that is asked for.
     let now = query.as_of()?.unwrap_or_else(Timestamp::now);
     let time = |name: &str, end_of_day: bool| {
@@ -127,6 +130,9 @@ fn parameters(view: &View) -> Vec<(&'static str, Object, String)> {
     if view.has_nodes() {
         add("select", text(), "only these nodes, in dbt's selection grammar: `+orders tag:nightly`");
         add("exclude", text(), "not these nodes, in dbt's selection grammar");
+    }
+    if view.resolved_node().is_some() {
+        add("after_revision", number(), "only of nodes whose rows changed after this revision");
     }
     if view.has_span() {
         add("since", text(), "only from then on: a date or time, or how long ago (7d)");

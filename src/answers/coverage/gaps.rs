@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::NodeCoverage;
+use super::{Inheritance, Inherited, NodeCoverage};
 use crate::answers::{Error, Reader};
 
 /// Something that a node lacks.
@@ -30,6 +30,19 @@ impl Gap {
             Self::ColumnPlaceholder(_) => "column_placeholder",
             Self::Test => "no_test",
         }
+    }
+
+    /// The column that it is of.
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Self::Column(name) | Self::ColumnPlaceholder(name) => Some(name),
+            Self::Description | Self::Placeholder | Self::Test => None,
+        }
+    }
+
+    /// The description that would fill it by itself.
+    pub fn inherited<'a>(&self, node: &NodeCoverage, inheritance: &'a Inheritance) -> Option<&'a Inherited> {
+        inheritance.of(node, self.column()?)
     }
 }
 

@@ -3,6 +3,7 @@
 mod by;
 mod falls;
 mod gaps;
+mod inherited;
 mod report;
 mod rows;
 mod trend;
@@ -17,6 +18,7 @@ use crate::inventory::Placeholders;
 pub use by::By;
 pub use falls::{Fall, Moment, falls};
 pub use gaps::{Gap, Lacking, new_gaps};
+pub use inherited::{Inheritance, Inherited};
 pub use report::{Measure, Report};
 pub use rows::{Compared, GroupRow, Missing, compared, figures, missing};
 pub use trend::Point;
@@ -61,6 +63,8 @@ pub struct Figures {
     pub placeholders: u64,
     /// Columns with a description that is no placeholder, of those that are known.
     pub documented_columns: Share,
+    /// Columns without such a description that would inherit one.
+    pub inherited_columns: u64,
     /// Columns with a test, of those that are known.
     pub tested_columns: Share,
     /// Models, seeds, snapshots and sources whose columns are not known. They count in no figure of columns.
@@ -79,6 +83,7 @@ impl Figures {
         }
         if let Some(columns) = node.column_count {
             self.documented_columns.add(node.documented_columns, columns);
+            self.inherited_columns += node.inherited_columns;
             self.tested_columns.add(node.tested_columns, columns);
         }
     }
@@ -141,6 +146,8 @@ pub struct NodeCoverage {
     pub column_count: Option<u64>,
     /// How many of them have a description that is no placeholder.
     pub documented_columns: u64,
+    /// How many others would inherit one; 0 unless [`NodeCoverage::inherit`] was told.
+    pub inherited_columns: u64,
     /// How many of them have a test.
     pub tested_columns: u64,
     /// How many tests it has.
@@ -151,6 +158,14 @@ impl NodeCoverage {
     /// True for what stands in the warehouse, so can have columns and tests.
     pub fn is_relation(&self) -> bool {
         is_relation(&self.resource_type)
+    }
+
+    /// Takes note of what its columns would inherit, and counts these as documented if `is_counted`.
+    pub fn inherit(&mut self, inheritance: &Inheritance, is_counted: bool) {
+        self.inherited_columns = inheritance.count(self);
+        if is_counted {
+            self.documented_columns += self.inherited_columns;
+        }
     }
 
     /// The groups it belongs to: one, but for tags. `None` is the group of those that have none.
@@ -223,6 +238,7 @@ fn node(row: &Row<'_>) -> rusqlite::Result<NodeCoverage> {
         is_placeholder: row.get(14)?,
         column_count: row.get::<_, Option<i64>>(15)?.map(i64::unsigned_abs),
         documented_columns: count(16)?,
+        inherited_columns: 0,
         tested_columns: count(17)?,
         test_count: count(18)?,
         is_excluded: row.get(19)?,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{By, Figures, Gap, Lacking, NodeCoverage, Share, grouped, total};
+use super::{By, Figures, Gap, Inheritance, Lacking, NodeCoverage, Share, grouped, total};
 use crate::answers::Environment;
 
 /// The figures of one group, or of all together. What is unknown is not 0.
@@ -22,6 +22,7 @@ pub struct GroupRow {
     documented_columns: Option<u64>,
     documented_columns_percent: Option<f64>,
     documented_columns_target: Option<f64>,
+    inherited_columns: Option<u64>,
     tested_columns: Option<u64>,
     tested_columns_percent: Option<f64>,
     unknown_columns: u64,
@@ -53,6 +54,7 @@ pub fn figures(
             documented_columns: docs.known().map(|share| share.part),
             documented_columns_percent: docs.percent(),
             documented_columns_target: columns,
+            inherited_columns: docs.known().map(|_| figures.inherited_columns),
             tested_columns: tests.known().map(|share| share.part),
             tested_columns_percent: tests.percent(),
             unknown_columns: figures.unknown_columns,
@@ -143,11 +145,15 @@ pub struct Missing<'a> {
     file_path: Option<&'a str>,
     gap: &'static str,
     column_name: Option<&'a str>,
+    inherited_description: Option<&'a str>,
+    inherited_from: Option<String>,
 }
 
-/// A row for each gap.
-pub fn missing<'a>(by: Option<By>, lacking: &'a [Lacking<'_>]) -> Vec<Missing<'a>> {
+/// A row for each gap, with what would fill it by itself.
+pub fn missing<'a>(by: Option<By>, lacking: &'a [Lacking<'_>], inheritance: &'a Inheritance) -> Vec<Missing<'a>> {
     let row = |node: &'a NodeCoverage, gap: &'a Gap| Missing {
+        inherited_description: gap.inherited(node, inheritance).map(|it| it.description.as_str()),
+        inherited_from: gap.inherited(node, inheritance).map(|it| format!("{}.{}", it.from_id, it.from_column)),
         by: by.map(By::as_str),
         group: by.and_then(|by| node.groups(by).swap_remove(0)),
         environment_id: node.environment_id,
@@ -158,10 +164,7 @@ pub fn missing<'a>(by: Option<By>, lacking: &'a [Lacking<'_>]) -> Vec<Missing<'a
         owner_name: node.owner_name.as_deref(),
         file_path: node.file_path.as_deref(),
         gap: gap.as_str(),
-        column_name: match gap {
-            Gap::Column(name) | Gap::ColumnPlaceholder(name) => Some(name),
-            _ => None,
-        },
+        column_name: gap.column(),
     };
     lacking.iter().flat_map(|(node, gaps)| gaps.iter().map(move |gap| row(node, gap))).collect()
 }

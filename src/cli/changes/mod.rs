@@ -7,9 +7,10 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::reading::{named, since, until};
+use super::impact::in_brief;
+use super::reading::{since, until};
 use super::{Choosing, Exit, Files, Misuse, Reading, note};
-use crate::answers::{self, Breaking, Chosen, Consumers, KINDS, Order, Question, Reader, Table};
+use crate::answers::{self, Breaking, Chosen, KINDS, Order, Question, Reader, Table};
 use crate::catalog;
 use crate::config::Need;
 use crate::output::{self, Format, sanitize};
@@ -29,8 +30,8 @@ Examples:
   lineaged changes --node stg_orders --diff
   lineaged changes --after 1200 --format json
 
-A column that was removed or retyped while other nodes stand on its node is marked with `!`, and what stands on
-it is listed.";
+A column that was removed or retyped while something reads it is marked with `!`, and listed with the columns that
+come from it, the nodes whose rows it shapes, and the exposures and owners behind them.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -135,20 +136,6 @@ fn shorten(text: &str) -> String {
     }
 }
 
-/// What stands on a node, in words: `written` makes a name from outside inert.
-fn in_words(consumers: &Consumers, written: impl Fn(&str) -> String) -> String {
-    let mut words = match consumers.nodes {
-        1 => "1 node stands on it".to_owned(),
-        nodes => format!("{nodes} nodes stand on it"),
-    };
-    for (what, names) in [("exposures", &consumers.exposures), ("owners", &consumers.owners)] {
-        if !names.is_empty() {
-            words.push_str(&format!("; {what}: {}", named(names, 5, &written)));
-        }
-    }
-    words
-}
-
 fn print(reader: &Reader, rows: &Table, out: &mut dyn Write) -> anyhow::Result<()> {
     let breaking = reader.breaking(rows)?;
     let mut table = shortened(rows.clone());
@@ -161,10 +148,10 @@ fn print(reader: &Reader, rows: &Table, out: &mut dyn Write) -> anyhow::Result<(
     if !breaking.is_empty() {
         writeln!(out, "\nmay break what stands on it:")?;
     }
-    for Breaking { row, consumers } in breaking {
+    for Breaking { row, impact } in breaking {
         let what = if row.str("kind") == "column_removed" { "is gone" } else { "has another type" };
         let (id, column) = (sanitize(row.str("unique_id")), sanitize(row.str("column_name")));
-        let words = in_words(&consumers, |name| sanitize(name).into_owned());
+        let words = in_brief(&impact, |name| sanitize(name).into_owned());
         writeln!(out, "  ! {id}: column {column} {what} (seq {}); {words}", row.get("seq"))?;
     }
     Ok(())

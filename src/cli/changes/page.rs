@@ -5,8 +5,9 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::{Changes, code, in_words, shorten};
+use super::{Changes, code, shorten};
 use crate::answers::{Reader, Row, Table, is_of_code};
+use crate::cli::impact::in_brief;
 use crate::output::{markdown, markdown_code};
 
 /// The page that is pasted into a pull request or a mail.
@@ -35,7 +36,7 @@ pub(super) fn page(reader: &Reader, rows: &Table, asked: &Changes, out: &mut dyn
         writeln!(out, "\n### May break what stands on it\n")?;
     }
     for change in &breaking {
-        let words = in_words(&change.consumers, markdown);
+        let words = in_brief(&change.impact, markdown);
         writeln!(out, "- ⚠ {}: {}. {words}.", markdown_code(change.row.str("unique_id")), what(change.row))?;
     }
     for section in &sections {

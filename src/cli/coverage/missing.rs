@@ -8,9 +8,13 @@ use serde_json::Value;
 use super::State;
 use super::print::View;
 use crate::answers::Table;
-use crate::answers::coverage::{self, Gap, Lacking, NodeCoverage};
+use crate::answers::coverage::{self, Gap, Inheritance, Inherited, Lacking, NodeCoverage};
 use crate::cli::note;
+use crate::cli::show::shortened;
 use crate::output::{self, Format, sanitize};
+
+/// So many characters of an inherited description are shown.
+const TEXT: usize = 80;
 
 /// So many columns of a node are named on a terminal.
 const COLUMNS_NAMED: usize = 5;
@@ -21,13 +25,19 @@ impl View<'_> {
         if let Some(before) = before {
             lacking = coverage::new_gaps(lacking, &before.reader.gaps(&before.nodes)?);
         }
+        if self.asked.inherit {
+            for (node, gaps) in &mut lacking {
+                gaps.retain(|gap| gap.inherited(node, &now.inheritance).is_none());
+            }
+            lacking.retain(|(_, gaps)| !gaps.is_empty());
+        }
         self.sort(&mut lacking);
         self.tell(&lacking, before.is_some());
         match self.format {
-            Format::Table => return self.list(self.limited(lacking), out),
-            Format::Markdown => output::write(&self.work(self.limited(lacking)), self.format, out)?,
+            Format::Table => return self.list(self.limited(lacking), &now.inheritance, out),
+            Format::Markdown => output::write(&self.work(self.limited(lacking), &now.inheritance), self.format, out)?,
             format => {
-                let rows = self.limited(coverage::missing(self.asked.by, &lacking));
+                let rows = self.limited(coverage::missing(self.asked.by, &lacking, &now.inheritance));
                 output::write_rows(&rows, format, out)?;
             }
         }
@@ -67,7 +77,7 @@ impl View<'_> {
     }
 
     /// On a terminal, under the name of the group if one was asked for. Each node has a line of its own, since ids and files are long.
-    fn list(&self, lacking: Vec<Lacking<'_>>, out: &mut dyn Write) -> anyhow::Result<()> {
+    fn list(&self, lacking: Vec<Lacking<'_>>, inheritance: &Inheritance, out: &mut dyn Write) -> anyhow::Result<()> {
         let mut heading = None;
         for (node, gaps) in lacking {
             if let Some(by) = self.asked.by {
@@ -83,18 +93,24 @@ impl View<'_> {
             let facts: Vec<_> = facts.into_iter().flatten().map(sanitize).collect();
             writeln!(out, "{}  ({})", sanitize(&node.unique_id), facts.join(", "))?;
             writeln!(out, "    {}", sanitize(&self.to_write(&gaps)))?;
+            for (column, inherited) in inheriting(node, &gaps, inheritance).into_iter().take(COLUMNS_NAMED) {
+                writeln!(out, "      {}: {}", sanitize(column), sanitize(&offer(inherited)))?;
+            }
         }
         Ok(())
     }
 
     /// For a mail or a pull request: who, what, where.
-    fn work(&self, lacking: Vec<Lacking<'_>>) -> Table {
+    fn work(&self, lacking: Vec<Lacking<'_>>, inheritance: &Inheritance) -> Table {
         let by = self.asked.by.unwrap_or(coverage::By::Owner);
         let several = self.environments.len() > 1 && by != coverage::By::Environment;
         let row = |(node, gaps): Lacking<'_>| {
             let group = by.label(node.groups(by).swap_remove(0).as_deref());
             let file = node.file_path.clone().unwrap_or_default();
-            let cells = [node.environment.clone(), group, node.unique_id.clone(), self.to_write(&gaps), file];
+            let offers = inheriting(node, &gaps, inheritance).into_iter();
+            let offers = offers.map(|(column, inherited)| format!("; {column} {}", offer(inherited)));
+            let missing = self.to_write(&gaps) + &offers.collect::<String>();
+            let cells = [node.environment.clone(), group, node.unique_id.clone(), missing, file];
             cells[usize::from(!several)..].iter().map(|text| Value::from(text.as_str())).collect()
         };
         let columns = ["environment", by.as_str(), "unique_id", "missing", "file_path"];
@@ -123,4 +139,14 @@ impl View<'_> {
         }
         texts.join("; ")
     }
+}
+
+/// Those of the columns that are to be described for which there is a description already.
+fn inheriting<'a>(node: &NodeCoverage, gaps: &'a [Gap], inheritance: &'a Inheritance) -> Vec<(&'a str, &'a Inherited)> {
+    gaps.iter().filter_map(|gap| Some((gap.column()?, gap.inherited(node, inheritance)?))).collect()
+}
+
+fn offer(inherited: &Inherited) -> String {
+    let Inherited { description, from_id, from_column } = inherited;
+    format!("would inherit \"{}\" from {from_id}.{from_column}", shortened(description, TEXT))
 }

@@ -12,7 +12,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::packages::Packages;
 use super::reading::since;
 use super::{Choosing, Exit, Files, Misuse, Reading, note};
-use crate::answers::coverage::{self, By, Measure, NodeCoverage, Share};
+use crate::answers::coverage::{self, By, Inheritance, Measure, NodeCoverage, Share};
 use crate::answers::{self, Environment, Reader};
 use crate::config::{CoverageTargets, Need};
 use crate::output::{self, Format};
@@ -25,6 +25,8 @@ Figures are part/whole and percent (cut, never rounded up):
                    name)
   column docs      columns with a description that is no placeholder, of the warehouse's
                    columns
+  inherited        columns without one that would inherit it: they come unchanged, or only under
+                   another name, from a column that has one (`--inherit` counts them as documented)
   column tests     columns with a test, of the warehouse's columns
   unknown          models, seeds, snapshots and sources whose columns are not known; they are in no
                    figure of columns
@@ -43,6 +45,10 @@ pub(super) struct Coverage {
     /// List what is to be written, node by node
     #[arg(long)]
     missing: bool,
+    /// Count columns as documented that would inherit their description from the column that they come from unchanged, or only
+    /// under another name
+    #[arg(long)]
+    inherit: bool,
     /// End with exit code 3 if less of the nodes are documented, in percent; with the dbt-coverage formats, of the columns
     #[arg(long, value_name = "P", value_parser = percent)]
     fail_under: Option<f64>,
@@ -111,10 +117,11 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A catalog at one moment, and the nodes that are looked at.
+/// A catalog at one moment, and the nodes that are looked at, with what their columns would inherit.
 struct State {
     reader: Reader,
     nodes: Vec<NodeCoverage>,
+    inheritance: Inheritance,
 }
 
 impl Coverage {
@@ -160,7 +167,9 @@ impl Coverage {
         if let Some(chosen) = self.choosing.chosen(&reader, environment_id)? {
             nodes.retain(|node| chosen.contains(node.environment_id, &node.unique_id));
         }
-        Ok(State { reader, nodes })
+        let inheritance = reader.inheritance()?;
+        nodes.iter_mut().for_each(|node| node.inherit(&inheritance, self.inherit));
+        Ok(State { reader, nodes, inheritance })
     }
 
     /// What is to be reached.
@@ -201,6 +210,7 @@ impl Coverage {
         let misfits = [
             (self.by.is_some(), "--by"),
             (self.missing, "--missing"),
+            (self.inherit, "--inherit"),
             (self.limit.is_some(), "--limit"),
             (self.since.is_some() && !self.fail_on_drop, "--since"),
         ];

@@ -88,6 +88,7 @@ impl View<'_> {
                 cell(figures.documented).into(),
                 figures.placeholders.into(),
                 columns(figures.documented_columns).into(),
+                figures.inherited_columns.into(),
                 columns(figures.tested_columns).into(),
                 figures.unknown_columns.into(),
                 cell(figures.tested).into(),
@@ -97,8 +98,16 @@ impl View<'_> {
             groups.into_iter().map(|(name, figures)| row(self.by.label(name.as_deref()), figures)).collect();
         rows.push(row("TOTAL".to_owned(), total));
         rows.extend(self.target_row());
-        let columns =
-            [self.by.as_str(), "documented", "placeholders", "column docs", "column tests", "unknown", "tested"];
+        let columns = [
+            self.by.as_str(),
+            "documented",
+            "placeholders",
+            "column docs",
+            "inherited",
+            "column tests",
+            "unknown",
+            "tested",
+        ];
         self.aligned(Table::new(columns, rows), 1)
     }
 
@@ -108,7 +117,7 @@ impl View<'_> {
         [nodes, columns, tests].iter().any(Option::is_some).then(|| {
             let cell = |percent: Option<f64>| Value::from(percent.map_or_else(String::new, |it| format!("{it}%")));
             let nothing = || Value::from("");
-            vec!["TARGET".into(), cell(nodes), nothing(), cell(columns), nothing(), nothing(), cell(tests)]
+            vec!["TARGET".into(), cell(nodes), nothing(), cell(columns), nothing(), nothing(), nothing(), cell(tests)]
         })
     }
 

@@ -238,7 +238,7 @@ fn pairs(map: &Map<String, Value>) -> String {
 }
 
 /// The beginning of a text, and how much was left out.
-pub(super) fn shortened(text: &str, most: usize) -> String {
+pub(in crate::cli) fn shortened(text: &str, most: usize) -> String {
     let text = text.trim();
     let left_out = text.chars().count().saturating_sub(most);
     match text.char_indices().nth(most) {

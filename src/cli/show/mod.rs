@@ -3,6 +3,8 @@
 mod facts;
 mod sections;
 
+pub(super) use facts::shortened;
+
 use std::io::{IsTerminal, Write};
 
 use super::{Exit, Files, Misuse, Printing, Reading};

@@ -1,14 +1,18 @@
 //! What stands around a node and what happened to it: columns, tests, parents, children, changes and runs, each list bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use super::facts::{brief, shortened};
-use crate::answers::{Found, Neighbour, Order, Overview, Question, Reader, Row, Table};
+use crate::answers::{Found, Neighbour, Order, Overview, Question, Reader, Row, Table, Ties};
+use crate::cli::reading::named;
 use crate::output::{self, Format, sanitize};
 
 /// So many of the last changes and runs are shown.
 const LAST: usize = 5;
+
+/// So many columns are named that a column comes from, or that come from it.
+const TIES: usize = 3;
 
 /// So many characters of a description or a message are shown.
 const TEXT: usize = 160;
@@ -21,8 +25,10 @@ pub(super) fn print(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let tests = reader.tests_of(found)?;
+    let names: Vec<String> = overview.columns.iter().map(|column| column.str("name").to_owned()).collect();
     let columns = columns(&overview.columns, &tests);
     section(out, &format!("columns: {}", columns.rows.len()), columns, shown)?;
+    list_ties(reader, found, names, shown, out)?;
     list_tests(&tests, shown, out)?;
     let mut children = overview.children;
     children.retain(|child| !matches!(child.resource_type.as_str(), "test" | "unit_test"));
@@ -60,6 +66,35 @@ fn columns(columns: &Table, tests: &Table) -> Table {
         vec![name, kind, extra(column).into(), tests.into()]
     };
     Table::new(["name", "type", "description", "tests"], columns.iter().map(row).collect()).without_empty()
+}
+
+/// Where columns come from, and what reads them; those that the node no longer has at the end.
+fn list_ties(
+    reader: &Reader,
+    found: &Found,
+    mut names: Vec<String>,
+    shown: usize,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let (from, to) = reader.column_ties(found)?;
+    let others: BTreeSet<&String> = from.keys().chain(to.keys()).filter(|name| !names.contains(name)).collect();
+    names.extend(others.into_iter().cloned().collect::<Vec<_>>());
+    names.retain(|name| from.contains_key(name) || to.contains_key(name));
+    if names.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nlineage of columns: {}", names.len())?;
+    let tied =
+        |ties: &Ties, name: &str| ties.get(name).map(|words| named(words, TIES, |word| sanitize(word).into_owned()));
+    for name in names.iter().take(shown) {
+        let ways = [
+            tied(&from, name).map(|words| format!("from {words}")),
+            tied(&to, name).map(|words| format!("to {words}")),
+        ];
+        let ways: Vec<String> = ways.into_iter().flatten().collect();
+        writeln!(out, "  {}: {}", sanitize(name), ways.join("; "))?;
+    }
+    Ok(more(out, names.len(), shown)?)
 }
 
 /// A column's description (else the warehouse's comment), tags and meta.

@@ -1,0 +1,208 @@
+//! What may break by a column, or a whole node: the columns that come from it, the nodes whose rows it shapes, and who is behind them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::OptionalExtension;
+use serde::Serialize;
+use serde_json::json;
+
+use super::column_lineage::{Names, Place, Whose};
+use super::{ColumnNode, Error, Found, Head, Reader, Table, Target, Unresolved};
+use crate::plan::Direction;
+
+/// A node whose rows a column shapes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shaped {
+    /// Its id.
+    pub unique_id: String,
+    /// Where columns stand in its code: join, filter, group, having, order, set; `other` if they are only read.
+    pub clauses: BTreeSet<String>,
+}
+
+/// What stands on a node or a column, and so may break with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Impact {
+    /// The environment.
+    pub environment_id: i64,
+    /// The node.
+    pub unique_id: String,
+    /// The column; none for the whole node.
+    pub column_name: Option<String>,
+    /// The columns that come from the column, nearest first.
+    pub columns: Vec<ColumnNode>,
+    /// The nodes whose rows the column, or one that comes from it, shapes.
+    pub shaped: Vec<Shaped>,
+    /// Nodes that may be touched, for all that is known of their columns.
+    pub unresolved: Vec<Unresolved>,
+    /// How many nodes may be touched, tests left out: those with such columns, those that are shaped, and what stands on these as a whole.
+    pub node_count: i64,
+    /// The names of the exposures among them, sorted.
+    pub exposures: Vec<String>,
+    /// Who owns any of them, sorted.
+    pub owners: Vec<String>,
+}
+
+impl Impact {
+    /// True if something may break.
+    pub fn is_any(&self) -> bool {
+        self.node_count > 0
+    }
+
+    /// As rows, in which lists are JSON.
+    pub fn table(impacts: &[Self]) -> Table {
+        let head = |(name, is_json): (&'static str, bool)| Head { name: name.into(), is_json };
+        let columns = [
+            ("environment_id", false),
+            ("unique_id", false),
+            ("column_name", false),
+            ("columns", true),
+            ("shaped", true),
+            ("unresolved", true),
+            ("node_count", false),
+            ("exposures", true),
+            ("owners", true),
+        ];
+        let row = |impact: &Self| {
+            let Self {
+                environment_id,
+                unique_id,
+                column_name,
+                columns,
+                shaped,
+                unresolved,
+                node_count,
+                exposures,
+                owners,
+            } = impact;
+            let list = |list: serde_json::Value| list.to_string().into();
+            vec![
+                (*environment_id).into(),
+                unique_id.as_str().into(),
+                column_name.as_deref().into(),
+                list(json!(columns)),
+                list(json!(shaped)),
+                list(json!(unresolved)),
+                (*node_count).into(),
+                list(json!(exposures)),
+                list(json!(owners)),
+            ]
+        };
+        Table { columns: columns.into_iter().map(head).collect(), rows: impacts.iter().map(row).collect() }
+    }
+}
+
+/// What reads a column beside columns, with what the syncs since one dropped.
+const USES: &str = "
+    SELECT child_key, clause FROM column_use WHERE parent_key = ?1 AND parent_column = ?2
+    UNION SELECT child_key, how FROM column_gone
+    WHERE sync_id >= ?3 AND parent_key = ?1 AND parent_column = ?2 AND child_column = ''";
+
+/// What stands on a node, and can't be told by columns: it has none of its own, or they are not resolved.
+const WHOLE: &str = "
+    SELECT e.child_key FROM edge e JOIN node n ON n.node_key = e.child_key
+    LEFT JOIN column_status s ON s.node_key = e.child_key
+    WHERE e.parent_key = ?1 AND n.resource_type NOT IN ('test', 'unit_test', 'group') AND coalesce(s.status, '') <> 'resolved'";
+
+impl Reader {
+    /// What stands on a node, or on one of its columns.
+    pub fn impact(&self, target: &Target) -> Result<Impact, Error> {
+        let since = match &target.column_name {
+            Some(column) => self.went_with(&target.node, column)?,
+            None => None,
+        };
+        self.impact_since(target, since.unwrap_or(i64::MAX))
+    }
+
+    /// The same, with what syncs from `since` on dropped of column lineage.
+    pub(super) fn impact_since(&self, target: &Target, since: i64) -> Result<Impact, Error> {
+        let Target { node, column_name } = target;
+        let key = self.key_of(node)?;
+        let mut impact = Impact {
+            environment_id: node.environment_id,
+            unique_id: node.unique_id.clone(),
+            column_name: column_name.clone(),
+            ..Impact::default()
+        };
+        let mut touched = BTreeSet::new();
+        let wholly = match column_name {
+            Some(column) => self.by_columns(&(key, column.clone()), since, &mut impact, &mut touched)?,
+            None => vec![key],
+        };
+        touched.extend(wholly.iter().copied());
+        touched.extend(self.walk(&wholly, Direction::Downstream)?.into_iter().map(|(key, _)| key));
+        touched.remove(&key);
+        self.name_touched(&touched, &mut impact)?;
+        Ok(impact)
+    }
+
+    /// Follows a column; what has such columns is `touched`. Returns the nodes that are touched as a whole.
+    fn by_columns(
+        &self,
+        start: &Place,
+        since: i64,
+        impact: &mut Impact,
+        touched: &mut BTreeSet<i64>,
+    ) -> Result<Vec<i64>, Error> {
+        let (walked, _) = self.walk_columns(start, Direction::Downstream, since)?;
+        let mut names = Names::of(self);
+        let mut uses = self.connection.prepare(USES)?;
+        let mut shaped: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+        for place in [start].into_iter().chain(walked.iter().map(|(place, _)| place)) {
+            touched.insert(place.0);
+            let mut rows = uses.query((place.0, &place.1, since))?;
+            while let Some(row) = rows.next()? {
+                shaped.entry(row.get(0)?).or_default().insert(row.get(1)?);
+            }
+        }
+        for (place, hops) in &walked {
+            impact.columns.push(names.column(place, *hops)?);
+        }
+        impact
+            .columns
+            .sort_by(|a, b| (a.depth, &a.unique_id, &a.column_name).cmp(&(b.depth, &b.unique_id, &b.column_name)));
+        let parents: Vec<i64> = touched.iter().copied().collect();
+        impact.unresolved = self.unresolved(&parents, Whose::Children)?;
+        let mut wholly = self.touched_whole(&parents)?;
+        wholly.extend(shaped.keys().copied());
+        for (key, clauses) in shaped {
+            impact.shaped.push(Shaped { unique_id: names.of_key(key)?.0, clauses });
+        }
+        impact.shaped.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
+        Ok(wholly)
+    }
+
+    fn touched_whole(&self, parents: &[i64]) -> Result<Vec<i64>, Error> {
+        let mut statement = self.connection.prepare(WHOLE)?;
+        let mut found = Vec::new();
+        for parent in parents {
+            let children = statement.query_map([parent], |row| row.get(0))?;
+            found.extend(children.collect::<Result<Vec<i64>, _>>()?);
+        }
+        Ok(found)
+    }
+
+    fn name_touched(&self, touched: &BTreeSet<i64>, impact: &mut Impact) -> Result<(), Error> {
+        let sql = "WITH touched AS (
+                       SELECT node.* FROM json_each(?1) CROSS JOIN node ON node_key = value WHERE removed_at IS NULL)
+                   SELECT (SELECT count(*) FROM touched),
+                       (SELECT json_group_array(name) FROM (
+                           SELECT DISTINCT coalesce(name, unique_id) AS name FROM touched
+                           WHERE resource_type = 'exposure' ORDER BY 1)),
+                       (SELECT json_group_array(owner_name) FROM (
+                           SELECT DISTINCT owner_name FROM touched WHERE owner_name IS NOT NULL ORDER BY 1))";
+        let list = |text: String| serde_json::from_str::<Vec<String>>(&text).unwrap_or_default();
+        let keys = serde_json::json!(touched).to_string();
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, list(row.get(1)?), list(row.get(2)?)));
+        (impact.node_count, impact.exposures, impact.owners) = self.connection.query_row(sql, [keys], read)?;
+        Ok(())
+    }
+
+    /// The sync with which a column went that is not there now.
+    fn went_with(&self, node: &Found, column: &str) -> Result<Option<i64>, Error> {
+        let sql = "SELECT max(sync_id) FROM changes
+                   WHERE environment_id IS ?1 AND unique_id = ?2 AND column_name = ?3 AND kind = 'column_removed'
+                   AND NOT EXISTS (SELECT 1 FROM columns WHERE environment_id = ?1 AND unique_id = ?2 AND name = ?3)";
+        let found = self.connection.query_row(sql, (node.environment_id, &node.unique_id, column), |row| row.get(0));
+        Ok(found.optional()?.flatten())
+    }
+}

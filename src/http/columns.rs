@@ -1,0 +1,84 @@
+//! What is told of single columns: their lineage, as rows of the view `column_lineage`, and what may break by them:
+//! `[{"unique_id", "column_name", "columns", "shaped", "unresolved", "node_count", "exposures", "owners"}]`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+
+use super::App;
+use super::nodes::{found, reach};
+use super::problem::Problem;
+use super::query::Query;
+use super::reading::{Json, Kept, answer};
+use crate::answers::{Impact, Target};
+
+/// Where a column comes from, and what comes from it
+#[utoipa::path(
+    get,
+    path = "/api/v1/nodes/{unique_id}/columns/{name}/lineage",
+    tag = "nodes",
+    params(
+        ("unique_id" = String, Path, description = "the node's unique_id"),
+        ("name" = String, Path, description = "the column's name"),
+        ("environment" = Option<String>, Query, description = "needed where several environments have the node"),
+        ("direction" = Option<String>, Query, description = "`upstream`, `downstream` or `both` (if left out)"),
+        ("depth" = Option<u32>, Query, description = "only so far; all if left out")
+    ),
+    responses(
+        (status = 200, description = "the rows of the view `column_lineage` on the way, of now", body = Vec<Value>),
+        (status = 304, description = "what `If-None-Match` names is still true"),
+        (status = 400, description = "the question can't be understood"),
+        (status = 404, description = "there is no such node, or no such column: the text names those that it has"),
+        (status = 409, description = "several environments have it; the text names them")
+    )
+)]
+pub(super) async fn lineage(
+    State(app): State<Arc<App>>,
+    Path((unique_id, name)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::of(&uri, &["environment", "direction", "depth"])?;
+    let reach = reach(&query)?;
+    let kept = Kept::while_same("column_lineage", format!("{unique_id}.{name}?{}", query.canonical()), &headers);
+    answer(&app, &query.clone(), kept, move |reader| {
+        let node = found(reader, &query, &unique_id)?;
+        let column = reader.find_column(&node, &name)?;
+        Json::of(&reader.column_lineage(&node, &column, reach)?.rows)
+    })
+    .await
+}
+
+/// What may break by a node or a column
+#[utoipa::path(
+    get,
+    path = "/api/v1/impact",
+    tag = "nodes",
+    params(
+        ("node" = String, Query, description = "the node's unique_id"),
+        ("column" = Option<String>, Query, description = "only this column of it"),
+        ("environment" = Option<String>, Query, description = "needed where several environments have the node")
+    ),
+    responses(
+        (status = 200, description = "one object: the columns that come from it, the nodes whose rows it shapes, those that are not resolved, \
+            and the exposures and owners behind them", body = Vec<Value>),
+        (status = 304, description = "what `If-None-Match` names is still true"),
+        (status = 400, description = "the question can't be understood"),
+        (status = 404, description = "there is no such node, or no such column: the text names those that it has"),
+        (status = 409, description = "several environments have it; the text names them")
+    )
+)]
+pub(super) async fn impact(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    let query = Query::of(&uri, &["node", "column", "environment"])?;
+    let node = query.get("node").ok_or_else(|| Problem::Bad("`node` says of what: a unique_id".to_owned()))?.to_owned();
+    let kept = Kept::while_same("column_lineage", format!("impact?{}", query.canonical()), &headers);
+    answer(&app, &query.clone(), kept, move |reader| {
+        let node = found(reader, &query, &node)?;
+        let column_name = query.get("column").map(|name| reader.find_column(&node, name)).transpose()?;
+        let impact = reader.impact(&Target { node, column_name })?;
+        Json::of(&Impact::table(&[impact]))
+    })
+    .await
+}
