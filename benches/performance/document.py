@@ -161,7 +161,7 @@ def reads(found):
     return [
         f"""## Questions
 
-The commands of the nineteen questions ([questions.md](questions.md)), each a cold process, on {found['size']:,} models ({facts}). `NODE` is the
+The commands of the questions ([questions.md](questions.md)), each a cold process, on {found['size']:,} models ({facts}). `NODE` is the
 model on which the most stands, `{found['node']}`.
 
 {table(["question", "command", "wall, ms", "CPU, ms", "read, MB"], asked)}""",

@@ -1,4 +1,4 @@
-"""What reading costs: the nineteen questions of docs/questions.md from cold processes, and every route under four clients."""
+"""What reading costs: the questions of docs/questions.md from cold processes, and every route under four clients."""
 import contextlib
 import http.client
 import json
@@ -56,7 +56,13 @@ def chosen(connection):
     first = lambda sql, *values: (connection.execute(sql, values).fetchone() or [""])[0]
     source = first(most, "source.%").split(".", 3)
     run = first("SELECT run_id FROM runs ORDER BY completed_at DESC LIMIT 1")
-    return {"NODE": first(most, "model.%"), "source:raw_shop.orders": "source:" + ".".join(source[2:]), "run_id=N": f"run_id={run}"}
+    node = first(most, "model.%")
+    column = first("SELECT parent_column FROM column_lineage WHERE parent_id = ? GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1", node)
+    columns = {
+        name: f"{node}.{column}"
+        for name in ("NODE.COLUMN", "source.mini_shop.raw_shop.payments.amount_cents", "model.mini_shop.stg_payments.amount")
+    }
+    return {**columns, " --fail-on exposure": "", "NODE": node, "source:raw_shop.orders": "source:" + ".".join(source[2:]), "run_id=N": f"run_id={run}"}
 
 
 def named(text, names):

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{World, json};
 
 /// A question by its number, in words, the commands that answer it, and the SQL that answers it for the bundled project.
-const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
+const QUESTIONS: [(usize, &str, &str, &[&str]); 24] = [
     (
         1,
         "How long did each model take to run, and how has that changed?",
@@ -187,6 +187,84 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 19] = [
         "lineaged ls --select source:raw_shop.orders+",
         &["SELECT descendant_id, depth FROM lineage
            WHERE ancestor_id = 'source.mini_shop.raw_shop.orders' ORDER BY depth, descendant_id"],
+    ),
+    (
+        20,
+        "Where does this column come from?",
+        "lineaged lineage NODE.COLUMN --upstream 99",
+        &["WITH RECURSIVE above (environment_id, unique_id, name) AS (
+               SELECT environment_id, parent_id, parent_column FROM column_lineage
+               WHERE child_id = 'model.mini_shop.orders' AND child_column = 'amount'
+               UNION
+               SELECT l.environment_id, l.parent_id, l.parent_column FROM above a
+               JOIN column_lineage l ON l.environment_id = a.environment_id
+                   AND l.child_id = a.unique_id AND l.child_column = a.name)
+           SELECT unique_id, name FROM above ORDER BY 1, 2"],
+    ),
+    (
+        21,
+        "What uses this column: which columns come from it, and whose rows does it shape?",
+        "lineaged impact NODE.COLUMN",
+        &["WITH RECURSIVE below (environment_id, unique_id, name) AS (
+               SELECT environment_id, unique_id, name FROM columns
+               WHERE unique_id = 'model.mini_shop.stg_orders' AND name = 'order_id'
+               UNION
+               SELECT l.environment_id, l.child_id, l.child_column FROM below b
+               JOIN column_lineage l ON l.environment_id = b.environment_id
+                   AND l.parent_id = b.unique_id AND l.parent_column = b.name)
+           SELECT unique_id, name, NULL AS clause FROM below
+           UNION
+           SELECT u.child_id, NULL, u.clause FROM below b
+           JOIN column_uses u ON u.environment_id = b.environment_id
+               AND u.parent_id = b.unique_id AND u.parent_column = b.name
+           ORDER BY 1, 2, 3"],
+    ),
+    (
+        22,
+        "Which exposures show data of this source column?",
+        "lineaged impact source.mini_shop.raw_shop.payments.amount_cents --fail-on exposure",
+        &["WITH RECURSIVE below (environment_id, unique_id, name) AS (
+               SELECT environment_id, child_id, child_column FROM column_lineage
+               WHERE parent_id = 'source.mini_shop.raw_shop.payments' AND parent_column = 'amount_cents'
+               UNION
+               SELECT l.environment_id, l.child_id, l.child_column FROM below b
+               JOIN column_lineage l ON l.environment_id = b.environment_id
+                   AND l.parent_id = b.unique_id AND l.parent_column = b.name)
+           SELECT DISTINCT x.unique_id, e.parent_id FROM below b
+           JOIN edges e ON e.environment_id = b.environment_id AND e.parent_id = b.unique_id
+           JOIN nodes x ON x.environment_id = e.environment_id AND x.unique_id = e.child_id
+           WHERE x.resource_type = 'exposure' ORDER BY 1, 2"],
+    ),
+    (
+        23,
+        "Which columns does nobody use?",
+        "lineaged show NODE",
+        &["SELECT c.unique_id, c.name FROM columns c
+           JOIN nodes n ON n.environment_id = c.environment_id AND n.unique_id = c.unique_id
+           WHERE n.resource_type IN ('model', 'source', 'seed') AND c.in_warehouse
+           AND NOT EXISTS (SELECT 1 FROM column_lineage l WHERE l.environment_id = c.environment_id
+               AND l.parent_id = c.unique_id AND l.parent_column = c.name)
+           AND NOT EXISTS (SELECT 1 FROM column_uses u WHERE u.environment_id = c.environment_id
+               AND u.parent_id = c.unique_id AND u.parent_column = c.name)
+           -- What is read as a whole, or by code that is not resolved, may be used.
+           AND NOT EXISTS (SELECT 1 FROM edges e
+               JOIN nodes reader ON reader.environment_id = e.environment_id AND reader.unique_id = e.child_id
+               LEFT JOIN column_lineage_status s ON s.environment_id = e.environment_id AND s.unique_id = e.child_id
+               WHERE e.environment_id = c.environment_id AND e.parent_id = c.unique_id
+               AND reader.resource_type NOT IN ('test', 'unit_test') AND s.status IS NOT 'resolved')
+           ORDER BY 1, 2"],
+    ),
+    (
+        24,
+        "Where does personal data flow (here: columns with the tag `money`)?",
+        "lineaged impact model.mini_shop.stg_payments.amount",
+        &["WITH RECURSIVE flow (environment_id, unique_id, name) AS (
+               SELECT c.environment_id, c.unique_id, c.name FROM columns c, json_each(c.tags) tag WHERE tag.value = 'money'
+               UNION
+               SELECT l.environment_id, l.child_id, l.child_column FROM flow f
+               JOIN column_lineage l ON l.environment_id = f.environment_id
+                   AND l.parent_id = f.unique_id AND l.parent_column = f.name)
+           SELECT unique_id, name FROM flow ORDER BY 1, 2"],
     ),
 ];
 
@@ -647,6 +725,88 @@ fn question_19_what_depends_on_a_source() {
 
 /// What docs/questions.md says. `BLESS=1 cargo test questions` writes it.
 #[test]
+fn question_20_where_does_a_column_come_from() {
+    let world = synced();
+    let above = [
+        ["model.mini_shop.int_order_payments", "amount"],
+        ["model.mini_shop.stg_payments", "amount"],
+        ["source.mini_shop.raw_shop.payments", "amount_cents"],
+    ];
+    assert_eq!(answer(&world, 20, 0), above);
+    let rows = json(&world.ok(&["lineage", "orders.amount", "--upstream", "99", "--format", "json"]));
+    let ends: BTreeSet<_> = rows
+        .iter()
+        .map(|row| [&row["parent_id"], &row["parent_column"]].map(|it| it.as_str().expect("text")))
+        .collect();
+    assert_eq!(ends, above.into_iter().collect());
+    let served = World::served("interval = \"1h\"");
+    served.ok(&["sync"]);
+    let route = format!("/api/v1/nodes/{ORDERS}/columns/AMOUNT/lineage?direction=upstream");
+    assert_eq!(served.serve().connect().get(&route).json().as_array(), Some(&rows));
+}
+
+#[test]
+fn question_21_what_uses_a_column() {
+    let world = synced();
+    let uses = answer(&world, 21, 0);
+    let below = [
+        ["model.mini_shop.dim_customers.v2", "number_of_orders", ""],
+        [ORDERS, "", "join"],
+        [ORDERS, "order_id", ""],
+        ["model.mini_shop.orders_incremental", "order_id", ""],
+        ["model.mini_shop.stg_orders", "order_id", ""],
+    ];
+    for row in below {
+        assert!(uses.iter().any(|found| found == &row), "{row:?}: {uses:?}");
+    }
+    let impact = &json(&world.ok(&["impact", "stg_orders.order_id", "--format", "json"]))[0];
+    let columns: BTreeSet<_> =
+        impact["columns"].as_array().expect("a list").iter().map(|it| &it["unique_id"]).collect();
+    assert!(columns.contains(&ORDERS.into()), "{impact}");
+    assert_eq!(impact["shaped"][0], serde_json::json!({"unique_id": ORDERS, "clauses": ["join"]}), "{impact}");
+    let rows_only = world.ok(&["impact", "stg_customers.country_code"]);
+    assert!(rows_only.contains("no column comes from it: only rows are touched"), "{rows_only}");
+}
+
+#[test]
+fn question_22_which_exposures_show_a_source_column() {
+    let world = synced();
+    let exposures = answer(&world, 22, 0);
+    assert!(exposures.iter().any(|row| row[0] == "exposure.mini_shop.weekly_revenue_dashboard"), "{exposures:?}");
+    let impact = world.run(&["impact", "raw_shop.payments.amount_cents", "--fail-on", "exposure", "--format", "json"]);
+    let full = "source.mini_shop.raw_shop.payments.amount_cents";
+    let impact = if impact.code == Some(3) { impact } else { world.run(&["impact", full, "--fail-on", "exposure"]) };
+    assert_eq!(impact.code, Some(3), "{impact:?}");
+    assert!(impact.stdout.contains("weekly_revenue_dashboard"), "{impact:?}");
+    assert_eq!(world.run(&["impact", "customer_segments.segment", "--fail-on", "exposure"]).code, Some(0));
+}
+
+#[test]
+fn question_23_which_columns_does_nobody_use() {
+    let world = synced();
+    let unused = answer(&world, 23, 0);
+    let has = |id: &str, name: &str| unused.iter().any(|row| row == &[id, name]);
+    assert!(has("model.mini_shop.customer_segments", "segment"), "{unused:?}");
+    assert!(!has("model.mini_shop.stg_orders", "order_id"), "{unused:?}");
+    assert!(!has(ORDERS, "amount"), "a dashboard reads it as a whole: {unused:?}");
+}
+
+#[test]
+fn question_24_where_does_personal_data_flow() {
+    let world = synced();
+    let flow: Vec<String> = answer(&world, 24, 0).into_iter().map(|row| row.join(".")).collect();
+    assert!(flow.contains(&"model.mini_shop.stg_payments.amount".to_owned()), "{flow:?}");
+    let impact = &json(&world.ok(&["impact", "stg_payments.amount", "--format", "json"]))[0];
+    let columns = impact["columns"].as_array().expect("a list").iter();
+    let columns: BTreeSet<String> = columns
+        .map(|it| format!("{}.{}", it["unique_id"].as_str().expect("text"), it["column_name"].as_str().expect("text")))
+        .collect();
+    let others: BTreeSet<String> =
+        flow.into_iter().filter(|name| name != "model.mini_shop.stg_payments.amount").collect();
+    assert_eq!(columns, others);
+}
+
+#[test]
 fn the_page_of_questions_is_what_is_tested_here_and_its_commands_run() {
     let mut page = "# Questions and answers\n\nWhat people ask of a dbt project, answered from the catalog alone: by a command (`NODE` stands \
         for a node's\nname or unique_id), and by SQL in any SQLite client. A test runs all of this on the bundled project and checks \
@@ -669,12 +829,13 @@ fn the_page_of_questions_is_what_is_tested_here_and_its_commands_run() {
     let world = synced();
     for command in QUESTIONS.iter().flat_map(|(_, _, commands, _)| commands.lines()) {
         let Some(command) = command.strip_prefix("lineaged ") else { continue };
-        let command = command.replace("NODE", ORDERS).replace('\'', "");
+        let command = command.replace("NODE", ORDERS).replace("COLUMN", "amount").replace('\'', "");
         let arguments: Vec<&str> = match command.strip_prefix("search ") {
             Some(words) => vec!["search", words],
             None => command.split(' ').collect(),
         };
         let ran = world.run(&arguments);
-        assert_eq!(ran.code, Some(0), "{command}: {ran:?}");
+        let expected = if command.contains("--fail-on") { 3 } else { 0 };
+        assert_eq!(ran.code, Some(expected), "{command}: {ran:?}");
     }
 }
