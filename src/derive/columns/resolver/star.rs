@@ -43,7 +43,6 @@ impl Resolver<'_> {
                 self.merge_columns(scope, &mut columns, first);
             }
         }
-        self.step(columns.len());
         (columns, rest.unwrap_or(Rest::Whole))
     }
 
@@ -63,7 +62,10 @@ impl Resolver<'_> {
 
     fn columns_of<'a>(&mut self, item: &Item<'a>, columns: &mut Vec<Column<'a>>) -> Rest {
         let table = &item.table;
-        self.step(table.columns.len());
+        // Each takes memory, too.
+        if !self.step(table.columns.len() * 20) {
+            return Rest::Unknown;
+        }
         let is_nested = |column: &&Column<'_>| {
             let dot = column.word.name.find('.');
             dot.is_some_and(|dot| {
