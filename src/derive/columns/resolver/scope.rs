@@ -188,7 +188,7 @@ impl Resolver<'_> {
             Rest::Listed(relations) | Rest::Open(relations) => {
                 Sources::of(relations.iter().map(|it| (self.relations.unlisted(*it, word), Step::Copy)).collect())
             }
-            Rest::Value(value) => value.raised(Step::Transformation),
+            Rest::Value(value) | Rest::Pivoted(value) => value.raised(Step::Transformation),
             Rest::Nothing | Rest::Unknown => Sources::none(),
         };
         let is_resolved = !matches!(table.rest, Rest::Unknown);

@@ -6,8 +6,8 @@ use sqlparser::ast::{ExcludeSelectItem, ObjectName, RenameSelectItem, WildcardAd
 
 use super::Resolver;
 use super::dialect::Dialect;
-use super::names::Word;
-use super::notes::Step;
+use super::names::{Word, exact};
+use super::notes::{Sources, Step};
 use super::scope::{Found, Item, Scope};
 use super::table::{Column, Rest, Table};
 
@@ -88,6 +88,13 @@ impl Resolver<'_> {
     /// `column.*`: the fields that the list names, else some that nobody knows.
     fn fields_of<'a>(&mut self, scope: &Scope<'_, 'a>, path: &[Word]) -> (Vec<Column<'a>>, Rest) {
         let Found::Column(column) = self.find(path, scope) else { return (Vec::new(), Rest::Unknown) };
+        if let ([(place, Step::Copy)], true) = (&column.sources.iter().collect::<Vec<_>>()[..], column.is_resolved) {
+            let fields = self.relations.fields(*place);
+            if !fields.is_empty() {
+                let column = |(name, sources): (String, Sources)| Column::new(exact(&name), sources);
+                return (fields.into_iter().map(column).collect(), Rest::Whole);
+            }
+        }
         self.notes.named(&column.sources);
         let title = path.iter().map(|word| &*word.name).collect::<Vec<_>>().join(".");
         self.notes.reason(format!("which fields `{title}.*` stands for is unknown"));
