@@ -5,6 +5,7 @@
 mod boundaries;
 mod changes;
 mod cli;
+mod columns;
 mod core;
 mod coverage;
 mod docs;

@@ -760,9 +760,8 @@ fn question_21_what_uses_a_column() {
         assert!(uses.iter().any(|found| found == &row), "{row:?}: {uses:?}");
     }
     let impact = &json(&world.ok(&["impact", "stg_orders.order_id", "--format", "json"]))[0];
-    let columns: BTreeSet<_> =
-        impact["columns"].as_array().expect("a list").iter().map(|it| &it["unique_id"]).collect();
-    assert!(columns.contains(&ORDERS.into()), "{impact}");
+    let columns = impact["columns"].as_array().expect("a list");
+    assert!(columns.iter().any(|it| it["unique_id"] == ORDERS), "{impact}");
     assert_eq!(impact["shaped"][0], serde_json::json!({"unique_id": ORDERS, "clauses": ["join"]}), "{impact}");
     let rows_only = world.ok(&["impact", "stg_customers.country_code"]);
     assert!(rows_only.contains("no column comes from it: only rows are touched"), "{rows_only}");

@@ -89,15 +89,12 @@ impl Dialect {
     }
 
     /// The name that the warehouse takes this one for.
-    pub(super) fn fold(self, name: &str, is_quoted: bool) -> Cow<'_, str>
-    where
-        Self: Sized,
-    {
+    pub(super) fn fold(self, name: &str, is_quoted: bool) -> Cow<'_, str> {
         match self.case() {
-            _ if is_quoted => Cow::Owned(name.to_owned()),
+            _ if is_quoted => Cow::Borrowed(name),
             Case::Upper => Cow::Owned(name.to_uppercase()),
             Case::Lower => Cow::Owned(name.to_lowercase()),
-            Case::Alike | Case::Exact => Cow::Owned(name.to_owned()),
+            Case::Alike | Case::Exact => Cow::Borrowed(name),
         }
     }
 
@@ -115,6 +112,12 @@ impl Dialect {
             Case::Exact => true,
             Case::Alike => false,
         }
+    }
+
+    /// Whether an expression of a select list, and WHERE, may name what stands before it in the list.
+    pub(super) fn reads_own_list(self) -> bool {
+        use Dialect::{ClickHouse, Databricks, DuckDb, Redshift, Snowflake, Teradata};
+        matches!(self, ClickHouse | Databricks | DuckDb | Redshift | Snowflake | Teradata)
     }
 
     /// Whether a common table expression may read itself without `RECURSIVE`.

@@ -1,7 +1,9 @@
 //! What an expression comes from: all columns that stand in it, in its windows, and in its subqueries.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, Ident,
@@ -9,48 +11,66 @@ use sqlparser::ast::{
 };
 
 use super::Resolver;
+use super::dialect::Dialect;
 use super::names::{Word, lower};
 use super::notes::{Sources, Step};
 use super::scope::{Found, Scope};
 use super::table::Column;
 
+type Words = LazyLock<HashSet<&'static str>>;
+
 /// Functions that put together several rows.
-const AGGREGATES: &str = " any_value approx_count_distinct approx_distinct approx_median approx_percentile approx_quantiles \
-    approx_top_count approx_top_k approx_top_sum arg_max arg_max_null arg_min arg_min_null argmax argmin array_agg \
-    array_concat_agg array_union_agg array_unique_agg avg bit_and bit_and_agg bit_or bit_or_agg bit_xor bit_xor_agg \
-    bitand_agg bitor_agg bitmap_construct_agg bool_and bool_or booland_agg boolor_agg boolxor_agg checksum_agg collect_list \
-    collect_set corr count count_big count_if countif covar_pop covar_samp every favg first fsum grouparray group_concat \
-    grouping_id groupuniqarray hash_agg histogram hll hll_accumulate hll_combine hll_count.init hll_count.merge json_agg \
-    json_arrayagg json_object_agg json_objectagg jsonb_agg jsonb_object_agg kurtosis last list listagg logical_and \
-    logical_or mad map_agg max max_by maxif max_if median min min_by minif min_if mode object_agg percentile \
-    percentile_approx percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_intercept \
-    regr_r2 regr_slope skewness some st_union_agg std stddev stddev_pop stddev_samp stdev stdevp string_agg sum sumif \
-    sum_if ts_first ts_last uniq uniqexact var_pop var_samp variance variance_pop variance_samp varp xmlagg ";
+static AGGREGATES: Words = LazyLock::new(|| {
+    "any_value approx_count_distinct approx_distinct approx_median approx_percentile approx_quantiles approx_top_count
+    approx_top_k approx_top_sum arg_max arg_max_null arg_min arg_min_null argmax argmin array_agg array_concat_agg
+    array_union_agg array_unique_agg avg bit_and bit_and_agg bit_or bit_or_agg bit_xor bit_xor_agg bitand_agg bitor_agg
+    bitmap_construct_agg bool_and bool_or booland_agg boolor_agg boolxor_agg checksum_agg collect_list collect_set corr
+    count count_big count_if countif covar_pop covar_samp every favg first fsum grouparray group_concat groupuniqarray
+    hash_agg histogram hll hll_accumulate hll_combine json_agg json_arrayagg json_object_agg json_objectagg jsonb_agg
+    jsonb_object_agg kurtosis last list listagg logical_and logical_or mad map_agg max max_by maxif max_if median min
+    min_by minif min_if mode object_agg percentile percentile_approx percentile_cont percentile_disc product quantile
+    quantile_cont quantile_disc regr_intercept regr_r2 regr_slope skewness st_union_agg std stddev stddev_pop
+    stddev_samp stdev stdevp string_agg sum sumif sum_if uniq uniqexact var_pop var_samp variance variance_pop
+    variance_samp varp xmlagg"
+        .split_whitespace()
+        .collect()
+});
 
-/// Functions one of whose arguments is a word for a part of a date.
-const OF_DATES: &str = " add_months date_add date_diff date_part date_sub date_trunc dateadd datediff datename datepart \
-    datetime_add datetime_diff datetime_sub datetime_trunc datetrunc datediff_big extract last_day last_day_of next_day \
-    time_add time_diff time_slice time_sub time_trunc timeadd timediff timestamp_add timestamp_diff timestamp_sub \
-    timestamp_trunc timestampadd timestampdiff timestampsub trunc ";
+/// Functions one of whose arguments may be a word for a part of a date.
+static OF_DATES: Words = LazyLock::new(|| {
+    "date_add date_diff date_part date_sub date_trunc dateadd datediff datename datepart datetime_add datetime_diff
+    datetime_sub datetime_trunc datetrunc datediff_big last_day time_add time_diff time_sub time_trunc timeadd timediff
+    timestamp_add timestamp_diff timestamp_sub timestamp_trunc timestampadd timestampdiff timestampsub trunc"
+        .split_whitespace()
+        .collect()
+});
 
-const PARTS_OF_DATES: &str = " year years yyyy yy yr quarter quarters qtr qq q month months mon mm m week weeks wk ww w isoweek \
-    week_iso weekiso day days dd d dayofweek dow dw weekday dayofyear doy dy dayofweekiso dayofweek_iso isodow hour hours hh \
-    hr h minute minutes mi min n second seconds ss sec s millisecond milliseconds ms microsecond microseconds mcs us \
-    nanosecond nanoseconds ns epoch epoch_second epoch_millisecond isoyear yearofweek yearofweekiso decade century \
-    millennium date time tzoffset ";
+static PARTS_OF_DATES: Words = LazyLock::new(|| {
+    "year years yyyy yy yr quarter quarters qtr qq q month months mon mm m week weeks wk ww w isoweek week_iso weekiso day
+    days dd d dayofweek dow dw weekday dayofyear doy dy dayofweekiso dayofweek_iso isodow hour hours hh hr h minute
+    minutes mi min n second seconds ss sec s millisecond milliseconds ms microsecond microseconds mcs us nanosecond
+    nanoseconds ns epoch epoch_second epoch_millisecond isoyear yearofweek yearofweekiso decade century millennium"
+        .split_whitespace()
+        .collect()
+});
 
 /// Functions and constants that stand without brackets.
-const WITHOUT_ORIGIN: &str = " current_date current_timestamp current_time current_datetime current_user current_role \
-    current_database current_schema current_catalog localtime localtimestamp sysdate systimestamp session_user \
-    system_user user getdate null true false default rownum level ";
-
-fn is_in(list: &str, word: &str) -> bool {
-    !word.is_empty() && !word.contains(' ') && list.contains(&format!(" {word} "))
-}
+static WITHOUT_ORIGIN: Words = LazyLock::new(|| {
+    "current_date current_timestamp current_time current_datetime current_user current_role current_database
+    current_schema current_catalog localtime localtimestamp sysdate systimestamp session_user system_user user getdate
+    null true false default rownum level"
+        .split_whitespace()
+        .collect()
+});
 
 /// Whether a name that no relation has is a function or a constant.
 pub(super) fn is_without_origin(key: &str) -> bool {
-    is_in(WITHOUT_ORIGIN, key)
+    WITHOUT_ORIGIN.contains(key)
+}
+
+fn name_of(function: &Function) -> String {
+    let last = function.name.0.last().and_then(|part| part.as_ident());
+    lower(last.map_or("", |ident| &ident.value))
 }
 
 impl Resolver<'_> {
@@ -113,7 +133,7 @@ struct Walk<'w, 'r, 's, 'a> {
     /// How many aggregate calls are entered.
     aggregates: usize,
     /// What is no column though it looks like one.
-    skipped: Vec<*const Expr>,
+    skipped: HashSet<*const Expr>,
     /// The subquery of an EXISTS that names no columns.
     nameless: Option<*const Query>,
     /// The parameters of the lambdas that are entered.
@@ -133,7 +153,7 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             is_resolved: true,
             depth: 0,
             aggregates: 0,
-            skipped: Vec::new(),
+            skipped: HashSet::new(),
             nameless: None,
             parameters: Vec::new(),
             windows: 0,
@@ -168,11 +188,15 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
     fn fields(&mut self, root: &Expr, chain: &[AccessExpr]) {
         for access in chain {
             if let AccessExpr::Dot(field) = access {
-                self.skipped.push(field);
+                self.skipped.insert(field);
             }
         }
+        let mut root = root;
+        while let Expr::Nested(inner) = root {
+            root = inner;
+        }
         let Some(mut path) = self.resolver.path_of(root) else { return };
-        self.skipped.push(root);
+        self.skipped.insert(root);
         for access in chain {
             let AccessExpr::Dot(Expr::Identifier(field)) = access else { break };
             path.push(self.resolver.names.ident(field));
@@ -181,10 +205,10 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
     }
 
     fn function(&mut self, function: &Function) {
-        let name = lower(&function.name.0.last().map(ToString::to_string).unwrap_or_default());
+        let name = name_of(function);
         if let FunctionArguments::List(list) = &function.args {
-            if is_in(OF_DATES, &name) {
-                self.skip_part(&list.args);
+            if OF_DATES.contains(name.as_str()) {
+                self.skip_part(&name, &list.args);
             }
             for arg in &list.args {
                 self.argument(arg, &name);
@@ -197,26 +221,17 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
         }
     }
 
-    /// The first argument that is a word for a part of a date, or the last.
-    fn skip_part(&mut self, args: &[FunctionArg]) {
-        let part = |arg: Option<&FunctionArg>| match arg {
-            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => match expr {
-                Expr::Identifier(ident) if ident.quote_style.is_none() => {
-                    is_in(PARTS_OF_DATES, &lower(&ident.value)).then_some(std::ptr::from_ref(expr))
-                }
-                // BigQuery's `week(monday)`.
-                Expr::Function(inner) if inner.name.to_string().eq_ignore_ascii_case("week") => match &inner.args {
-                    FunctionArguments::List(list) => match list.args.first() {
-                        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(day))) => Some(std::ptr::from_ref(day)),
-                        _ => None,
-                    },
-                    _ => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        };
-        self.skipped.extend(part(args.first()).or_else(|| part(args.last()).filter(|_| args.len() > 1)));
+    /// The argument that is a word for a part of a date: the first, and in BigQuery the last. Where there are fewer arguments than it takes
+    /// with such a word, none is.
+    fn skip_part(&mut self, function: &str, args: &[FunctionArg]) {
+        let is_sum = ["add", "sub", "diff"].iter().any(|end| function.ends_with(end));
+        if args.len() < if is_sum { 3 } else { 2 } {
+            return;
+        }
+        let is_last = ["last_day", "trunc"].contains(&function);
+        let first = args.first().filter(|_| !is_last).and_then(part);
+        let last = args.last().filter(|_| is_last || self.resolver.dialect == Dialect::BigQuery).and_then(part);
+        self.skipped.extend(first.or(last));
     }
 
     fn argument(&mut self, arg: &FunctionArg, function: &str) {
@@ -262,8 +277,7 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
     }
 
     fn is_aggregate(function: &Function) -> bool {
-        function.over.is_none()
-            && is_in(AGGREGATES, &lower(&function.name.0.last().map(ToString::to_string).unwrap_or_default()))
+        function.over.is_none() && AGGREGATES.contains(name_of(function).as_str())
     }
 
     fn subquery(&mut self, query: &Query) {
@@ -278,6 +292,24 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
                 self.is_resolved &= column.is_resolved;
             }
         }
+    }
+}
+
+/// The argument itself, or the day in BigQuery's `week(monday)`, if that is a word for a part of a date.
+fn part(arg: &FunctionArg) -> Option<*const Expr> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return None };
+    match expr {
+        Expr::Identifier(ident) if ident.quote_style.is_none() => {
+            PARTS_OF_DATES.contains(lower(&ident.value).as_str()).then_some(std::ptr::from_ref(expr))
+        }
+        Expr::Function(inner) if name_of(inner) == "week" => match &inner.args {
+            FunctionArguments::List(list) => match list.args.first() {
+                Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(day))) => Some(std::ptr::from_ref(day)),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -120,7 +120,8 @@ impl Resolver<'_> {
         self.notes.uses(Clause::Join, &column.sources);
         let last = path.last().cloned().unwrap_or_else(|| exact(""));
         let word = alias.map_or(last, |alias| self.names.ident(&alias.name));
-        self.push_function(word.clone(), vec![word], &column.sources, |_, _| false, scope);
+        let columns = parts(vec![word.clone()], &column.sources, |_, _| false);
+        self.push_function(word, columns, &column.sources, scope);
     }
 
     /// Adds one thing of FROM. It sees what stands before it if it `is_lateral`, or says so.
@@ -140,12 +141,6 @@ impl Resolver<'_> {
                 };
                 self.function(&function.name, args, (alias.as_ref(), false), scope);
             }
-            TableFactor::TableFunction { expr, alias } => {
-                let (sources, _) = self.sources(expr, scope);
-                self.notes.uses(Clause::Join, &sources);
-                let (word, names) = self.called(alias.as_ref(), exact(""));
-                self.push_function(word, names, &sources, |_, _| false, scope);
-            }
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let table = if *lateral || is_lateral {
                     self.query(subquery, Some(scope))
@@ -163,29 +158,38 @@ impl Resolver<'_> {
                 drop(inner);
                 self.push(table, Vec::new(), alias.as_ref(), scope);
             }
-            TableFactor::JsonTable { json_expr, alias, .. } | TableFactor::OpenJsonTable { json_expr, alias, .. } => {
-                let (sources, _) = self.sources(json_expr, scope);
-                self.notes.uses(Clause::Join, &sources);
-                let (word, _) = self.called(alias.as_ref(), exact(""));
-                let names = self.json_columns(factor);
-                self.push_function(word, names, &sources, |_, _| false, scope);
-            }
-            TableFactor::UnpivotExpr { expression, value_alias, attribute_alias } => {
-                let (sources, _) = self.sources(expression, scope);
-                self.notes.uses(Clause::Join, &sources);
-                let word = self.names.ident(value_alias);
-                let names = std::iter::once(value_alias).chain(attribute_alias);
-                let names = names.map(|name| self.names.ident(name)).collect();
-                self.push_function(word, names, &sources, |place, _| place > 0, scope);
-            }
             TableFactor::Pivot { .. } => self.pivot(factor, scope),
             TableFactor::Unpivot { .. } => self.unpivot(factor, scope),
+            other => self.value(other, scope),
+        }
+    }
+
+    /// Something in FROM that is made of one expression; or nothing that is known.
+    fn value<'a>(&mut self, factor: &'a TableFactor, scope: &mut Scope<'_, 'a>) {
+        let (expression, word, names) = match factor {
+            TableFactor::TableFunction { expr, alias } => {
+                let (word, names) = self.called(alias.as_ref(), exact(""));
+                (expr, word, names)
+            }
+            TableFactor::JsonTable { json_expr, alias, .. } | TableFactor::OpenJsonTable { json_expr, alias, .. } => {
+                (json_expr, self.called(alias.as_ref(), exact("")).0, self.json_columns(factor))
+            }
+            TableFactor::UnpivotExpr { expression, value_alias, attribute_alias } => {
+                let names = std::iter::once(value_alias).chain(attribute_alias);
+                let names = names.map(|name| self.names.ident(name)).collect();
+                (expression, self.names.ident(value_alias), names)
+            }
             other => {
                 let title = other.to_string().chars().take(40).collect::<String>();
                 self.notes.reason(format!("`{title}` in FROM is not resolved"));
-                self.push(Rc::new(Table::unknown()), Vec::new(), None, scope);
+                return self.push(Rc::new(Table::unknown()), Vec::new(), None, scope);
             }
-        }
+        };
+        let (sources, _) = self.sources(expression, scope);
+        self.notes.uses(Clause::Join, &sources);
+        let is_name = matches!(factor, TableFactor::UnpivotExpr { .. });
+        let columns = parts(names, &sources, |place, _| is_name && place > 0);
+        self.push_function(word, columns, &sources, scope);
     }
 
     fn named_relation<'a>(&mut self, name: &ObjectName, alias: Option<&'a TableAlias>, scope: &mut Scope<'_, 'a>) {
@@ -246,21 +250,15 @@ impl Resolver<'_> {
         (self.names.ident(&alias.name), names)
     }
 
-    /// Adds what a function gives: columns of these names, all taken out of `sources`, but for those that are only a position.
+    /// Adds what a function gives: these columns, and parts of what it is given.
     pub(super) fn push_function<'a>(
         &mut self,
         word: Word,
-        names: Vec<Word>,
+        columns: Vec<Column<'a>>,
         sources: &Sources,
-        is_position: impl Fn(usize, &Word) -> bool,
         scope: &mut Scope<'_, 'a>,
     ) {
-        let value = sources.raised(Step::Transformation);
-        let columns = names.into_iter().enumerate().map(|(place, name)| {
-            let sources = if is_position(place, &name) { Sources::none() } else { value.clone() };
-            Column::new(name, sources)
-        });
-        let table = Rc::new(Table::new(columns.collect(), Rest::Value(value.clone())));
+        let table = Rc::new(Table::new(columns, Rest::Value(sources.raised(Step::Transformation))));
         scope.items.push(Item { word, path: Vec::new(), table, is_hidden: false });
     }
 
@@ -298,7 +296,8 @@ impl Resolver<'_> {
                 || is_first_position && place == 0
                 || is_flat && matches!(&*name.key, "seq" | "index")
         };
-        self.push_function(word, names, &sources, is_position, scope);
+        let columns = parts(names, &sources, is_position);
+        self.push_function(word, columns, &sources, scope);
     }
 
     fn unnest<'a>(&mut self, factor: &'a TableFactor, scope: &mut Scope<'_, 'a>) {
@@ -344,6 +343,20 @@ impl Resolver<'_> {
             _ => Vec::new(),
         }
     }
+}
+
+/// Columns of these names, all taken out of `sources`, but for those that are only a position.
+pub(super) fn parts<'a>(
+    names: Vec<Word>,
+    sources: &Sources,
+    is_position: impl Fn(usize, &Word) -> bool,
+) -> Vec<Column<'a>> {
+    let value = sources.raised(Step::Transformation);
+    let column = |(place, name): (usize, Word)| {
+        let sources = if is_position(place, &name) { Sources::none() } else { value.clone() };
+        Column::new(name, sources)
+    };
+    names.into_iter().enumerate().map(column).collect()
 }
 
 /// The names that items on both sides of `first` list.

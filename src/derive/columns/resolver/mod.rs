@@ -215,6 +215,9 @@ impl<'r> Resolver<'r> {
                 self.notes.reason(format!("which columns `{title}` has is not known"));
             }
         }
+        if let table::Rest::Pivoted(_) = &table.rest {
+            self.notes.reason("which columns PIVOT makes of the data is not known".to_owned());
+        }
         if self.steps > MOST_STEPS {
             let reason = "to resolve its columns takes too many steps".to_owned();
             return Err(Failure { status: Status::TooLarge, reason });

@@ -61,7 +61,7 @@ impl Resolver<'_> {
                 }
             }
         }
-        let rest = if is_known || rest.hides_columns() { rest } else { Rest::Value(every) };
+        let rest = if is_known || rest.hides_columns() { rest } else { Rest::Pivoted(every) };
         self.push(Rc::new(Table::new(columns, rest)), Vec::new(), alias.as_ref(), scope);
     }
 

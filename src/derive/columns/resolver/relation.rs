@@ -151,6 +151,23 @@ impl<'r> Relations<'r> {
         })
     }
 
+    /// The fields that the list has within a column, each with all that stands in it.
+    pub(super) fn fields(&mut self, place: Place) -> Vec<(String, Sources)> {
+        let Known { relation, word, .. } = &self.places[place as usize];
+        let (relation, prefix) = (*relation, format!("{}.", word.name));
+        let mut fields: Vec<(String, Vec<(Place, Step)>)> = Vec::new();
+        for column in &self.table(relation).columns {
+            let Some(path) = column.word.name.strip_prefix(&prefix) else { continue };
+            let field = path.split('.').next().unwrap_or(path);
+            let places = column.sources.iter().map(|(place, _)| (place, Step::Transformation));
+            match fields.iter_mut().find(|(name, _)| name == field) {
+                Some((_, known)) => known.extend(places),
+                None => fields.push((field.to_owned(), places.collect())),
+            }
+        }
+        fields.into_iter().map(|(name, places)| (name, Sources::of(places))).collect()
+    }
+
     pub(super) fn parent(&self, place: Place) -> Parent {
         let Known { relation, word, .. } = &self.places[place as usize];
         Parent { relation: *relation, column: word.name.as_ref().to_owned() }

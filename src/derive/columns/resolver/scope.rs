@@ -94,6 +94,10 @@ impl Resolver<'_> {
     /// What a name means, with or without what it belongs to before it and fields of it behind.
     pub(super) fn find<'a>(&mut self, path: &[Word], scope: &Scope<'_, 'a>) -> Found<'a> {
         let [first, fields @ ..] = path else { return Found::Nothing };
+        let width: usize = scope.chain().map(|scope| scope.items.len() + scope.aliases.len()).sum();
+        if !self.step(width) {
+            return Found::Nothing;
+        }
         for scope in scope.chain().filter(|_| !fields.is_empty()) {
             for count in (1..path.len()).rev() {
                 let Some(item) = scope.item(&path[..count]) else { continue };
@@ -184,7 +188,7 @@ impl Resolver<'_> {
             Rest::Listed(relations) | Rest::Open(relations) => {
                 Sources::of(relations.iter().map(|it| (self.relations.unlisted(*it, word), Step::Copy)).collect())
             }
-            Rest::Value(value) => value.raised(Step::Transformation),
+            Rest::Value(value) | Rest::Pivoted(value) => value.raised(Step::Transformation),
             Rest::Nothing | Rest::Unknown => Sources::none(),
         };
         let is_resolved = !matches!(table.rest, Rest::Unknown);

@@ -7,6 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::dialect::Dialect;
+use super::from::parts;
 use super::names::{Word, exact};
 use super::notes::{Sources, Step};
 use super::query::{Tail, numbered};
@@ -41,6 +42,10 @@ impl Resolver<'_> {
         if let Some(exclude) = &select.exclude {
             self.exclude(exclude, &mut list.columns);
         }
+        for filter in [&select.prewhere, &select.selection].into_iter().flatten() {
+            self.clause(Clause::Filter, filter, &scope);
+        }
+        scope.aliases.clone_from(&list.columns);
         self.clauses(select, &scope, &list);
         let is_limited = tail.is_limited || select.top.is_some() || is_on(select);
         self.order(&list.columns, &scope, Tail { is_limited, ..tail });
@@ -83,7 +88,9 @@ impl Resolver<'_> {
 
     fn add<'a>(&mut self, expression: &'a Expr, word: Word, scope: &mut Scope<'_, 'a>, list: &mut List<'a>) {
         let column = self.column(expression, scope, word);
-        scope.aliases.push(column.clone());
+        if self.dialect.reads_own_list() {
+            scope.aliases.push(column.clone());
+        }
         list.columns.push(column);
     }
 
@@ -111,9 +118,8 @@ impl Resolver<'_> {
     }
 
     fn clauses<'a>(&mut self, select: &'a Select, scope: &Scope<'_, 'a>, list: &List<'a>) {
-        let filters = [&select.prewhere, &select.selection, &select.qualify].into_iter().flatten();
-        for filter in filters {
-            self.clause(Clause::Filter, filter, scope);
+        if let Some(qualify) = &select.qualify {
+            self.clause(Clause::Filter, qualify, scope);
         }
         for connect in &select.connect_by {
             match connect {
@@ -171,7 +177,8 @@ impl Resolver<'_> {
         let has_position = function.starts_with("posexplode");
         let word = self.names.path(&view.lateral_view_name).pop().unwrap_or_else(|| exact(""));
         let names: Vec<Word> = view.lateral_col_alias.iter().map(|alias| self.names.ident(alias)).collect();
-        self.push_function(word, names, &sources, |place, _| has_position && place == 0, scope);
+        let columns = parts(names, &sources, |place, _| has_position && place == 0);
+        self.push_function(word, columns, &sources, scope);
     }
 }
 

@@ -6,8 +6,8 @@ use sqlparser::ast::{ExcludeSelectItem, ObjectName, RenameSelectItem, WildcardAd
 
 use super::Resolver;
 use super::dialect::Dialect;
-use super::names::Word;
-use super::notes::Step;
+use super::names::{Word, exact};
+use super::notes::{Sources, Step};
 use super::scope::{Found, Item, Scope};
 use super::table::{Column, Rest, Table};
 
@@ -43,7 +43,6 @@ impl Resolver<'_> {
                 self.merge_columns(scope, &mut columns, first);
             }
         }
-        self.step(columns.len());
         (columns, rest.unwrap_or(Rest::Whole))
     }
 
@@ -63,7 +62,10 @@ impl Resolver<'_> {
 
     fn columns_of<'a>(&mut self, item: &Item<'a>, columns: &mut Vec<Column<'a>>) -> Rest {
         let table = &item.table;
-        self.step(table.columns.len());
+        // Each takes memory, too.
+        if !self.step(table.columns.len() * 20) {
+            return Rest::Unknown;
+        }
         let is_nested = |column: &&Column<'_>| {
             let dot = column.word.name.find('.');
             dot.is_some_and(|dot| {
@@ -86,6 +88,13 @@ impl Resolver<'_> {
     /// `column.*`: the fields that the list names, else some that nobody knows.
     fn fields_of<'a>(&mut self, scope: &Scope<'_, 'a>, path: &[Word]) -> (Vec<Column<'a>>, Rest) {
         let Found::Column(column) = self.find(path, scope) else { return (Vec::new(), Rest::Unknown) };
+        if let ([(place, Step::Copy)], true) = (&column.sources.iter().collect::<Vec<_>>()[..], column.is_resolved) {
+            let fields = self.relations.fields(*place);
+            if !fields.is_empty() {
+                let column = |(name, sources): (String, Sources)| Column::new(exact(&name), sources);
+                return (fields.into_iter().map(column).collect(), Rest::Whole);
+            }
+        }
         self.notes.named(&column.sources);
         let title = path.iter().map(|word| &*word.name).collect::<Vec<_>>().join(".");
         self.notes.reason(format!("which fields `{title}.*` stands for is unknown"));

@@ -49,6 +49,8 @@ pub(super) enum Rest {
     Open(Rc<[usize]>),
     /// A part of a value.
     Value(Sources),
+    /// A column that PIVOT makes of data.
+    Pivoted(Sources),
     /// A column of the node itself, which comes from nothing.
     Nothing,
     /// A column of something that is no node.
@@ -58,7 +60,7 @@ pub(super) enum Rest {
 impl Rest {
     /// Whether there may be columns that nobody knows.
     pub(super) fn hides_columns(&self) -> bool {
-        matches!(self, Self::Open(_) | Self::Value(_) | Self::Unknown)
+        matches!(self, Self::Open(_) | Self::Value(_) | Self::Pivoted(_) | Self::Unknown)
     }
 
     /// What it is of two that are one below the other, or side by side.
@@ -75,6 +77,8 @@ impl Rest {
             (Self::Listed(one), Self::Listed(other)) => Self::Listed(joined(&one, other)),
             (Self::Open(one), _) => Self::Open(one),
             (_, Self::Open(other)) => Self::Open(Rc::clone(other)),
+            (Self::Pivoted(one), _) => Self::Pivoted(one),
+            (_, Self::Pivoted(other)) => Self::Pivoted(other.clone()),
             (Self::Value(one), _) => Self::Value(one),
             (_, Self::Value(other)) => Self::Value(other.clone()),
             (Self::Listed(one), _) => Self::Listed(one),
