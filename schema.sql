@@ -12,7 +12,9 @@ CREATE TABLE identity (
     contract_version INTEGER NOT NULL DEFAULT 1,
     -- Of the change feed: kept, so that readers get numbers.
     last_seq INTEGER NOT NULL DEFAULT 0,
-    oldest_seq INTEGER NOT NULL DEFAULT 1
+    oldest_seq INTEGER NOT NULL DEFAULT 1,
+    -- Of column lineage, which is no part of the feed: the newest `column_status.revision` that was ever given.
+    last_revision INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- What views need of the configuration, as JSON.
@@ -22,7 +24,8 @@ CREATE TABLE setting (
 ) STRICT, WITHOUT ROWID;
 
 -- `platform_id` is the id that dbt gives it; the counts are of what is there now. Where so many nodes are connected that `reach` does not
--- hold all pairs, `longest_way` is how many edges at most lie between two nodes; else it is NULL.
+-- hold all pairs, `longest_way` is how many edges at most lie between two nodes; else it is NULL. `resolver_version` is that of the
+-- program that last looked where all its columns come from.
 CREATE TABLE environment (
     environment_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -35,7 +38,8 @@ CREATE TABLE environment (
     node_count INTEGER NOT NULL DEFAULT 0,
     edge_count INTEGER NOT NULL DEFAULT 0,
     pair_count INTEGER NOT NULL DEFAULT 0,
-    longest_way INTEGER
+    longest_way INTEGER,
+    resolver_version INTEGER
 ) STRICT;
 
 -- One row for each sync that began; `outcome` is NULL while it runs. The last four are what a good read saw.
@@ -171,6 +175,61 @@ CREATE TABLE compiled_code (
     lines INTEGER NOT NULL,
     code TEXT NOT NULL
 ) STRICT;
+
+-- How far the columns of each model and snapshot are resolved. `stamp` is a hash of all that this was told from: what has the same one
+-- is not resolved again.
+CREATE TABLE column_status (
+    node_key INTEGER PRIMARY KEY REFERENCES node,
+    status TEXT NOT NULL,
+    reason TEXT,
+    column_count INTEGER,
+    resolved_columns INTEGER,
+    revision INTEGER NOT NULL,
+    stamp INTEGER NOT NULL
+) STRICT;
+
+-- The columns that a node's code gives, and what they are computed by.
+CREATE TABLE derived_column (
+    node_key INTEGER NOT NULL REFERENCES node,
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    expression TEXT,
+    PRIMARY KEY (node_key, name)
+) STRICT, WITHOUT ROWID;
+
+-- Where columns come from: each pair of columns of neighbours. Keys are not declared as foreign, for the same reason as those of `reach`.
+CREATE TABLE column_origin (
+    child_key INTEGER NOT NULL,
+    child_column TEXT NOT NULL,
+    parent_key INTEGER NOT NULL,
+    parent_column TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    is_listed INTEGER NOT NULL,
+    PRIMARY KEY (child_key, child_column, parent_key, parent_column)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX column_origin_by_parent ON column_origin (parent_key, parent_column, child_key, child_column);
+
+-- Columns that shape the rows of a whole node, or are only read.
+CREATE TABLE column_use (
+    child_key INTEGER NOT NULL,
+    parent_key INTEGER NOT NULL,
+    parent_column TEXT NOT NULL,
+    clause TEXT NOT NULL,
+    PRIMARY KEY (child_key, parent_key, parent_column, clause)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX column_use_by_parent ON column_use (parent_key, parent_column, child_key, clause);
+
+-- The rows of both that a sync dropped, so that what stood below a column that went can be named: with `child_column` and a kind, or
+-- with '' and a clause.
+CREATE TABLE column_gone (
+    sync_id INTEGER NOT NULL REFERENCES sync,
+    parent_key INTEGER NOT NULL,
+    parent_column TEXT NOT NULL,
+    child_key INTEGER NOT NULL,
+    child_column TEXT NOT NULL,
+    how TEXT NOT NULL,
+    PRIMARY KEY (sync_id, parent_key, parent_column, child_key, child_column, how)
+) STRICT, WITHOUT ROWID;
 
 -- The history: AUTOINCREMENT, so that a seq is never used twice.
 CREATE TABLE change (
@@ -1011,6 +1070,33 @@ FROM change c
 LEFT JOIN sync s ON s.sync_id = c.sync_id + 0
 LEFT JOIN node n ON n.node_key = c.node_key;
 
+-- The two ends are of one environment, as with edges.
+CREATE VIEW column_lineage AS
+SELECT
+    child.environment_id,
+    parent.unique_id AS parent_id,
+    o.parent_column,
+    child.unique_id AS child_id,
+    o.child_column,
+    o.kind,
+    d.expression,
+    o.is_listed
+FROM column_origin o
+JOIN node child ON child.node_key = o.child_key
+JOIN node parent ON parent.node_key = o.parent_key AND parent.environment_id = child.environment_id
+LEFT JOIN derived_column d ON d.node_key = o.child_key AND d.name = o.child_column;
+
+CREATE VIEW column_uses AS
+SELECT child.environment_id, parent.unique_id AS parent_id, u.parent_column, child.unique_id AS child_id, u.clause
+FROM column_use u
+JOIN node child ON child.node_key = u.child_key
+JOIN node parent ON parent.node_key = u.parent_key AND parent.environment_id = child.environment_id;
+
+CREATE VIEW column_lineage_status AS
+SELECT n.environment_id, n.unique_id, s.status, s.reason, s.column_count, s.resolved_columns, s.revision
+FROM column_status s
+JOIN node n ON n.node_key = s.node_key;
+
 CREATE VIEW run_results AS
 SELECT
     n.environment_id,
@@ -1113,7 +1199,7 @@ FROM node
 WHERE removed_at IS NOT NULL;
 
 CREATE VIEW catalog_info AS
-SELECT catalog_id, contract_version, schema_version, lineaged_version, created_at, last_seq, oldest_seq
+SELECT catalog_id, contract_version, schema_version, lineaged_version, created_at, last_seq, oldest_seq, last_revision
 FROM identity;
 
 -- What `search` indexes: private. Each thing has a line of its own; lists and maps stay JSON, since FTS5 allows no json_each here.

@@ -2,7 +2,7 @@
 
 use super::view::Kind::{Flag, Integer, Json, List, Map, Real, Text, Time, Word};
 use super::view::{Column, Kind};
-use super::views::{HEALTH as STATES, KINDS, OUTCOMES, RESOURCE_TYPES};
+use super::views::{CLAUSES, HEALTH as STATES, KINDS, ORIGINS, OUTCOMES, RESOLUTIONS, RESOURCE_TYPES};
 
 const ENVIRONMENT: Column = column("environment_id", Integer, "the environment's number");
 const NODE: Column = column("unique_id", Text, "the node's id, as dbt gives it").filter();
@@ -225,6 +225,35 @@ pub(super) const CHANGES: &[Column] = &[
     column("after", Json, "what is"),
 ];
 
+pub(super) const COLUMN_LINEAGE: &[Column] = &[
+    ENVIRONMENT,
+    column("parent_id", Text, "the node that is read").filter(),
+    column("parent_column", Text, "its column").filter(),
+    column("child_id", Text, "the node that reads it").filter(),
+    column("child_column", Text, "the column that comes from it").filter(),
+    column("kind", Word(&ORIGINS), "what is done on the way; the strongest word counts").filter(),
+    column("expression", Text, "how the child's column is computed, where it is more than a name"),
+    column("is_listed", Flag, "0: the parent's list of columns lacks it"),
+];
+
+pub(super) const COLUMN_USES: &[Column] = &[
+    ENVIRONMENT,
+    column("parent_id", Text, "the node that is read").filter(),
+    column("parent_column", Text, "its column").filter(),
+    column("child_id", Text, "the node that reads it").filter(),
+    column("clause", Word(&CLAUSES), "where it stands; other: it is only read").filter(),
+];
+
+pub(super) const COLUMN_LINEAGE_STATUS: &[Column] = &[
+    ENVIRONMENT,
+    NODE,
+    column("status", Word(&RESOLUTIONS), "how far its columns are resolved").filter(),
+    column("reason", Text, "why not further"),
+    column("column_count", Integer, "how many columns its code gives"),
+    column("resolved_columns", Integer, "of how many of them all origins are known"),
+    column("revision", Integer, "grows, over the whole catalog, when the rows of this node change"),
+];
+
 pub(super) const RUN_RESULTS: &[Column] = &[
     ENVIRONMENT,
     NODE,
@@ -312,4 +341,5 @@ pub(super) const CATALOG_INFO: &[Column] = &[
     column("created_at", Time, "when that was"),
     column("last_seq", Integer, "the number of the last change"),
     column("oldest_seq", Integer, "the number of the first change that is still there"),
+    column("last_revision", Integer, "the number of the last change of column lineage"),
 ];

@@ -130,6 +130,15 @@ mod tests {
              before, after",
         ),
         (
+            "column_lineage",
+            "environment_id, parent_id, parent_column, child_id, child_column, kind, expression, is_listed",
+        ),
+        ("column_uses", "environment_id, parent_id, parent_column, child_id, clause"),
+        (
+            "column_lineage_status",
+            "environment_id, unique_id, status, reason, column_count, resolved_columns, revision",
+        ),
+        (
             "run_results",
             "environment_id, unique_id, run_id, job_id, status, completed_at, execution_seconds, error, failures",
         ),
@@ -148,7 +157,7 @@ mod tests {
         ("removed_nodes", "environment_id, unique_id, resource_type, name, removed_at, sync_id"),
         (
             "catalog_info",
-            "catalog_id, contract_version, schema_version, lineaged_version, created_at, last_seq, oldest_seq",
+            "catalog_id, contract_version, schema_version, lineaged_version, created_at, last_seq, oldest_seq, last_revision",
         ),
     ];
 

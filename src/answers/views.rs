@@ -23,6 +23,15 @@ pub const KINDS: [&str; 9] = [
 /// How a node can be, the worst first; `unknown` is no verdict, and stands before `healthy`.
 pub const HEALTH: [&str; 4] = ["degraded", "caution", "unknown", "healthy"];
 
+/// What is done to a column on its way to another, the strongest last.
+pub const ORIGINS: [&str; 4] = ["passthrough", "rename", "transformation", "aggregation"];
+
+/// Where a column stands that shapes the rows of a whole node, or is only read.
+pub const CLAUSES: [&str; 7] = ["join", "filter", "group", "having", "order", "set", "other"];
+
+/// How far the columns of a node are resolved.
+pub const RESOLUTIONS: [&str; 6] = ["resolved", "partial", "unparsed", "no_code", "not_sql", "too_large"];
+
 /// The types of nodes.
 pub const RESOURCE_TYPES: [&str; ResourceType::ALL.len()] = {
     let mut words = [""; ResourceType::ALL.len()];
@@ -104,6 +113,24 @@ pub const SHAPES: &[View] = &[
         ..of("owners", columns::OWNERS, &["environment_id", "owner_name", "owner_email"], "who owns nodes")
     },
     of("changes", columns::CHANGES, &["seq"], "what changed: the feed"),
+    of(
+        "column_lineage",
+        columns::COLUMN_LINEAGE,
+        &["environment_id", "child_id", "child_column", "parent_id", "parent_column"],
+        "which columns a column comes from",
+    ),
+    of(
+        "column_uses",
+        columns::COLUMN_USES,
+        &["environment_id", "child_id", "parent_id", "parent_column", "clause"],
+        "which columns shape the rows of a node, or are only read",
+    ),
+    of(
+        "column_lineage_status",
+        columns::COLUMN_LINEAGE_STATUS,
+        NODE,
+        "how far the columns of models and snapshots are resolved",
+    ),
     View {
         listed: "environment_id, unique_id, completed_at DESC, run_id DESC",
         ..of("run_results", columns::RUN_RESULTS, &["environment_id", "unique_id", "run_id"], "what runs did to nodes")

@@ -192,6 +192,7 @@ const FORGET: &str = "
     DELETE FROM coverage_count WHERE sync_id IN (SELECT sync_id FROM temp.later);
     DELETE FROM held_loss WHERE sync_id IN (SELECT sync_id FROM temp.later);
     DELETE FROM probe WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM column_gone WHERE sync_id IN (SELECT sync_id FROM temp.later);
     DELETE FROM sync WHERE sync_id IN (SELECT sync_id FROM temp.later);
     DELETE FROM owner WHERE environment_id NOT IN (SELECT environment_id FROM sync);
     DELETE FROM environment WHERE environment_id NOT IN (SELECT environment_id FROM sync);

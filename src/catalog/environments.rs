@@ -128,10 +128,15 @@ pub(super) fn claim_name(transaction: &Transaction<'_>, number: i64, name: &str)
 }
 
 /// What is deleted with an environment, in this order: each table with the condition that chooses its rows.
-pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 18] = [
+pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 23] = [
     // Words are found by the nodes' rows, so they go before those.
     ("search", "rowid IN (SELECT node_key FROM node WHERE environment_id = ?1 AND removed_at IS NULL)"),
     ("reach", "descendant_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("column_origin", "child_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("column_use", "child_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("column_status", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("derived_column", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
+    ("column_gone", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),
     ("edge", "child_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("node_column", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("node_coverage", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),

@@ -65,6 +65,7 @@ fn forget(transaction: &Transaction<'_>, before: &str, now: &str) -> rusqlite::R
         note_feed(transaction)?;
         transaction.execute(UNUSED_CODE, [])?;
     }
+    transaction.execute(GONE_COLUMNS, [before])?;
     forget_states(transaction, before)?;
     transaction.execute("CREATE TEMP TABLE forgotten (sync_id INTEGER PRIMARY KEY)", [])?;
     transaction.execute(OLD_SYNCS, [before])?;
@@ -114,6 +115,10 @@ fn forget_states(transaction: &Transaction<'_>, before: &str) -> rusqlite::Resul
     )
 }
 
+/// The column lineage that old syncs dropped.
+const GONE_COLUMNS: &str = "
+    DELETE FROM column_gone WHERE sync_id IN (SELECT sync_id FROM sync WHERE finished_at < ?1)";
+
 /// Old syncs that nothing refers to. Of each environment the last good one stays: it is how the history that is left begins.
 const OLD_SYNCS: &str = "
     INSERT INTO temp.forgotten
@@ -123,5 +128,6 @@ const OLD_SYNCS: &str = "
     ) good ON good.environment_id = s.environment_id
     WHERE s.sync_id < good.last
     AND NOT EXISTS (SELECT 1 FROM change c WHERE c.sync_id = s.sync_id)
+    AND NOT EXISTS (SELECT 1 FROM column_gone g WHERE g.sync_id = s.sync_id)
     AND NOT EXISTS (SELECT 1 FROM coverage_count c WHERE c.sync_id = s.sync_id)
     AND s.sync_id NOT IN (SELECT removed_by FROM node WHERE removed_by IS NOT NULL)";

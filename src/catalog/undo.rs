@@ -113,13 +113,21 @@ impl Undo<'_> {
             "told_check",
             "health_note",
             "node_coverage",
+            "column_status",
+            "derived_column",
             "node",
         ] {
             let sql = format!("DELETE FROM {table} WHERE node_key = ?1");
             self.transaction.prepare_cached(&sql)?.execute([key])?;
         }
-        let sql = "DELETE FROM reach WHERE descendant_key = ?1 OR ancestor_key = ?1";
-        self.transaction.prepare_cached(sql)?.execute([key]).map(drop)
+        for sql in [
+            "DELETE FROM reach WHERE descendant_key = ?1 OR ancestor_key = ?1",
+            "DELETE FROM column_origin WHERE child_key = ?1 OR parent_key = ?1",
+            "DELETE FROM column_use WHERE child_key = ?1 OR parent_key = ?1",
+        ] {
+            self.transaction.prepare_cached(sql)?.execute([key])?;
+        }
+        Ok(())
     }
 
     /// Takes its columns and parents from it.

@@ -28,12 +28,13 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// A crate and the files (or folders) under `src` that may name it.
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("rusqlite", &["catalog/", "derive/", "answers/"]),
     ("reqwest", &["origin/discovery/"]),
     ("graphql_client", &["origin/discovery/"]),
     ("glob", &["origin/artifacts/"]),
     ("petgraph", &["plan/graph.rs"]),
+    ("sqlparser", &["derive/columns/"]),
     ("cron", &["schedule.rs"]),
     ("figment", &["config"]),
     ("clap", &["cli/", "output.rs", "main.rs"]),
