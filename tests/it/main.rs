@@ -9,6 +9,7 @@ mod core;
 mod coverage;
 mod docs;
 mod documents;
+mod export;
 mod faults;
 mod field;
 mod guard;
