@@ -20,9 +20,13 @@ pub(super) fn node(part: &Part<'_>) -> Value {
             node.extend(code(part));
             node.extend(built(row));
             node.insert("constraints".to_owned(), properties.remove("constraints").unwrap_or(json!([])));
+            if kind == "function" {
+                node.extend(json_map(json!({"arguments": [], "returns": {"data_type": ""}})));
+            }
         }
         "source" => {
             node.extend(relation(row, "identifier"));
+            node.extend(json_map(json!({"source_description": "", "loader": ""})));
             node.extend(taken(&["source_name", "source_description", "loader", "freshness"], &mut properties));
         }
         "test" => {
@@ -43,10 +47,16 @@ pub(super) fn node(part: &Part<'_>) -> Value {
             node.insert("expression".to_owned(), properties.remove("formula").unwrap_or_default());
             node.extend(taken(&["type", "type_params", "filter"], &mut properties));
         }
-        "semantic_model" => node.extend(taken(&["entities", "dimensions", "measures"], &mut properties)),
+        "semantic_model" => {
+            node.extend(json_map(json!({"model": reference(part), "node_relation": null})));
+            node.extend(taken(&["entities", "dimensions", "measures"], &mut properties));
+        }
         "saved_query" => {
             node.extend(members(row, [("group", "group_name")]));
             node.extend(taken(&["query_params"], &mut properties));
+            if let Some(params) = node.get_mut("query_params").and_then(Value::as_object_mut) {
+                params.entry("where").or_insert(Value::Null);
+            }
             node.insert("exports".to_owned(), exports(properties.remove("exports")));
         }
         _ => external(&mut node, part.id),
@@ -56,6 +66,12 @@ pub(super) fn node(part: &Part<'_>) -> Value {
         node.insert("patch_path".to_owned(), patch);
     }
     node.into()
+}
+
+/// What a semantic model says of the model that it is of.
+fn reference(part: &Part<'_>) -> String {
+    let model = part.parents().find(|id| id.starts_with("model."));
+    format!("ref('{}')", model.and_then(|id| id.split('.').nth(2)).unwrap_or_default())
 }
 
 fn json_map(value: Value) -> Map<String, Value> {
