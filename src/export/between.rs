@@ -1,5 +1,5 @@
-//! What stands between relations: ephemeral nodes, which other programs don't know. What goes through them is told of the relations at
-//! both ends.
+//! What stands between relations: ephemeral nodes, metrics and the like, which other programs don't know. What goes through them is told
+//! of the relations at both ends.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -37,7 +37,7 @@ pub(super) struct Origins {
     pub(super) columns: BTreeMap<ColumnOf, Kind>,
 }
 
-/// The ephemeral nodes of an environment.
+/// The nodes of an environment that only stand between others.
 #[derive(Debug, Default)]
 pub(super) struct Between {
     parents: HashMap<String, Vec<String>>,

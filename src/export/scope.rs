@@ -15,6 +15,9 @@ const PAGE: usize = 200;
 /// The types that are relations of the warehouse, once they are built.
 pub(super) const RELATIONS: [&str; 4] = ["model", "seed", "snapshot", "source"];
 
+/// The types that say something of relations, and are none.
+const MEANINGS: [&str; 3] = ["metric", "saved_query", "semantic_model"];
+
 /// A view whose rows stand beside nodes, and its column that names the node.
 pub(super) type Beside = (&'static str, &'static str);
 pub(super) const COLUMNS: Beside = ("columns", "unique_id");
@@ -122,11 +125,12 @@ impl<'a> Scope<'a> {
             "relation_name",
             "materialization",
         ];
-        let question = Question { columns, ..Question::of(Some(self.id)) }.only("resource_type", &RELATIONS);
+        let question = Question { columns, ..Question::of(Some(self.id)) }
+            .only("resource_type", &[&RELATIONS[..], &MEANINGS].concat());
         let nodes = self.reader.rows("nodes", &question)?;
-        let ephemeral: Vec<&str> = nodes.iter().filter(is_ephemeral).map(|row| row.str("unique_id")).collect();
-        self.between = Between::load(self, &ephemeral)?;
-        for row in nodes.iter().filter(|row| row.is("is_applied") && !is_ephemeral(row)) {
+        let between: Vec<&str> = nodes.iter().filter(is_between).map(|row| row.str("unique_id")).collect();
+        self.between = Between::load(self, &between)?;
+        for row in nodes.iter().filter(|row| row.is("is_applied") && !is_between(row)) {
             if let Some(name) = relation(&self.adapter, |column| row.text(column)) {
                 self.relations.insert(row.str("unique_id").to_owned(), name);
             }
@@ -275,8 +279,8 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn is_ephemeral(row: &Row<'_>) -> bool {
-    row.text("materialization") == Some("ephemeral")
+fn is_between(row: &Row<'_>) -> bool {
+    row.text("materialization") == Some("ephemeral") || MEANINGS.contains(&row.str("resource_type"))
 }
 
 /// Who owns a node: a name, else the addresses.

@@ -6,7 +6,7 @@ use super::*;
 use crate::answers::{Environment, Reader};
 use crate::config::Elsewhere;
 
-/// A source, an ephemeral model that filters it and renames a column, and a model that aggregates that; a view reads nothing. A snapshot
+/// A source, an ephemeral model that filters it and renames a column, and a model that aggregates that; an exposure of a metric of it; a view reads nothing. A snapshot
 /// is gone, and a model whose relation the view has now.
 const WORLD: &str = "
     INSERT INTO environment (environment_id, name, adapter_type, project_name) VALUES (1, 'prod', 'postgres', 'shop');
@@ -21,8 +21,10 @@ const WORLD: &str = "
                (4, 1, 'model.shop.v', 'model', 1, 'v', 'other', 'models/v.sql', 'mart', 'v', 'view', '{}', '', '', NULL),
                (5, 1, 'model.shop.new', 'model', 0, 'new', 'shop', NULL, 'mart', 'new', 'table', '{}', '', '', NULL),
                (6, 1, 'snapshot.shop.gone', 'snapshot', 1, 'gone', 'shop', NULL, 'mart', 'gone', NULL, '{}', '', '', 'x'),
-               (7, 1, 'model.shop.was_v', 'model', 1, 'was_v', 'shop', NULL, 'mart', 'v', NULL, '{}', '', '', 'x');
-    INSERT INTO edge (child_key, parent_key) VALUES (2, 1), (3, 2);
+               (7, 1, 'model.shop.was_v', 'model', 1, 'was_v', 'shop', NULL, 'mart', 'v', NULL, '{}', '', '', 'x'),
+               (8, 1, 'metric.shop.k', 'metric', NULL, 'k', 'shop', NULL, NULL, NULL, NULL, '{}', '', '', NULL),
+               (9, 1, 'exposure.shop.x', 'exposure', 1, 'x', 'shop', NULL, NULL, NULL, NULL, '{}', '', '', NULL);
+    INSERT INTO edge (child_key, parent_key) VALUES (2, 1), (3, 2), (8, 3), (8, 5), (9, 8);
     INSERT INTO derived_column (node_key, name, position, expression) VALUES (3, 'total', 1, 'sum(a2)');
     INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)
         VALUES (2, 'a2', 1, 'a', 'rename', 1), (3, 'total', 2, 'a2', 'aggregation', 1), (3, 'a2', 2, 'a2', 'passthrough', 1);
@@ -79,7 +81,14 @@ fn told(events: &[Value]) -> Vec<String> {
 #[test]
 fn what_is_ephemeral_or_not_built_is_no_dataset_and_lineage_goes_through() {
     let events = events(None, OpenLineage::default());
-    let expected = ["mart.m", "raw.s -> model.shop.m -> mart.m", "mart.v", " -> model.shop.v -> mart.v", "raw.s"];
+    let expected = [
+        "mart.m -> exposure.shop.x -> ",
+        "mart.m",
+        "raw.s -> model.shop.m -> mart.m",
+        "mart.v",
+        " -> model.shop.v -> mart.v",
+        "raw.s",
+    ];
     assert_eq!(told(&events), expected);
     assert!(
         events.iter().all(|event| event["eventTime"] == "2026-01-01T00:00:00.000Z"),
@@ -90,7 +99,7 @@ fn what_is_ephemeral_or_not_built_is_no_dataset_and_lineage_goes_through() {
 #[test]
 fn columns_are_told_of_the_relations_at_both_ends() {
     let events = events(None, OpenLineage::default());
-    let facet = &events[1]["outputs"][0]["facets"]["columnLineage"];
+    let facet = &events[2]["outputs"][0]["facets"]["columnLineage"];
     let input = |field: &str, step: Value| json!({"namespace": "postgres://db:5432", "name": "raw.s", "field": field, "transformations": [step]});
     let fields = json!({
         "a2": {"inputFields": [input("a", json!({"type": "DIRECT", "subtype": "IDENTITY"}))]},
@@ -105,9 +114,9 @@ fn columns_are_told_of_the_relations_at_both_ends() {
 #[test]
 fn a_file_of_the_project_itself_has_an_address() {
     let events = events(None, OpenLineage::default());
-    let address = &events[1]["job"]["facets"]["sourceCodeLocation"];
+    let address = &events[2]["job"]["facets"]["sourceCodeLocation"];
     assert_eq!(address["url"], "https://git.example/c0ffee/models/a%20m.sql");
-    assert!(events[3]["job"]["facets"].get("sourceCodeLocation").is_none(), "another package lies elsewhere");
+    assert!(events[4]["job"]["facets"].get("sourceCodeLocation").is_none(), "another package lies elsewhere");
 }
 
 #[test]
