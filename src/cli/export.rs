@@ -1,8 +1,8 @@
 //! `lineaged export`: the catalog in the forms that other programs read.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -98,7 +98,7 @@ struct ToDataHub {
 struct ToArtifacts {
     #[command(flatten)]
     reading: Reading,
-    /// The folder; what dbt's files it holds are written over
+    /// The folder; never one in which dbt itself writes
     #[arg(long, short, value_name = "FOLDER")]
     output: PathBuf,
 }
@@ -145,6 +145,12 @@ impl ToArtifacts {
         let (reader, id) = self.reading.open(files)?;
         let environment = only(&reader, id)?;
         let scope = Scope::open(&reader, &environment, wanted(&config, &environment, None)).map_err(told)?;
+        if has_others_files(&self.output) {
+            let folder = self.output.display();
+            return Err(
+                Misuse(format!("`{folder}` holds files that dbt itself has written: name another folder")).into()
+            );
+        }
         let create = |name: &str| {
             std::fs::create_dir_all(&self.output)?;
             let file: Box<dyn Write> = Box::new(BufWriter::new(File::create(self.output.join(name))?));
@@ -184,16 +190,18 @@ impl Asking {
             let wanted = Wanted { chosen: chosen.clone(), ..wanted(&config, environment, self.since) };
             scopes.push(Scope::open(&reader, environment, wanted).map_err(told)?);
         }
+        let write = |out: &mut dyn Write| -> anyhow::Result<()> {
+            let mut out = BufWriter::new(out);
+            write(&scopes, &mut out).map_err(told)?;
+            Ok(out.flush()?)
+        };
         match &self.output {
-            None => write(&scopes, &mut BufWriter::new(out)),
+            None => write(out)?,
             Some(path) => {
                 let cant = || format!("can't write `{}`", path.display());
-                let mut file = BufWriter::new(File::create(path).with_context(cant)?);
-                let written = write(&scopes, &mut file).map_err(told);
-                return written.and_then(|()| Ok(file.flush()?)).with_context(cant);
+                write(&mut File::create(path).with_context(cant)?).with_context(cant)?;
             }
         }
-        .map_err(told)?;
         if self.since.is_some() {
             note(&format!("the last change is {}: next time `--since {}`", reader.last_seq, reader.last_seq));
         }
@@ -204,6 +212,14 @@ impl Asking {
 fn wanted(config: &Config, environment: &Environment, since: Option<i64>) -> Wanted {
     let own = config.environments.iter().find(|it| it.name == environment.name);
     Wanted { chosen: None, since, elsewhere: own.map(|it| it.elsewhere.clone()).unwrap_or_default() }
+}
+
+/// True for a folder with a manifest that is not ours: it may be the only one that there is.
+fn has_others_files(folder: &Path) -> bool {
+    let Ok(file) = File::open(folder.join("manifest.json")) else { return false };
+    let mut head = Vec::new();
+    // One that can't be read is not ours to replace.
+    file.take(1000).read_to_end(&mut head).is_err() || !String::from_utf8_lossy(&head).contains(export::MARK)
 }
 
 /// The one environment that is meant.

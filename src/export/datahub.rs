@@ -82,7 +82,7 @@ impl Teller<'_> {
     }
 
     fn of(&self, part: &Part<'_>) -> Vec<Value> {
-        let Some(name) = self.scope.relation(part.id) else { return Vec::new() };
+        let Some(name) = self.scope.own_relation(part) else { return Vec::new() };
         let (row, urn) = (part.row, self.urn(name));
         let aspects = [
             ("datasetProperties", Some(self.properties(row, part.id, name))),

@@ -14,7 +14,7 @@ use std::io;
 
 use crate::answers;
 
-pub(crate) use artifacts::artifacts;
+pub(crate) use artifacts::{MARK, artifacts};
 pub(crate) use datahub::{DataHub, datahub};
 pub(crate) use drawing::{Drawing, Shape};
 pub(crate) use openlineage::{OpenLineage, openlineage, without_namespace};

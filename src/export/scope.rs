@@ -55,6 +55,7 @@ pub(crate) struct Scope<'a> {
     chosen: Option<Chosen>,
     moved: Option<HashSet<String>>,
     relations: HashMap<String, String>,
+    built: HashSet<String>,
 }
 
 /// A node, and the rows that stand beside it.
@@ -103,6 +104,7 @@ impl<'a> Scope<'a> {
             chosen,
             moved: None,
             relations: HashMap::new(),
+            built: HashSet::new(),
             adapter,
         };
         scope.relations()?;
@@ -132,6 +134,9 @@ impl<'a> Scope<'a> {
         self.between = Between::load(self, &between)?;
         for row in nodes.iter().filter(|row| row.is("is_applied") && !is_between(row)) {
             if let Some(name) = relation(&self.adapter, |column| row.text(column)) {
+                if row.str("resource_type") != "source" {
+                    self.built.insert(name.clone());
+                }
                 self.relations.insert(row.str("unique_id").to_owned(), name);
             }
         }
@@ -257,6 +262,12 @@ impl<'a> Scope<'a> {
     /// The name of a node's relation, if it is built.
     pub(super) fn relation(&self, id: &str) -> Option<&str> {
         self.relations.get(id).map(String::as_str)
+    }
+
+    /// The same where the node is who tells of it: what a node builds is not told again of a source that means it.
+    pub(super) fn own_relation(&self, part: &Part<'_>) -> Option<&str> {
+        let is_told = |name: &&str| part.row.str("resource_type") != "source" || !self.built.contains(*name);
+        self.relation(part.id).filter(is_told)
     }
 
     /// The nodes whose relations a node reads, also over what only stands between.

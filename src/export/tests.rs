@@ -6,7 +6,7 @@ use super::*;
 use crate::answers::{Environment, Reader};
 use crate::config::Elsewhere;
 
-/// A source, an ephemeral model that filters it and renames a column, and a model that aggregates that; an exposure of a metric of it; a view reads nothing. A snapshot
+/// A source, an ephemeral model that filters it and renames a column, and a model that aggregates that; an exposure of a metric of it; a view reads nothing, and a source means its relation. A snapshot
 /// is gone, and a model whose relation the view has now.
 const WORLD: &str = "
     INSERT INTO environment (environment_id, name, adapter_type, project_name) VALUES (1, 'prod', 'postgres', 'shop');
@@ -23,7 +23,8 @@ const WORLD: &str = "
                (6, 1, 'snapshot.shop.gone', 'snapshot', 1, 'gone', 'shop', NULL, 'mart', 'gone', NULL, '{}', '', '', 'x'),
                (7, 1, 'model.shop.was_v', 'model', 1, 'was_v', 'shop', NULL, 'mart', 'v', NULL, '{}', '', '', 'x'),
                (8, 1, 'metric.shop.k', 'metric', NULL, 'k', 'shop', NULL, NULL, NULL, NULL, '{}', '', '', NULL),
-               (9, 1, 'exposure.shop.x', 'exposure', 1, 'x', 'shop', NULL, NULL, NULL, NULL, '{}', '', '', NULL);
+               (9, 1, 'exposure.shop.x', 'exposure', 1, 'x', 'shop', NULL, NULL, NULL, NULL, '{}', '', '', NULL),
+               (10, 1, 'source.shop.v', 'source', 1, 'v', 'shop', NULL, 'mart', 'v', NULL, '{}', '', '', NULL);
     INSERT INTO edge (child_key, parent_key) VALUES (2, 1), (3, 2), (8, 3), (8, 5), (9, 8);
     INSERT INTO derived_column (node_key, name, position, expression) VALUES (3, 'total', 1, 'sum(a2)');
     INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)

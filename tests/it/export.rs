@@ -167,6 +167,7 @@ fn what_is_written_as_dbts_files_is_read_back_as_the_same_catalog() {
         assert!(ran.stderr.contains("left out") && ran.stderr.contains("macros"), "{ran:?}");
         let second = core(&first.path().join("out"));
         ok(second.path(), &["sync"]);
+        ok(first.path(), &["export", "artifacts", "--output", "out"]);
         let catalog = |folder: &Path| rusqlite::Connection::open(folder.join("lineaged.db")).expect("a catalog");
         for sql in COMPARED {
             let (before, after) = (rows(&catalog(first.path()), sql), rows(&catalog(second.path()), sql));
@@ -219,6 +220,7 @@ fn what_cant_be_exported_is_said() {
         "",
     );
     world.ok(&["sync"]);
+    let dbts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo/mini_shop");
     for (ran, code, part) in [
         (run(&mut binary(folder.path(), &["export", "openlineage"])), 1, "no catalog"),
         (run(&mut binary(demo.path(), &["export", "openlineage", "--since", "999"])), 2, "without `--since`"),
@@ -229,6 +231,11 @@ fn what_cant_be_exported_is_said() {
         ),
         (run(&mut binary(demo.path(), &["export", "dot", "--events", "run"])), 2, "--events"),
         (world.run(&["export", "artifacts", "--output", "out"]), 2, "`env2`, `prod`"),
+        (
+            run(&mut binary(demo.path(), &["export", "artifacts", "--output", &dbts.display().to_string()])),
+            2,
+            "dbt itself has written",
+        ),
         (world.run(&["export", "dot"]), 2, "add `--environment`"),
     ] {
         assert_eq!(ran.code, Some(code), "{ran:?}");

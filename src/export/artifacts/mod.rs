@@ -44,6 +44,9 @@ pub(crate) fn artifacts(scope: &Scope<'_>, create: Create<'_>) -> Result<Vec<Str
     Ok(left_out)
 }
 
+/// What tells our files from dbt's own, in their part `metadata`.
+pub(crate) const MARK: &str = "LINEAGED_VERSION";
+
 struct Files<'a> {
     scope: &'a Scope<'a>,
     create: Create<'a>,
@@ -72,7 +75,7 @@ impl Files<'_> {
         let id = format!("dbt://{}/{}", scope.name, scope.moment);
         let mut metadata = json!({
             "dbt_schema_version": format!("https://schemas.getdbt.com/dbt/{schema}.json"), "generated_at": at,
-            "invocation_id": Uuid::new_v5(&Uuid::NAMESPACE_URL, id.as_bytes()).to_string(), "env": {},
+            "invocation_id": Uuid::new_v5(&Uuid::NAMESPACE_URL, id.as_bytes()).to_string(), "env": {MARK: env!("CARGO_PKG_VERSION")},
         });
         if schema.starts_with("manifest") {
             metadata["project_name"] = scope.project.clone().into();

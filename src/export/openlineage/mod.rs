@@ -109,7 +109,7 @@ impl Teller<'_> {
 
     /// A dataset event for its relation, and a job event for what it does.
     fn of_state(&self, part: &Part<'_>) -> Vec<Value> {
-        let (relation, time) = (self.scope.relation(part.id), &self.scope.moment);
+        let (relation, time) = (self.scope.own_relation(part), &self.scope.moment);
         let dataset = relation.map(|name| self.dataset(name, dataset_facets(self, part)));
         let mut events: Vec<Value> =
             dataset.into_iter().map(|dataset| self.event("DatasetEvent", time, json!({"dataset": dataset}))).collect();
