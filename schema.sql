@@ -184,6 +184,8 @@ CREATE TABLE column_status (
     reason TEXT,
     column_count INTEGER,
     resolved_columns INTEGER,
+    -- 0 where its code may give columns besides those in `derived_column`.
+    is_whole INTEGER NOT NULL,
     revision INTEGER NOT NULL,
     stamp INTEGER NOT NULL
 ) STRICT;

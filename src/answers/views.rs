@@ -24,13 +24,13 @@ pub const KINDS: [&str; 9] = [
 pub const HEALTH: [&str; 4] = ["degraded", "caution", "unknown", "healthy"];
 
 /// What is done to a column on its way to another, the strongest last.
-pub const ORIGINS: [&str; 4] = ["passthrough", "rename", "transformation", "aggregation"];
+pub(super) const ORIGINS: [&str; 4] = ["passthrough", "rename", "transformation", "aggregation"];
 
 /// Where a column stands that shapes the rows of a whole node, or is only read.
-pub const CLAUSES: [&str; 7] = ["join", "filter", "group", "having", "order", "set", "other"];
+pub(super) const CLAUSES: [&str; 7] = ["join", "filter", "group", "having", "order", "set", "other"];
 
 /// How far the columns of a node are resolved.
-pub const RESOLUTIONS: [&str; 6] = ["resolved", "partial", "unparsed", "no_code", "not_sql", "too_large"];
+pub(super) const RESOLUTIONS: [&str; 6] = ["resolved", "partial", "unparsed", "no_code", "not_sql", "too_large"];
 
 /// The types of nodes.
 pub const RESOURCE_TYPES: [&str; ResourceType::ALL.len()] = {

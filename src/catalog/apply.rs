@@ -11,6 +11,7 @@ use super::settings::renew_coverage;
 use super::staged::Staged;
 use super::syncs::{Ending, SyncId, finish, note_environment};
 use super::{Catalog, Error};
+use crate::derive::columns::{Pass, moves_columns, write_columns};
 use crate::derive::coverage::note_coverage;
 use crate::derive::health::note_health;
 use crate::derive::lineage::write_lineage;
@@ -57,10 +58,14 @@ impl Catalog {
                 rows.write_change(change)?;
             }
             let mut runs = RunRows::new(transaction, *sync)?;
+            let mut recoded: HashSet<&UniqueId> =
+                diff.changes.iter().filter(|it| moves_columns(it)).map(|it| &it.node.unique_id).collect();
             for node in &diff.refreshed {
                 let key = rows.key(&node.unique_id)?;
                 let row = Row { key, is_written: rows.written.contains(&key), is_new: rows.new.contains(&key) };
-                runs.write(node, row, &mut staged)?;
+                if runs.write(node, row, &mut staged)? {
+                    recoded.insert(&node.unique_id);
+                }
             }
             if let Some(history) = history {
                 write_history(transaction, (*environment_id, *sync), history, &rows.keys)?;
@@ -70,6 +75,15 @@ impl Catalog {
                 write_tests(transaction, fetched, &rows.keys, &rows.written)?;
             }
             write_lineage(transaction, (*environment_id, fetched), &rows.keys, &moved)?;
+            let pass = Pass {
+                environment_id: *environment_id,
+                sync_id: sync.0,
+                inventory: fetched,
+                keys: &rows.keys,
+                moved: &recoded,
+                is_renamed,
+            };
+            write_columns(transaction, &pass)?;
             finish(transaction, *sync, "applied", ending, None, now)?;
             note_environment(transaction, *sync, environment)?;
             if !diff.changes.is_empty() || is_renamed {

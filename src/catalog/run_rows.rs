@@ -93,17 +93,22 @@ impl<'a> RunRows<'a> {
         })
     }
 
-    pub(super) fn write(&mut self, node: &Node, row: Row, staged: &mut Staged<'_>) -> rusqlite::Result<()> {
+    /// Tells whether the node has other compiled code than before.
+    pub(super) fn write(&mut self, node: &Node, row: Row, staged: &mut Staged<'_>) -> rusqlite::Result<bool> {
         let Row { key, is_written, is_new } = row;
         if !is_written {
             let values = RUN_FACTS.iter().map(|(_, fact)| fact(node));
             self.update.execute(rusqlite::params_from_iter([key.into()].into_iter().chain(values)))?;
         }
+        let mut moved = 0;
         if !is_new {
-            self.forget_code.execute((key, node.compiled_code.as_ref().map(|code| &*code.sha256)))?;
+            moved += self.forget_code.execute((key, node.compiled_code.as_ref().map(|code| &*code.sha256)))?;
         }
         if let Some(code) = &node.compiled_code {
-            staged.with(code, |text| self.add_code.execute((key, &code.sha256, code.lines, text)))?;
+            staged.with(code, |text| {
+                moved += self.add_code.execute((key, &code.sha256, code.lines, text))?;
+                Ok(moved)
+            })?;
         }
         let attempt = self.write_attempt(key, &node.last_run, is_new)?;
         self.write_success(key, node, attempt.filter(|_| is_new))?;
@@ -113,7 +118,7 @@ impl<'a> RunRows<'a> {
             let [checked_at, max_loaded_at, status] = check;
             self.add_check.execute((key, self.sync.0, checked_at, max_loaded_at, status))?;
         }
-        Ok(())
+        Ok(moved > 0)
     }
 
     /// A row for the last attempt, where it is another than the one before. One that did not succeed has no times but its own. Returns what

@@ -1,6 +1,7 @@
 //! The catalog against random histories: what was applied is what is stored, and the changes alone rebuild it.
 
 mod clocks;
+mod columns;
 mod coverage;
 mod environments;
 mod files;
@@ -30,11 +31,13 @@ use crate::time::Timestamp;
 struct TestCatalog {
     folder: tempfile::TempDir,
     clock: i64,
+    /// Code besides that of [`source`].
+    texts: Vec<String>,
 }
 
 impl TestCatalog {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), clock: 1_790_000_000_000 }
+        Self { folder: tempfile::tempdir().expect("a folder"), clock: 1_790_000_000_000, texts: Vec::new() }
     }
 
     fn path(&self) -> PathBuf {
@@ -75,7 +78,8 @@ impl TestCatalog {
                 if catalog.holds_code(environment_id, &node.unique_id, code, is_compiled).expect("looked up") {
                     continue;
                 }
-                let text = (0..10).map(source).find(|text| Code::of(text) == *code).expect("a known text");
+                let mut known = (0..10).map(source).chain(self.texts.iter().cloned());
+                let text = known.find(|text| Code::of(text) == *code).expect("a known text");
                 catalog.stage_code(code, &text).expect("staged");
             }
         }

@@ -1,0 +1,124 @@
+//! What differs from warehouse to warehouse: which SQL it is, and how it folds names that are not quoted.
+
+use std::borrow::Cow;
+
+use sqlparser::dialect::{
+    BigQueryDialect, ClickHouseDialect, DatabricksDialect, Dialect as Parsing, DuckDbDialect, GenericDialect,
+    HiveDialect, MsSqlDialect, MySqlDialect, OracleDialect, PostgreSqlDialect, RedshiftSqlDialect, SQLiteDialect,
+    SnowflakeDialect, TeradataDialect,
+};
+
+/// The SQL of a warehouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // The variants are the warehouses' names.
+pub(crate) enum Dialect {
+    BigQuery,
+    ClickHouse,
+    Databricks,
+    DuckDb,
+    Generic,
+    Hive,
+    MySql,
+    Oracle,
+    Postgres,
+    Redshift,
+    Snowflake,
+    Sqlite,
+    Teradata,
+    TSql,
+}
+
+/// What happens to a name that is not quoted, and whether two names that differ in case alone are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Upper,
+    Lower,
+    /// It stays as written, and case says nothing, quoted or not.
+    Alike,
+    /// It stays as written, and case counts.
+    Exact,
+}
+
+impl Dialect {
+    /// That of dbt's adapter of this name.
+    pub(crate) fn of(adapter: Option<&str>) -> Self {
+        match adapter.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "bigquery" => Self::BigQuery,
+            "clickhouse" => Self::ClickHouse,
+            "databricks" | "spark" | "glue" | "fabricspark" => Self::Databricks,
+            "duckdb" => Self::DuckDb,
+            "hive" | "impala" => Self::Hive,
+            "mysql" | "mariadb" | "singlestore" | "doris" | "starrocks" | "tidb" => Self::MySql,
+            "oracle" => Self::Oracle,
+            "postgres" | "greenplum" | "materialize" | "risingwave" | "alloydb" => Self::Postgres,
+            "redshift" => Self::Redshift,
+            "snowflake" => Self::Snowflake,
+            "sqlite" => Self::Sqlite,
+            "teradata" => Self::Teradata,
+            "sqlserver" | "synapse" | "fabric" | "tsql" => Self::TSql,
+            _ => Self::Generic,
+        }
+    }
+
+    pub(super) fn parsing(self) -> &'static dyn Parsing {
+        match self {
+            Self::BigQuery => &BigQueryDialect {},
+            Self::ClickHouse => &ClickHouseDialect {},
+            Self::Databricks => &DatabricksDialect {},
+            Self::DuckDb => &DuckDbDialect {},
+            Self::Generic => &GenericDialect {},
+            Self::Hive => &HiveDialect {},
+            Self::MySql => &MySqlDialect {},
+            Self::Oracle => &OracleDialect {},
+            Self::Postgres => &PostgreSqlDialect {},
+            Self::Redshift => &RedshiftSqlDialect {},
+            Self::Snowflake => &SnowflakeDialect,
+            Self::Sqlite => &SQLiteDialect {},
+            Self::Teradata => &TeradataDialect {},
+            Self::TSql => &MsSqlDialect {},
+        }
+    }
+
+    fn case(self) -> Case {
+        match self {
+            Self::Oracle | Self::Snowflake => Case::Upper,
+            Self::Postgres | Self::Redshift => Case::Lower,
+            Self::ClickHouse => Case::Exact,
+            _ => Case::Alike,
+        }
+    }
+
+    /// The name that the warehouse takes this one for.
+    pub(super) fn fold(self, name: &str, is_quoted: bool) -> Cow<'_, str>
+    where
+        Self: Sized,
+    {
+        match self.case() {
+            _ if is_quoted => Cow::Owned(name.to_owned()),
+            Case::Upper => Cow::Owned(name.to_uppercase()),
+            Case::Lower => Cow::Owned(name.to_lowercase()),
+            Case::Alike | Case::Exact => Cow::Owned(name.to_owned()),
+        }
+    }
+
+    /// Whether names that differ in case alone are two names.
+    pub(super) fn is_exact(self) -> bool {
+        self.case() != Case::Alike
+    }
+
+    /// Whether a list of the warehouse's names is spelled as it would fold them. One in the other case was folded on its way here,
+    /// and tells no name from another by case.
+    pub(super) fn is_spelled<'n>(self, mut names: impl Iterator<Item = &'n str>) -> bool {
+        match self.case() {
+            Case::Upper => names.any(|name| name.contains(char::is_uppercase)),
+            Case::Lower => names.any(|name| name.contains(char::is_lowercase)),
+            Case::Exact => true,
+            Case::Alike => false,
+        }
+    }
+
+    /// Whether a common table expression may read itself without `RECURSIVE`.
+    pub(super) fn recurses_unasked(self) -> bool {
+        matches!(self, Self::TSql | Self::Snowflake | Self::Oracle)
+    }
+}

@@ -1,0 +1,126 @@
+//! What a relation, a named query or a function in FROM gives: columns, and what is meant by a name that is none of them.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use sqlparser::ast::Expr;
+
+use super::names::Word;
+use super::notes::Sources;
+
+/// A column within a statement.
+#[derive(Debug, Clone)]
+pub(super) struct Column<'a> {
+    pub(super) word: Word,
+    pub(super) sources: Sources,
+    /// What it was last computed by.
+    pub(super) expression: Option<&'a Expr>,
+    /// Whether all that it comes from is known.
+    pub(super) is_resolved: bool,
+}
+
+impl<'a> Column<'a> {
+    pub(super) fn new(word: Word, sources: Sources) -> Self {
+        Self { word, sources, expression: None, is_resolved: true }
+    }
+
+    /// The same under another name.
+    pub(super) fn called(&self, word: Word) -> Self {
+        Self { word, ..self.clone() }
+    }
+
+    /// Takes what another column comes from, too.
+    pub(super) fn merge(&mut self, other: &Column<'a>) {
+        self.sources = Sources::all([&self.sources, &other.sources].into_iter());
+        self.expression = self.expression.or(other.expression);
+        self.is_resolved &= other.is_resolved;
+    }
+}
+
+/// What a name means that is none of the columns.
+#[derive(Debug, Clone)]
+pub(super) enum Rest {
+    /// Nothing: there are no others.
+    Whole,
+    /// A column of these relations, whose lists are older than the code.
+    Listed(Rc<[usize]>),
+    /// A column of these relations, whose columns nobody knows.
+    Open(Rc<[usize]>),
+    /// A part of a value.
+    Value(Sources),
+    /// A column of the node itself, which comes from nothing.
+    Nothing,
+    /// A column of something that is no node.
+    Unknown,
+}
+
+impl Rest {
+    /// Whether there may be columns that nobody knows.
+    pub(super) fn hides_columns(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::Value(_) | Self::Unknown)
+    }
+
+    /// What it is of two that are one below the other, or side by side.
+    pub(super) fn and(self, other: &Self) -> Self {
+        let joined = |one: &[usize], other: &[usize]| -> Rc<[usize]> {
+            let mut all = [one, other].concat();
+            all.sort_unstable();
+            all.dedup();
+            all.into()
+        };
+        match (self, other) {
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Open(one), Self::Open(other)) => Self::Open(joined(&one, other)),
+            (Self::Listed(one), Self::Listed(other)) => Self::Listed(joined(&one, other)),
+            (Self::Open(one), _) => Self::Open(one),
+            (_, Self::Open(other)) => Self::Open(Rc::clone(other)),
+            (Self::Value(one), _) => Self::Value(one),
+            (_, Self::Value(other)) => Self::Value(other.clone()),
+            (Self::Listed(one), _) => Self::Listed(one),
+            (_, Self::Listed(other)) => Self::Listed(Rc::clone(other)),
+            (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
+            (Self::Whole, Self::Whole) => Self::Whole,
+        }
+    }
+}
+
+/// Columns in their order.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    pub(super) columns: Vec<Column<'a>>,
+    pub(super) rest: Rest,
+    /// The first of each name, without case.
+    places: OnceCell<HashMap<Rc<str>, usize>>,
+}
+
+/// So few columns are looked through one by one.
+const FEW: usize = 8;
+
+impl<'a> Table<'a> {
+    pub(super) fn new(columns: Vec<Column<'a>>, rest: Rest) -> Self {
+        Self { columns, rest, places: OnceCell::new() }
+    }
+
+    pub(super) fn unknown() -> Self {
+        Self::new(Vec::new(), Rest::Unknown)
+    }
+
+    /// The column of this name, or of one that differs in case alone.
+    pub(super) fn get(&self, word: &Word) -> Option<&Column<'a>> {
+        let first = if self.columns.len() <= FEW {
+            self.columns.iter().position(|column| column.word.key == word.key)?
+        } else {
+            let places = self.places.get_or_init(|| {
+                let places = self.columns.iter().enumerate().rev();
+                places.map(|(place, column)| (Rc::clone(&column.word.key), place)).collect()
+            });
+            *places.get(&word.key)?
+        };
+        let first = &self.columns[first];
+        if first.word.name == word.name {
+            return Some(first);
+        }
+        Some(self.columns.iter().find(|column| column.word.name == word.name).unwrap_or(first))
+    }
+}
