@@ -129,6 +129,22 @@ fn an_export_names_what_the_configuration_says_and_is_the_same_each_time() {
 }
 
 #[test]
+fn columns_are_told_with_where_they_come_from() {
+    let (_folder, text) = demo();
+    let is_segments = |event: &Value| event["job"]["name"] == "model.mini_shop.customer_segments";
+    let event = events(&text).into_iter().find(is_segments).expect("its job");
+    let fields = &event["outputs"][0]["facets"]["columnLineage"]["fields"];
+    let told = |column: &str| {
+        let input = &fields[column]["inputFields"][0];
+        [&input["name"], &input["field"], &input["transformations"][0]["subtype"]]
+            .map(|it| it.as_str().unwrap_or("?").to_owned())
+    };
+    let customers = "mini_shop.analytics.dim_customers_v2";
+    assert_eq!(told("customer_id"), [customers, "customer_id", "IDENTITY"]);
+    assert_eq!(told("segment"), [customers, "lifetime_value", "TRANSFORMATION"]);
+}
+
+#[test]
 fn runs_are_told_once_each_and_only_of_what_was_built() {
     let (folder, _) = demo();
     let told = |_: ()| events(&ok(folder.path(), &["export", "openlineage", "--events", "run"]).stdout);
