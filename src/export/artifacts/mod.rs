@@ -85,7 +85,8 @@ impl Files<'_> {
     }
 }
 
-/// The members of a row, under dbt's names for them; what is unknown is null.
+/// The members of a row, under dbt's names for them; what is unknown is left out, since dbt's reader takes no null where it knows a default.
 fn members<'n>(row: Row<'_>, names: impl IntoIterator<Item = (&'n str, &'n str)>) -> Map<String, Value> {
-    names.into_iter().map(|(key, column)| (key.to_owned(), row.get(column).clone())).collect()
+    let known = names.into_iter().filter(|(_, column)| !row.get(column).is_null());
+    known.map(|(key, column)| (key.to_owned(), row.get(column).clone())).collect()
 }

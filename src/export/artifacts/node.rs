@@ -99,7 +99,7 @@ fn common(part: &Part<'_>) -> Map<String, Value> {
     for name in ["fqn", "tags"] {
         node.insert(name.to_owned(), row.json::<Vec<Value>>(name).into());
     }
-    node.insert("meta".to_owned(), row.json("meta"));
+    node.extend(meta(row));
     let parents: Vec<&str> = part.parents().collect();
     node.insert("depends_on".to_owned(), json!({"macros": [], "nodes": parents}));
     node.insert("columns".to_owned(), declared(part));
@@ -120,14 +120,20 @@ fn declared(part: &Part<'_>) -> Value {
     let column = |row: &Row<'_>| {
         let mut column = members(*row, [("name", "name"), ("description", "description"), ("data_type", "data_type")]);
         column.insert("tags".to_owned(), row.json::<Vec<Value>>("tags").into());
-        column.insert("meta".to_owned(), row.json("meta"));
+        column.extend(meta(*row));
         (row.str("name").to_owned(), column.into())
     };
     part.all(COLUMNS).iter().filter(is_declared).map(column).collect::<Map<_, _>>().into()
 }
 
+/// Empty or not, if there is one.
+fn meta(row: Row<'_>) -> Option<(String, Value)> {
+    row.text("meta").map(|_| ("meta".to_owned(), row.json("meta")))
+}
+
+/// A warehouse may have no databases, but dbt's reader wants to be told.
 fn relation(row: Row<'_>, identifier: &str) -> Map<String, Value> {
-    members(
+    let mut relation = members(
         row,
         [
             ("database", "database_name"),
@@ -135,7 +141,11 @@ fn relation(row: Row<'_>, identifier: &str) -> Map<String, Value> {
             (identifier, "identifier"),
             ("relation_name", "relation_name"),
         ],
-    )
+    );
+    for (key, unknown) in [("database", Value::Null), ("schema", "".into()), (identifier, row.get("name").clone())] {
+        relation.entry(key).or_insert(unknown);
+    }
+    relation
 }
 
 fn code(part: &Part<'_>) -> Map<String, Value> {
@@ -203,5 +213,6 @@ fn exports(kept: Option<Value>) -> Value {
 /// Another project's node comes without a file, under the type that its id has.
 fn external(node: &mut Map<String, Value>, id: &str) {
     node.insert("resource_type".to_owned(), id.split('.').next().unwrap_or_default().into());
-    node.insert("original_file_path".to_owned(), "".into());
+    let name = node.get("name").cloned().unwrap_or_default();
+    node.extend(json_map(json!({"original_file_path": "", "database": null, "schema": "", "alias": name})));
 }

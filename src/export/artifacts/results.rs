@@ -43,6 +43,10 @@ pub(super) fn sources(scope: &Scope<'_>, file: &mut Members<'_>) -> Result<(), E
     Ok(rest(file, json!({"which": "source-freshness"}))?)
 }
 
+/// What dbt writes where there was no row, as text and in milliseconds.
+const NO_ROW: &str = "0001-01-01T00:00:00+00:00";
+const NO_ROW_MILLIS: i64 = -62_135_596_800_000;
+
 /// A check that found nothing has no times: dbt tells it apart.
 fn check(row: Row<'_>) -> Option<Value> {
     let (id, status) = (row.str("unique_id"), row.text("checked_status")?);
@@ -54,7 +58,7 @@ fn check(row: Row<'_>) -> Option<Value> {
         None => json!({"count": null, "period": null}),
     };
     Some(json!({
-        "unique_id": id, "status": status, "max_loaded_at": row.get("max_loaded_at"), "snapshotted_at": row.get("checked_at"),
+        "unique_id": id, "status": status, "max_loaded_at": row.text("max_loaded_at").unwrap_or(NO_ROW), "snapshotted_at": row.get("checked_at"),
         "criteria": {"warn_after": after("warn_after_seconds"), "error_after": after("error_after_seconds"), "filter": null},
         "max_loaded_at_time_ago_in_s": age(row), "adapter_response": {}, "timing": [], "thread_id": "",
         "execution_time": 0.0,
@@ -64,7 +68,7 @@ fn check(row: Row<'_>) -> Option<Value> {
 /// How old the newest row was when it was looked for.
 fn age(row: Row<'_>) -> Option<f64> {
     let time = |name: &str| Timestamp::parse(row.str(name)).map(Timestamp::millis);
-    Some((time("checked_at")? - time("max_loaded_at")?) as f64 / 1000.0)
+    Some((time("checked_at")? - time("max_loaded_at").unwrap_or(NO_ROW_MILLIS)) as f64 / 1000.0)
 }
 
 fn rest(file: &mut Members<'_>, args: Value) -> std::io::Result<()> {
