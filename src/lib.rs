@@ -4,7 +4,7 @@
 //! The rooms stand in the order in which data flows; arrows never go up:
 //!
 //! ```text
-//! origin ──▶ inventory ──▶ plan(stored, read) ──▶ catalog.apply ──▶ derive ──▶ answers ──▶ cli | http
+//! origin ──▶ inventory ──▶ plan(stored, read) ──▶ catalog.apply ──▶ derive ──▶ answers ──▶ cli | http | export
 //! ```
 //!
 //! `sync` is this line as code, and the only place that knows the order.
@@ -22,6 +22,7 @@ mod schedule;
 pub mod sync;
 
 pub mod answers;
+mod export;
 mod output;
 mod selection;
 

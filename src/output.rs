@@ -150,11 +150,24 @@ pub(crate) fn write_json<T: Serialize + ?Sized>(answer: &T, out: &mut dyn Write)
 
 /// Writes each row as a JSON object in a line of its own.
 fn write_ndjson(table: &Table, out: &mut dyn Write) -> io::Result<()> {
-    for row in table.iter() {
-        row.serialize(&mut Serializer::with_formatter(&mut *out, Layout::default()))?;
-        writeln!(out)?;
-    }
-    Ok(())
+    table.iter().try_for_each(|row| write_line(&row, out))
+}
+
+/// Writes a value as JSON in a line of its own.
+///
+/// # Errors
+/// If `out` can't be written to, or the value is no JSON.
+pub(crate) fn write_line<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    write_value(value, out)?;
+    writeln!(out)
+}
+
+/// Writes a value as JSON without a break of lines.
+///
+/// # Errors
+/// As [`write_line`].
+pub(crate) fn write_value<T: Serialize + ?Sized>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    Ok(value.serialize(&mut Serializer::with_formatter(&mut *out, Layout::default()))?)
 }
 
 /// An answer as JSON, for who takes it as bytes.

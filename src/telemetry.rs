@@ -406,16 +406,16 @@ mod tests {
     }
 
     #[test]
-    fn alerts_watch_what_is_told() {
+    fn alerts_and_the_dashboard_watch_what_is_told() {
         let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
         telemetry.show("prod", &Watched::default());
         telemetry.catalog(Path::new("nowhere"), false);
         let text = telemetry.render();
-        let alerts = include_str!("../deploy/alerts.yml");
+        let watching = concat!(include_str!("../deploy/alerts.yml"), include_str!("../deploy/grafana.json"));
         let words =
-            alerts.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with("lineaged_"));
+            watching.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with("lineaged_"));
         let words: std::collections::BTreeSet<&str> = words.collect();
-        assert!(words.len() >= 6, "{words:?}");
+        assert!(words.len() >= 12, "{words:?}");
         for word in words {
             assert!(text.contains(&format!("{word}{{")) || text.contains(&format!("{word} ")), "{word}: {text}");
         }

@@ -196,7 +196,7 @@ pub(super) mod tests {
         }
 
         /// Reads what `sql` has put into an empty catalog that is nowhere.
-        pub(in crate::answers) fn over(sql: &str) -> Self {
+        pub(crate) fn over(sql: &str) -> Self {
             let connection = Connection::open_in_memory().expect("open");
             connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
             connection.execute_batch(sql).expect("the rows");

@@ -9,7 +9,7 @@ use crate::catalog;
 use crate::selection::{self, Budget, Over, Selector};
 
 /// The nodes that `--select` and `--exclude` leave.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Chosen {
     nodes: HashSet<(i64, String)>,
     /// The parts of the selectors that match nothing in any environment.

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::{Exit, Files, Reading, note};
 use crate::answers::{Lineage as Around, LineageNode, RESOURCE_TYPES, Reach, Target, Unresolved};
+use crate::export::{Drawing, Shape};
 use crate::output::{self, sanitize};
 
 /// How lineage is printed.
@@ -86,8 +87,8 @@ impl Lineage {
             Format::Json => output::write(&rows(), output::Format::Json, out)?,
             Format::Ndjson => output::write(&rows(), output::Format::Ndjson, out)?,
             Format::Csv => output::write(&rows(), output::Format::Csv, out)?,
-            Format::Dot => dot(&around, out)?,
-            Format::Mermaid => mermaid(&around, out)?,
+            Format::Dot => drawing(&around).write(Shape::Dot, out)?,
+            Format::Mermaid => drawing(&around).write(Shape::Mermaid, out)?,
         }
         if around.left_out > 0 {
             note(&format!(
@@ -195,34 +196,10 @@ fn label(node: &LineageNode) -> String {
     format!("{}{trouble}", sanitize(&node.unique_id))
 }
 
-fn dot(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {
-    let quoted = |text: &str| format!("\"{}\"", sanitize(text).replace('\\', "\\\\").replace('"', "\\\""));
-    writeln!(out, "digraph lineage {{\n  rankdir = LR;\n  node [shape = box];")?;
-    for node in &around.nodes {
-        let bold = if node.depth == 0 { " [style = bold]" } else { "" };
-        writeln!(out, "  {}{bold};", quoted(&node.unique_id))?;
-    }
-    for (parent, child) in &around.edges {
-        writeln!(out, "  {} -> {};", quoted(parent), quoted(child))?;
-    }
-    writeln!(out, "}}")
-}
-
-fn mermaid(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {
-    let number: BTreeMap<&str, usize> =
-        around.nodes.iter().enumerate().map(|(number, node)| (node.unique_id.as_str(), number)).collect();
-    writeln!(out, "flowchart LR")?;
-    for (number, node) in around.nodes.iter().enumerate() {
-        // Else a label may be Markdown or HTML.
-        let signs = [("#", "#35;"), ("\"", "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("&", "#amp;"), ("`", "#96;")];
-        let text =
-            signs.iter().fold(sanitize(&node.unique_id).into_owned(), |text, (sign, code)| text.replace(sign, code));
-        writeln!(out, "  n{number}[\"{text}\"]")?;
-    }
-    for (parent, child) in &around.edges {
-        if let (Some(parent), Some(child)) = (number.get(parent.as_str()), number.get(child.as_str())) {
-            writeln!(out, "  n{parent} --> n{child}")?;
-        }
-    }
-    Ok(())
+fn drawing(around: &Around) -> Drawing {
+    let mut drawing = Drawing::default();
+    drawing.root = Some(0);
+    around.nodes.iter().for_each(|node| drawing.node(&node.unique_id));
+    around.edges.iter().for_each(|(parent, child)| drawing.edge(parent, child));
+    drawing
 }

@@ -8,6 +8,7 @@ mod coverage;
 #[cfg(feature = "demo")]
 mod demo;
 mod exit;
+mod export;
 mod forget;
 mod freshness;
 mod health;
@@ -123,6 +124,8 @@ enum Command {
     Health(health::Health),
     /// Show how much is documented and tested, what is missing, and whether it got better
     Coverage(coverage::Coverage),
+    /// Write the catalog for other programs: OpenLineage, DataHub, dbt's files, drawings
+    Export(export::Export),
     /// Make a verified copy of the catalog, also while it is being written
     Backup(backup::Backup),
     /// Write completions for a shell
@@ -172,6 +175,7 @@ impl Cli {
             Command::Freshness(freshness) => freshness.run(&files, &mut out),
             Command::Health(health) => health.run(&files, &mut out),
             Command::Coverage(coverage) => coverage.run(&files, &mut out),
+            Command::Export(export) => export.run(&files, &mut out),
             Command::Backup(backup) => backup.run(&files, &mut out),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "lineaged", &mut out);

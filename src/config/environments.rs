@@ -7,7 +7,9 @@ use figment::value::{Dict, Value};
 
 use super::load::{FLOOR, Need, PERCENT, URL_HELP, read_schedule, readable_by_others, valid_url};
 use super::reader::{Reader, variable};
-use super::{ArtifactsConfig, Config, DiscoveryConfig, EnvKeys, EnvironmentConfig, OriginConfig, PlatformConfig};
+use super::{
+    ArtifactsConfig, Config, DiscoveryConfig, Elsewhere, EnvKeys, EnvironmentConfig, OriginConfig, PlatformConfig,
+};
 use crate::plan::Policy;
 use crate::schedule::Schedule;
 
@@ -79,8 +81,29 @@ fn environment(
     };
     let schedule = schedule(reader, entry, shared);
     let policy = policy(reader, entry, config.sync.policy);
-    Some(EnvironmentConfig { id, name: name?, origin: origin?, schedule: schedule?, policy })
+    let elsewhere = elsewhere(reader, entry);
+    Some(EnvironmentConfig { id, name: name?, origin: origin?, schedule: schedule?, policy, elsewhere })
 }
+
+fn elsewhere(reader: &mut Reader, entry: &Entry<'_>) -> Elsewhere {
+    let Entry { place, dict } = entry;
+    let mut said = |key: &str, help: &str, is_good: fn(&str) -> bool| {
+        let good = |text: &str| Some(text.to_owned()).filter(|text| is_good(text));
+        reader.parse_value(&format!("{place}.{key}"), dict.get(key)?, help, good)
+    };
+    Elsewhere {
+        namespace: said("namespace", NAMESPACE_HELP, |text| !text.is_empty() && !text.contains(char::is_whitespace)),
+        repository: said("repository", REPOSITORY_HELP, |text| {
+            let address = url::Url::parse(text).ok();
+            text.contains("{path}") && address.is_some_and(|it| matches!(it.scheme(), "http" | "https"))
+        }),
+    }
+}
+
+const NAMESPACE_HELP: &str =
+    "the warehouse's name in OpenLineage, e.g. snowflake://org-account, postgres://host:5432 or bigquery";
+const REPOSITORY_HELP: &str =
+    "an http address with {path} in it, e.g. https://github.com/shop/dbt/blob/{git_sha}/{path}";
 
 const ORIGIN_HELP: &str = "discovery, or artifacts for the files of dbt Core";
 

@@ -50,6 +50,8 @@ pub(super) const ENVIRONMENT_KEYS: &[&str] = &[
     "paths",
     "project",
     "env_keys",
+    "namespace",
+    "repository",
     "cron",
     "interval",
     "max_removed_percent",

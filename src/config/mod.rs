@@ -117,6 +117,17 @@ pub struct EnvironmentConfig {
     pub schedule: Schedule,
     /// What a read may take away.
     pub policy: Policy,
+    /// Whose names its relations have elsewhere.
+    pub elsewhere: Elsewhere,
+}
+
+/// How other programs name what is in an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The warehouse, as OpenLineage names it: `snowflake://org-account`, `postgres://host:5432`, `bigquery`.
+    pub namespace: Option<String>,
+    /// Where a file of the project can be read: an address with `{path}`, and `{git_sha}` for the commit.
+    pub repository: Option<String>,
 }
 
 /// Where an environment is read from.
@@ -203,7 +214,14 @@ impl Config {
             DiscoveryConfig { url, token: Some(token), requests_per_minute: 60_000, give_up_after, ..discovery };
         let policy = config.sync.policy;
         let origin = OriginConfig::Discovery(PlatformConfig { platform_id: id, account_id: None, access: discovery });
-        config.environments = vec![EnvironmentConfig { id: Some(id), name: name.to_owned(), origin, schedule, policy }];
+        config.environments = vec![EnvironmentConfig {
+            id: Some(id),
+            name: name.to_owned(),
+            origin,
+            schedule,
+            policy,
+            elsewhere: Elsewhere::default(),
+        }];
         config.catalog.path = catalog;
         Ok(config)
     }

@@ -345,3 +345,22 @@ fn what_only_the_other_origin_has_is_a_problem_and_a_bucket_has_to_be_copied_fir
             .contains("git_sha, job_name or cause")
     );
 }
+
+#[test]
+fn how_others_name_an_environment_is_checked() {
+    in_jail(|jail| {
+        let entry = |extra: &str| format!("[[environments]]\nid = 1\nname = \"prod\"\n{extra}");
+        let good = "namespace = \"bigquery\"\nrepository = \"https://e.com/{git_sha}/{path}\"\n";
+        jail.create_file(DEFAULT_FILE, &entry(good))?;
+        let found = load_here(Need::Reading).expect("valid").environments.swap_remove(0).elsewhere;
+        assert_eq!(found.namespace.as_deref(), Some("bigquery"));
+        assert_eq!(found.repository.as_deref(), Some("https://e.com/{git_sha}/{path}"));
+        let bad = "namespace = \"a b\"\nrepository = \"https://e.com/\"\n";
+        jail.create_file(DEFAULT_FILE, &entry(bad))?;
+        let problems = load_here(Need::Reading).expect_err("both are wrong").to_string();
+        for part in ["environments[0].namespace", "snowflake://org-account", "environments[0].repository", "{path}"] {
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
+        Ok(())
+    });
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A room and those of our rooms that it may use. Everybody may use `time`, `inventory` and `redact`.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("time", &[]),
     ("inventory", &[]),
     ("redact", &[]),
@@ -21,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("sync", &["origin", "plan", "catalog", "config"]),
     ("answers", &["catalog", "selection", "plan"]),
     ("output", &["answers"]),
+    ("export", &["answers", "config", "output"]),
     ("telemetry", &["answers", "origin"]),
     ("http", &["answers", "sync", "catalog", "config", "output", "telemetry"]),
     ("daemon", &["config", "schedule", "origin", "sync", "answers", "catalog", "http", "telemetry"]),
@@ -28,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 ];
 
 /// A crate and the files (or folders) under `src` that may name it.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("rusqlite", &["catalog/", "derive/", "answers/"]),
     ("reqwest", &["origin/discovery/"]),
     ("graphql_client", &["origin/discovery/"]),
@@ -38,6 +39,7 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("cron", &["schedule.rs"]),
     ("figment", &["config"]),
     ("clap", &["cli/", "output.rs", "main.rs"]),
+    ("uuid", &["export/"]),
     ("apollo_compiler", &["demo/"]),
     ("axum", &["http/"]),
     ("prometheus_client", &["telemetry.rs"]),

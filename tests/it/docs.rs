@@ -115,6 +115,43 @@ fn the_demo_leaves_a_catalog_alone_that_holds_more_than_a_demo() {
     crate::support::assert_same(&world.content(), &world.truth(), "after the refused demo");
 }
 
+/// What Datasette shows of the views: what the program itself says of them. What is private is hidden.
+fn datasette() -> String {
+    let text = |text: &str| serde_json::to_string(text).expect("JSON");
+    let mut lines = vec![
+        "# What Datasette shows beside each view: `datasette lineaged.db --metadata datasette.yaml`. Made from the program's own words:".to_owned(),
+        "# `BLESS=1 cargo test --test it datasette` makes it anew.".to_owned(),
+        "title: lineaged".to_owned(),
+        "description: A local catalog of a dbt project".to_owned(),
+        "databases:".to_owned(),
+        "  lineaged:".to_owned(),
+        "    tables:".to_owned(),
+    ];
+    for view in lineaged::answers::SHAPES {
+        lines.extend([format!("      {}:", view.name), format!("        description: {}", text(view.about))]);
+        lines.push("        columns:".to_owned());
+        let columns = view.columns.iter();
+        lines.extend(columns.map(|column| format!("          {}: {}", column.name, text(column.about))));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(run(&mut binary(folder.path(), &["demo"])).code, Some(0));
+    let catalog = rusqlite::Connection::open(folder.path().join("lineaged.db")).expect("the catalog");
+    let private = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1";
+    let private = rows(&catalog, private).into_iter().map(|mut row| row.swap_remove(0));
+    let private = private.filter(|name| !lineaged::answers::VIEWS.contains(&name.as_str()));
+    lines.extend(private.flat_map(|name| [format!("      {name}:"), "        hidden: true".to_owned()]));
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn datasette_is_told_what_the_program_says_of_its_views() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/datasette.yaml");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, datasette()).expect("written");
+    }
+    assert_eq!(std::fs::read_to_string(path).expect("datasette.yaml"), datasette());
+}
+
 /// The commands of README that are shown with what they print: the first line of a block is `$ lineaged …`.
 fn shown(readme: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -147,8 +184,8 @@ fn without_times(text: &str) -> String {
         is_clock || digits >= 8 && word.bytes().all(|byte| byte.is_ascii_digit() || b"-T:.Z".contains(&byte))
     };
     let line = |line: &str| -> String {
-        let line = line.split_inclusive([' ', ',', '(', ')', ';']).map(|word| {
-            let bare = word.trim_end_matches([' ', ',', '(', ')', ';', '.']);
+        let line = line.split_inclusive([' ', ',', '(', ')', ';', '"']).map(|word| {
+            let bare = word.trim_end_matches([' ', ',', '(', ')', ';', '.', '"']);
             match is_time(bare) {
                 true => word.replace(|c: char| c.is_ascii_digit(), "0"),
                 false => word.to_owned(),

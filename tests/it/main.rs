@@ -10,6 +10,7 @@ mod core;
 mod coverage;
 mod docs;
 mod documents;
+mod export;
 mod faults;
 mod field;
 mod guard;
