@@ -20,6 +20,8 @@ pub(crate) struct Relation {
     pub(crate) inlined_as: Vec<String>,
     /// The names of its columns; none: nobody knows.
     pub(crate) columns: Vec<String>,
+    /// Names that are known besides and are not in that list: how a column of it is spelled.
+    pub(crate) unlisted: Vec<String>,
     /// Whether the warehouse spelled them.
     pub(crate) is_spelled: bool,
     /// Whether it is the node's own, from which nothing comes.
@@ -169,8 +171,9 @@ impl<'r> Relations<'r> {
     }
 
     pub(super) fn parent(&self, place: Place) -> Parent {
-        let Known { relation, word, .. } = &self.places[place as usize];
-        Parent { relation: *relation, column: word.name.as_ref().to_owned() }
+        let Known { relation, word, is_listed } = &self.places[place as usize];
+        let known = self.all[*relation].unlisted.iter().filter(|_| !is_listed).find(|name| lower(name) == *word.key);
+        Parent { relation: *relation, column: known.map_or(&*word.name, String::as_str).to_owned() }
     }
 
     /// How a column comes to be another, whose name is `child`.
