@@ -58,10 +58,9 @@ pub(super) fn relation(node: &Node, derived: Option<&[String]>) -> Relation {
     }
 }
 
-/// A node as its own code sees it, with all columns that are known of it.
+/// A node as its own code sees it.
 pub(super) fn own(node: &Node) -> Relation {
-    let columns = node.columns.iter().map(|column| column.name.to_string()).collect();
-    Relation { path: path(node), columns, is_own: true, ..Relation::default() }
+    Relation { path: path(node), is_own: true, ..relation(node, None) }
 }
 
 /// Database, schema and identifier: as the relation's name says, else one by one.
