@@ -60,7 +60,7 @@ def chosen(connection):
     column = first("SELECT parent_column FROM column_lineage WHERE parent_id = ? GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1", node)
     columns = {
         name: f"{node}.{column}"
-        for name in ("NODE.COLUMN", "source.mini_shop.raw_shop.payments.amount_cents", "model.mini_shop.stg_payments.amount")
+        for name in ("NODE.COLUMN", "raw_shop.payments.amount_cents", "stg_payments.amount")
     }
     return {**columns, " --fail-on exposure": "", "NODE": node, "source:raw_shop.orders": "source:" + ".".join(source[2:]), "run_id=N": f"run_id={run}"}
 

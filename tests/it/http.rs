@@ -926,7 +926,8 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
     let schema = compiler.compile("https://openapi.test/schema", &mut schemas).expect("compiled");
     schemas.validate(&described, schema).unwrap_or_else(|error| panic!("{error:#}"));
     let mut expected: BTreeSet<String> = VIEWS.iter().map(|view| format!("/api/v1/{view}")).collect();
-    let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage /api/v1/search /api/v1/sync /webhooks/dbt / \
+    let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage \
+                  /api/v1/nodes/{unique_id}/columns/{name}/lineage /api/v1/impact /api/v1/search /api/v1/sync /webhooks/dbt / \
                   /metrics /-/healthy /-/ready /openapi.json";
     expected.extend(others.split_whitespace().map(str::to_owned));
     let paths = described["paths"].as_object().expect("paths");
@@ -936,7 +937,7 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
         for (method, operation) in item.as_object().expect("an item") {
             let id = operation["operationId"].as_str().expect("an id");
             assert!(operations.insert(id.to_owned()), "`{id}` is there twice");
-            let address = path.replace("{unique_id}", "model.mini_shop.orders");
+            let address = path.replace("{unique_id}", "model.mini_shop.orders").replace("{name}", "amount");
             let code = if method == "get" { site.get(&address).code } else { site.post(&address, "").code };
             assert!(!matches!(code, 404 | 405), "{method} {address}: {code}");
         }
