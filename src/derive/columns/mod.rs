@@ -17,7 +17,7 @@ use crate::plan::{Change, ChangeKind};
 use inputs::VERSION;
 use order::Order;
 use resolver::{Dialect, Failure, Relation, Status};
-use store::{Known, Rows, Store};
+use store::{Renewed, Rows, Store};
 use thread::{Job, Thread, with_thread};
 
 /// What a sync has read, and what of it is new.
@@ -79,6 +79,7 @@ pub(crate) fn write_columns(transaction: &Transaction<'_>, pass: &Pass<'_>) -> r
     let renewed = with_thread(|thread| {
         let mut renewal = Renewal { transaction, pass, order: &order, store, thread, lists: HashMap::new() };
         renewal.run(&mut is_due)?;
+        renewal.store.flush()?;
         let Store { revision, first_revision, .. } = renewal.store;
         let sql = "UPDATE identity SET last_revision = ?1 WHERE ?1 <> ?2";
         transaction.execute(sql, (revision, first_revision)).map(drop)
@@ -181,15 +182,11 @@ impl Renewal<'_> {
             Err(failure) => Err(failure),
         };
         let rows = Rows::of(outcome, &keys);
-        self.write(key, &rows, (known, stamp))?;
         let after = rows.list();
+        self.store.put(key, Renewed { rows, known, stamp })?;
         let is_other = before != after;
         self.lists.insert(place, after);
         Ok(is_other)
-    }
-
-    fn write(&mut self, key: i64, rows: &Rows, (known, stamp): (Option<Known>, i64)) -> rusqlite::Result<()> {
-        self.store.write(key, rows, (known.as_ref(), stamp))
     }
 
     /// What the node can read: its parents, and itself.

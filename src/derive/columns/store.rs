@@ -85,6 +85,16 @@ impl Known {
     }
 }
 
+/// What a node was resolved to, to be written in place of what is stored.
+pub(super) struct Renewed {
+    pub(super) rows: Rows,
+    pub(super) known: Option<Known>,
+    pub(super) stamp: i64,
+}
+
+/// Nodes are resolved parents first, and lie in the tables by their keys: one by one each would be written to another page.
+const MOST_WAITING: usize = 1000;
+
 /// Reads and writes the rows of nodes, for one sync.
 pub(super) struct Store<'a> {
     sync_id: i64,
@@ -101,6 +111,7 @@ pub(super) struct Store<'a> {
     drop_origin: Statement<'a>,
     drop_use: Statement<'a>,
     keep_gone: Statement<'a>,
+    waiting: BTreeMap<i64, Renewed>,
     pub(super) revision: i64,
     pub(super) first_revision: i64,
 }
@@ -150,6 +161,7 @@ impl<'a> Store<'a> {
                 "INSERT OR REPLACE INTO column_gone (sync_id, parent_key, parent_column, child_key, child_column, how)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
+            waiting: BTreeMap::new(),
             revision,
             first_revision: revision,
         })
@@ -176,19 +188,23 @@ impl<'a> Store<'a> {
         Ok((!names.is_empty()).then_some(names))
     }
 
-    /// Makes the rows of a node these. A revision is counted where that changes any.
-    pub(super) fn write(
-        &mut self,
-        key: i64,
-        rows: &Rows,
-        (known, stamp): (Option<&Known>, i64),
-    ) -> rusqlite::Result<()> {
-        let wrote = self.write_parts(key, rows, known.is_none())?;
-        let same = known.filter(|known| !wrote && known.says(rows));
-        let revision = same.map_or_else(|| self.next_revision(), |known| known.revision);
-        let Rows { status, reason, column_count, resolved_columns, is_whole, .. } = rows;
-        let values = (key, status, reason, column_count, resolved_columns, is_whole, stamp, revision);
-        self.put_status.execute(values).map(drop)
+    /// Makes the rows of a node these, at the latest with [`Store::flush`].
+    pub(super) fn put(&mut self, key: i64, renewed: Renewed) -> rusqlite::Result<()> {
+        self.waiting.insert(key, renewed);
+        if self.waiting.len() < MOST_WAITING { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes what waits, in the order of the keys. A revision is counted where that changes any row of a node.
+    pub(super) fn flush(&mut self) -> rusqlite::Result<()> {
+        for (key, Renewed { rows, known, stamp }) in std::mem::take(&mut self.waiting) {
+            let wrote = self.write_parts(key, &rows, known.is_none())?;
+            let same = known.filter(|known| !wrote && known.says(&rows));
+            let revision = same.map_or_else(|| self.next_revision(), |known| known.revision);
+            let Rows { status, reason, column_count, resolved_columns, is_whole, .. } = rows;
+            let values = (key, status, reason, column_count, resolved_columns, is_whole, stamp, revision);
+            self.put_status.execute(values)?;
+        }
+        Ok(())
     }
 
     fn next_revision(&mut self) -> i64 {
