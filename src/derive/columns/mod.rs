@@ -72,7 +72,7 @@ pub(crate) fn write_columns(transaction: &Transaction<'_>, pass: &Pass<'_>) -> r
                 is_due[*place] = true;
                 order.children(*place).iter().for_each(|child| is_due[*child] = true);
             }
-            None => forget_removed(transaction, pass, id, &mut store)?,
+            None => forget_removed(pass, id, &mut store)?,
         }
     }
     let index = Index::take(transaction)?;
@@ -97,14 +97,9 @@ pub(crate) fn write_columns(transaction: &Transaction<'_>, pass: &Pass<'_>) -> r
 }
 
 /// What is gone has no lineage, and what read it is looked at by its own changes.
-fn forget_removed(
-    transaction: &Transaction<'_>,
-    pass: &Pass<'_>,
-    id: &UniqueId,
-    store: &mut Store<'_>,
-) -> rusqlite::Result<()> {
+fn forget_removed(pass: &Pass<'_>, id: &UniqueId, store: &mut Store<'_>) -> rusqlite::Result<()> {
     match pass.keys.get(id) {
-        Some(key) => store.forget(transaction, *key),
+        Some(key) => store.forget(*key),
         None => Ok(()),
     }
 }
@@ -153,7 +148,7 @@ impl Renewal<'_> {
             }
             let node = self.order.nodes[place];
             if !inputs::is_resolved(node) {
-                self.store.forget(self.transaction, self.key(node)?)?;
+                self.store.forget(self.key(node)?)?;
             } else if self.renew(place, node)? {
                 self.order.children(place).iter().for_each(|child| is_due[*child] = true);
             }
