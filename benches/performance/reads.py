@@ -148,9 +148,10 @@ def every_route(address, names):
     for path, methods in paths.items():
         if "get" in methods:
             parameters = {parameter["name"] for parameter in methods["get"].get("parameters", [])}
-            values = {"q": "customer", "limit": 100}
+            values = {"q": "customer", "limit": 100, "node": "NODE"}
             query = urllib.parse.urlencode({name: values[name] for name in values if name in parameters})
-            routes.append(path.replace("{unique_id}", "NODE") + (f"?{query}" if query else ""))
+            path = path.replace("{unique_id}", "NODE").replace("{name}", names["NODE.COLUMN"].removeprefix(names["NODE"] + "."))
+            routes.append(path + (f"?{query}" if query else ""))
     return [route.replace("NODE", urllib.parse.quote(names["NODE"])) for route in sorted(routes) + FURTHER]
 
 
