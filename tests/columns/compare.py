@@ -43,9 +43,9 @@ def relations(db):
         places[row[0]] = ([part or "" for part in row[1:4]], row[4] == "ephemeral")
     lists = collections.defaultdict(dict)
     for sql in (
-        "SELECT unique_id, name FROM columns",
+        "SELECT unique_id, name FROM columns ORDER BY unique_id, position",
         "SELECT n.unique_id, d.name FROM derived_column d JOIN node n USING (node_key) ORDER BY n.unique_id, d.position",
-        "SELECT unique_id, name FROM columns WHERE in_warehouse",
+        "SELECT unique_id, name FROM columns WHERE in_warehouse ORDER BY unique_id, position",
     ):
         found = collections.defaultdict(dict)
         for unique_id, name in db.execute(sql):
