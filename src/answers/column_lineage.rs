@@ -76,15 +76,18 @@ const DOWN: &str = "
     UNION SELECT child_key, child_column FROM column_gone
     WHERE sync_id >= ?3 AND parent_key = ?1 AND parent_column = ?2 AND child_column <> ''";
 
+/// What a node is called in a few words, so that it is found by that: as dbt calls sources and versions.
+const CALLED: &str = "coalesce(n.properties ->> 'source_name' || '.', '') || coalesce(n.name, n.unique_id) || coalesce('.v' || n.version, '')";
+
 const FROM: &str = "
-    SELECT o.child_column, coalesce(n.name, n.unique_id) || '.' || o.parent_column || ' (' || o.kind || ')'
+    SELECT o.child_column, {called} || '.' || o.parent_column || ' (' || o.kind || ')'
     FROM column_origin o JOIN node n ON n.node_key = o.parent_key WHERE o.child_key = ?1 ORDER BY 1, 2";
 
 const TO: &str = "
-    SELECT o.parent_column, coalesce(n.name, n.unique_id) || '.' || o.child_column AS reader
+    SELECT o.parent_column, {called} || '.' || o.child_column
     FROM column_origin o JOIN node n ON n.node_key = o.child_key WHERE o.parent_key = ?1
     UNION ALL
-    SELECT parent_column, coalesce(n.name, n.unique_id) || ' (' || group_concat(u.clause, ', ') || ')'
+    SELECT parent_column, {called} || ' (' || group_concat(u.clause, ', ') || ')'
     FROM (SELECT * FROM column_use WHERE parent_key = ?1 ORDER BY child_key, parent_column, clause) u
     JOIN node n ON n.node_key = u.child_key GROUP BY u.child_key, u.parent_column
     ORDER BY 1, 2";
@@ -136,12 +139,11 @@ impl Reader {
         Some(Target { node: node.clone(), column_name })
     }
 
-    /// Where each column of a node comes from, and what reads it: pairs of a column and a few words, as `orders.amount (rename)` and
-    /// `mart (join)`.
+    /// Where each column of a node comes from, and what reads it, in a few words: `orders.amount (rename)`, `mart (join)`.
     pub fn column_ties(&self, node: &Found) -> Result<(Ties, Ties), Error> {
         let key = self.key_of(node)?;
         let ties = |sql: &str| -> Result<Ties, Error> {
-            let mut statement = self.connection.prepare(sql)?;
+            let mut statement = self.connection.prepare(&sql.replace("{called}", CALLED))?;
             let mut rows = statement.query([key])?;
             let mut ties = Ties::new();
             while let Some(row) = rows.next()? {
