@@ -4,7 +4,7 @@
 use rusqlite::OptionalExtension;
 use serde::{Serialize, Serializer};
 
-use super::{Error, Impact, Question, Reader, Row, Table, Target};
+use super::{Error, Found, Impact, Question, Reader, Row, Table, Target};
 
 /// What changed. Written as JSON it is rows of the view `changes`.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Serialize for Changes {
     }
 }
 
-/// A column that is gone or has another type, so that whoever reads it may fail.
+/// A node or a column that is gone, or a column that has another type, so that whoever reads it may fail.
 #[derive(Debug)]
 pub struct Breaking<'a> {
     /// The change.
@@ -36,7 +36,8 @@ pub fn is_of_code(row: Row<'_>) -> bool {
 }
 
 fn may_break(row: &Row<'_>) -> bool {
-    row.str("kind") == "column_removed" || row.str("kind") == "column_changed" && row.str("field") == "data_type"
+    matches!(row.str("kind"), "removed" | "column_removed")
+        || row.str("kind") == "column_changed" && row.str("field") == "data_type"
 }
 
 impl Reader {
@@ -53,13 +54,10 @@ impl Reader {
         let mut found = Vec::new();
         for row in changes.iter().filter(may_break) {
             let environment_id = row.int("environment_id").unwrap_or_default();
-            let node = match self.find_by_id(Some(environment_id), row.str("unique_id")) {
-                Ok(node) => node,
-                Err(Error::Unknown { .. }) => continue,
-                Err(error) => return Err(error),
-            };
+            let unique_id = row.str("unique_id").to_owned();
+            let node = Found { environment_id, environment: String::new(), unique_id };
             let target = Target { node, column_name: row.text("column_name").map(str::to_owned) };
-            let impact = self.impact_since(&target, row.int("sync_id").unwrap_or(i64::MAX))?;
+            let impact = self.impact_with(&target, (row.int("sync_id").unwrap_or_default(), i64::MAX))?;
             found.extend(impact.is_any().then_some(Breaking { row, impact }));
         }
         Ok(found)

@@ -62,6 +62,12 @@ pub struct ColumnLineage {
 /// What a column is tied to, by the column's name, in words.
 pub type Ties = BTreeMap<String, Vec<String>>;
 
+/// The first and the last of some syncs, what they dropped of column lineage counting as if it were there.
+pub(super) type Dropped = (i64, i64);
+
+/// None of them.
+pub(super) const NOTHING: Dropped = (1, 0);
+
 /// A column by its node's key.
 pub(super) type Place = (i64, String);
 
@@ -70,17 +76,18 @@ pub(super) type Walked = Vec<(Place, i64)>;
 
 const UP: &str = "SELECT parent_key, parent_column FROM column_origin WHERE child_key = ?1 AND child_column = ?2";
 
-/// With what the syncs since one dropped: a column that went may have been read.
+/// With what some syncs dropped: a column that went may have been read.
 const DOWN: &str = "
     SELECT child_key, child_column FROM column_origin WHERE parent_key = ?1 AND parent_column = ?2
     UNION SELECT child_key, child_column FROM column_gone
-    WHERE sync_id >= ?3 AND parent_key = ?1 AND parent_column = ?2 AND child_column <> ''";
+    WHERE sync_id BETWEEN ?3 AND ?4 AND parent_key = ?1 AND parent_column = ?2 AND child_column <> ''
+    AND (SELECT removed_at IS NULL FROM node WHERE node_key = child_key)";
 
 /// What a node is called in a few words, so that it is found by that: as dbt calls sources and versions.
 const CALLED: &str = "coalesce(n.properties ->> 'source_name' || '.', '') || coalesce(n.name, n.unique_id) || coalesce('.v' || n.version, '')";
 
 const FROM: &str = "
-    SELECT o.child_column, {called} || '.' || o.parent_column || ' (' || o.kind || ')'
+    SELECT o.child_column, {called} || '.' || o.parent_column || ' (' || o.kind || iif(o.is_listed, ')', ', not in its list of columns)')
     FROM column_origin o JOIN node n ON n.node_key = o.parent_key WHERE o.child_key = ?1 ORDER BY 1, 2";
 
 const TO: &str = "
@@ -98,18 +105,25 @@ const ROW: &str = "
     WHERE o.child_key = ?1 AND o.child_column = ?2 AND o.parent_key = ?3 AND o.parent_column = ?4";
 
 impl Reader {
-    /// What `text` means: a node as [`Reader::find`] has it; else what follows the longest part of it that is a node is a column.
+    /// What `text` means: a node as [`Reader::find_ever`] has it; else what follows the longest part of it that is a node is a column, and
+    /// what stands in quotes at its end.
     ///
     /// # Errors
     /// As [`Reader::find`]; and [`Error::Question`] if the node has no such column, which names those that it has.
     pub fn find_target(&self, environment_id: Option<i64>, text: &str) -> Result<Target, Error> {
-        let unknown = match self.find(environment_id, text) {
+        // In quotes it is a column in any case, also where a node is called like both together.
+        if let Some((node, column)) = text.strip_suffix('"').and_then(|text| text.rsplit_once(".\"")) {
+            let node = self.find_ever(environment_id, node)?;
+            let column_name = Some(self.find_column(&node, column)?);
+            return Ok(Target { node, column_name });
+        }
+        let unknown = match self.find_ever(environment_id, text) {
             Ok(node) => return Ok(Target { node, column_name: None }),
             Err(error @ Error::Unknown { .. }) => error,
             Err(error) => return Err(error),
         };
         for (dot, _) in text.rmatch_indices('.') {
-            match self.find(environment_id, &text[..dot]) {
+            match self.find_ever(environment_id, &text[..dot]) {
                 Ok(node) => {
                     let column_name = Some(self.find_column(&node, &text[dot + 1..])?);
                     return Ok(Target { node, column_name });
@@ -185,7 +199,7 @@ impl Reader {
         for (direction, most) in [(Direction::Upstream, reach.upstream), (Direction::Downstream, reach.downstream)] {
             let sign = if direction == Direction::Upstream { -1 } else { 1 };
             let most = most.map_or(i64::MAX, i64::from);
-            let (walked, steps) = self.walk_columns(&start, direction, i64::MAX)?;
+            let (walked, steps) = self.walk_columns(&start, direction, NOTHING)?;
             let near: HashSet<&Place> = [&start]
                 .into_iter()
                 .chain(walked.iter().filter(|(_, hops)| *hops <= most).map(|(place, _)| place))
@@ -207,13 +221,12 @@ impl Reader {
         Ok(ColumnLineage { columns, rows, unresolved, left_out: left_out as u64 })
     }
 
-    /// The columns in one direction, and the steps between them, as (child, parent). Downstream also those that the syncs since one
-    /// dropped; `i64::MAX` for none.
+    /// The columns in one direction, and the steps between them, as (child, parent).
     pub(super) fn walk_columns(
         &self,
         start: &Place,
         direction: Direction,
-        since: i64,
+        dropped: Dropped,
     ) -> Result<(Walked, Vec<(Place, Place)>), Error> {
         let mut next = self.connection.prepare(if direction == Direction::Upstream { UP } else { DOWN })?;
         let (mut seen, mut walked, mut steps) = (HashSet::from([start.clone()]), Vec::new(), Vec::new());
@@ -222,7 +235,9 @@ impl Reader {
             let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             let found: Vec<Place> = match direction {
                 Direction::Upstream => next.query_map((place.0, &place.1), read)?.collect::<Result<_, _>>()?,
-                Direction::Downstream => next.query_map((place.0, &place.1, since), read)?.collect::<Result<_, _>>()?,
+                Direction::Downstream => {
+                    next.query_map((place.0, &place.1, dropped.0, dropped.1), read)?.collect::<Result<_, _>>()?
+                }
             };
             for neighbour in found {
                 steps.push(match direction {
@@ -347,7 +362,8 @@ impl ColumnLineage {
             .map(|row| {
                 let parent = written(row.str("parent_id"), row.str("parent_column"));
                 let child = written(row.str("child_id"), row.str("child_column"));
-                ((parent, child), row.str("kind").to_owned())
+                let unlisted = if row.is("is_listed") { "" } else { ", not in its list of columns" };
+                ((parent, child), format!("{}{unlisted}", row.str("kind")))
             })
             .collect();
         let mut edges: Vec<(String, String)> = kinds.keys().cloned().collect();

@@ -68,7 +68,32 @@ impl Reader {
     }
 
     fn unknown(&self, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
-        Err(Error::Unknown { text: text.to_owned(), nearest: self.nearest(environment_id, text)? })
+        let removed_at = self.past(environment_id, text)?.map(|(_, removed_at)| removed_at);
+        let nearest = if removed_at.is_some() { Vec::new() } else { self.nearest(environment_id, text)? };
+        Err(Error::Unknown { text: text.to_owned(), removed_at, nearest })
+    }
+
+    /// The same as [`Reader::find`], also of a node that was removed.
+    pub fn find_ever(&self, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
+        match self.find(environment_id, text) {
+            Err(error @ Error::Unknown { .. }) => Ok(self.past(environment_id, text)?.ok_or(error)?.0),
+            found => found,
+        }
+    }
+
+    /// The only node of this id, or else name, that was removed, and when.
+    fn past(&self, environment_id: Option<i64>, text: &str) -> Result<Option<(Found, String)>, Error> {
+        let sql = "SELECT r.environment_id, e.name, r.unique_id, r.removed_at FROM removed_nodes r JOIN environment e USING (environment_id)
+                   WHERE (?1 IS NULL OR r.environment_id = ?1) AND (r.unique_id = ?2 OR r.name = ?2)
+                   ORDER BY r.unique_id <> ?2, r.unique_id LIMIT 2";
+        let mut statement = self.connection.prepare(sql)?;
+        let past = |row: &Row<'_>| {
+            let found = Found { environment_id: row.get(0)?, environment: row.get(1)?, unique_id: row.get(2)? };
+            Ok((found, row.get(3)?))
+        };
+        let mut found = statement.query_map((environment_id, text), past)?.collect::<Result<Vec<_>, _>>()?;
+        let is_clear = found.len() == 1 || found.first().is_some_and(|(node, _)| node.unique_id == text);
+        Ok((is_clear && !found.is_empty()).then(|| found.swap_remove(0)))
     }
 
     /// The ids of the nodes whose id or name comes nearest to `text`. Tests are left out.
@@ -100,7 +125,12 @@ impl Reader {
 }
 
 /// Why there is no such node, and what to write instead.
-pub(super) fn told_unknown(text: &str, nearest: &[String]) -> String {
+pub(super) fn told_unknown(text: &str, removed_at: Option<&str>, nearest: &[String]) -> String {
+    if let Some(time) = removed_at {
+        return format!(
+            "`{text}` was removed at {time}: `lineaged changes --node {text}` tells of it, `--as-of` shows it as it was"
+        );
+    }
     let offers: Vec<String> = nearest.iter().map(|id| format!("  {id}")).collect();
     match offers.len() {
         0 => format!("no node has the id or name `{text}`: `lineaged search` looks for parts of names"),

@@ -6,8 +6,8 @@ use rusqlite::OptionalExtension;
 use serde::Serialize;
 use serde_json::json;
 
-use super::column_lineage::{Names, Place, Whose};
-use super::{ColumnNode, Error, Found, Head, Reader, Table, Target, Unresolved};
+use super::column_lineage::{Dropped, NOTHING, Names, Place, Whose};
+use super::{ColumnNode, Error, Head, Reader, Table, Target, Unresolved};
 use crate::plan::Direction;
 
 /// A node whose rows a column shapes.
@@ -28,14 +28,17 @@ pub struct Impact {
     pub unique_id: String,
     /// The column; none for the whole node.
     pub column_name: Option<String>,
+    /// The sync with which it went, if it is not there any more: then what read it until then is told.
+    pub gone_with: Option<i64>,
     /// The columns that come from the column, nearest first.
     pub columns: Vec<ColumnNode>,
     /// The nodes whose rows the column, or one that comes from it, shapes.
     pub shaped: Vec<Shaped>,
     /// Nodes that may be touched, for all that is known of their columns.
     pub unresolved: Vec<Unresolved>,
-    /// How many nodes may be touched, tests left out: those with such columns, those that are shaped, and what stands on these as a whole.
-    pub node_count: i64,
+    /// The ids of all that may be touched, tests left out: nodes with such columns, those that are shaped, those that are not resolved, and
+    /// what stands on these as a whole.
+    pub nodes: Vec<String>,
     /// The names of the exposures among them, sorted.
     pub exposures: Vec<String>,
     /// Who owns any of them, sorted.
@@ -43,9 +46,23 @@ pub struct Impact {
 }
 
 impl Impact {
+    /// Sorts what was found column by column, and names each once.
+    fn tidy(&mut self) {
+        let place = |column: &ColumnNode| (column.depth, column.unique_id.clone(), column.column_name.clone());
+        self.columns.sort_by_cached_key(place);
+        self.columns.dedup_by(|a, b| (&a.unique_id, &a.column_name) == (&b.unique_id, &b.column_name));
+        let mut shaped: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for Shaped { unique_id, clauses } in std::mem::take(&mut self.shaped) {
+            shaped.entry(unique_id).or_default().extend(clauses);
+        }
+        self.shaped = shaped.into_iter().map(|(unique_id, clauses)| Shaped { unique_id, clauses }).collect();
+        self.unresolved.sort();
+        self.unresolved.dedup();
+    }
+
     /// True if something may break.
     pub fn is_any(&self) -> bool {
-        self.node_count > 0
+        !self.nodes.is_empty()
     }
 
     /// As rows, in which lists are JSON.
@@ -55,10 +72,11 @@ impl Impact {
             ("environment_id", false),
             ("unique_id", false),
             ("column_name", false),
+            ("gone_with", false),
             ("columns", true),
             ("shaped", true),
             ("unresolved", true),
-            ("node_count", false),
+            ("nodes", true),
             ("exposures", true),
             ("owners", true),
         ];
@@ -67,10 +85,11 @@ impl Impact {
                 environment_id,
                 unique_id,
                 column_name,
+                gone_with,
                 columns,
                 shaped,
                 unresolved,
-                node_count,
+                nodes,
                 exposures,
                 owners,
             } = impact;
@@ -79,10 +98,11 @@ impl Impact {
                 (*environment_id).into(),
                 unique_id.as_str().into(),
                 column_name.as_deref().into(),
+                (*gone_with).into(),
                 list(json!(columns)),
                 list(json!(shaped)),
                 list(json!(unresolved)),
-                (*node_count).into(),
+                list(json!(nodes)),
                 list(json!(exposures)),
                 list(json!(owners)),
             ]
@@ -91,11 +111,16 @@ impl Impact {
     }
 }
 
-/// What reads a column beside columns, with what the syncs since one dropped.
+/// What reads a column beside columns, with what some syncs dropped.
 const USES: &str = "
     SELECT child_key, clause FROM column_use WHERE parent_key = ?1 AND parent_column = ?2
     UNION SELECT child_key, how FROM column_gone
-    WHERE sync_id >= ?3 AND parent_key = ?1 AND parent_column = ?2 AND child_column = ''";
+    WHERE sync_id BETWEEN ?3 AND ?4 AND parent_key = ?1 AND parent_column = ?2 AND child_column = ''
+    AND (SELECT removed_at IS NULL FROM node WHERE node_key = child_key)";
+
+/// The columns of a node that was removed, as far as they were read.
+const COLUMNS_GONE: &str =
+    "SELECT DISTINCT parent_column FROM column_gone WHERE parent_key = ?1 AND sync_id BETWEEN ?2 AND ?3 ORDER BY 1";
 
 /// What stands on a node, and can't be told by columns: it has none of its own, or they are not resolved.
 const WHOLE: &str = "
@@ -106,15 +131,13 @@ const WHOLE: &str = "
 impl Reader {
     /// What stands on a node, or on one of its columns.
     pub fn impact(&self, target: &Target) -> Result<Impact, Error> {
-        let since = match &target.column_name {
-            Some(column) => self.went_with(&target.node, column)?,
-            None => None,
-        };
-        self.impact_since(target, since.unwrap_or(i64::MAX))
+        let gone_with = self.went_with(target)?;
+        let dropped = gone_with.map_or(NOTHING, |sync| (sync, sync));
+        Ok(Impact { gone_with, ..self.impact_with(target, dropped)? })
     }
 
-    /// The same, with what syncs from `since` on dropped of column lineage.
-    pub(super) fn impact_since(&self, target: &Target, since: i64) -> Result<Impact, Error> {
+    /// The same, with what some syncs, from the first to the last of two, dropped of column lineage.
+    pub(super) fn impact_with(&self, target: &Target, dropped: Dropped) -> Result<Impact, Error> {
         let Target { node, column_name } = target;
         let key = self.key_of(node)?;
         let mut impact = Impact {
@@ -124,10 +147,19 @@ impl Reader {
             ..Impact::default()
         };
         let mut touched = BTreeSet::new();
-        let wholly = match column_name {
-            Some(column) => self.by_columns(&(key, column.clone()), since, &mut impact, &mut touched)?,
-            None => vec![key],
+        let columns = match column_name {
+            Some(column) => vec![column.clone()],
+            None => {
+                let mut statement = self.connection.prepare(COLUMNS_GONE)?;
+                let columns = statement.query_map((key, dropped.0, dropped.1), |row| row.get(0))?;
+                columns.collect::<Result<Vec<String>, _>>()?
+            }
         };
+        let mut wholly = if column_name.is_none() { vec![key] } else { Vec::new() };
+        for column in columns {
+            wholly.extend(self.by_columns(&(key, column), dropped, &mut impact, &mut touched)?);
+        }
+        impact.tidy();
         touched.extend(wholly.iter().copied());
         touched.extend(self.walk(&wholly, Direction::Downstream)?.into_iter().map(|(key, _)| key));
         touched.remove(&key);
@@ -139,17 +171,17 @@ impl Reader {
     fn by_columns(
         &self,
         start: &Place,
-        since: i64,
+        dropped: Dropped,
         impact: &mut Impact,
         touched: &mut BTreeSet<i64>,
     ) -> Result<Vec<i64>, Error> {
-        let (walked, _) = self.walk_columns(start, Direction::Downstream, since)?;
+        let (walked, _) = self.walk_columns(start, Direction::Downstream, dropped)?;
         let mut names = Names::of(self);
         let mut uses = self.connection.prepare(USES)?;
         let mut shaped: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
         for place in [start].into_iter().chain(walked.iter().map(|(place, _)| place)) {
             touched.insert(place.0);
-            let mut rows = uses.query((place.0, &place.1, since))?;
+            let mut rows = uses.query((place.0, &place.1, dropped.0, dropped.1))?;
             while let Some(row) = rows.next()? {
                 shaped.entry(row.get(0)?).or_default().insert(row.get(1)?);
             }
@@ -157,17 +189,13 @@ impl Reader {
         for (place, hops) in &walked {
             impact.columns.push(names.column(place, *hops)?);
         }
-        impact
-            .columns
-            .sort_by(|a, b| (a.depth, &a.unique_id, &a.column_name).cmp(&(b.depth, &b.unique_id, &b.column_name)));
         let parents: Vec<i64> = touched.iter().copied().collect();
-        impact.unresolved = self.unresolved(&parents, Whose::Children)?;
+        impact.unresolved.extend(self.unresolved(&parents, Whose::Children)?);
         let mut wholly = self.touched_whole(&parents)?;
         wholly.extend(shaped.keys().copied());
         for (key, clauses) in shaped {
             impact.shaped.push(Shaped { unique_id: names.of_key(key)?.0, clauses });
         }
-        impact.shaped.sort_by(|a, b| a.unique_id.cmp(&b.unique_id));
         Ok(wholly)
     }
 
@@ -184,7 +212,7 @@ impl Reader {
     fn name_touched(&self, touched: &BTreeSet<i64>, impact: &mut Impact) -> Result<(), Error> {
         let sql = "WITH touched AS (
                        SELECT node.* FROM json_each(?1) CROSS JOIN node ON node_key = value WHERE removed_at IS NULL)
-                   SELECT (SELECT count(*) FROM touched),
+                   SELECT (SELECT json_group_array(unique_id) FROM (SELECT unique_id FROM touched ORDER BY 1)),
                        (SELECT json_group_array(name) FROM (
                            SELECT DISTINCT coalesce(name, unique_id) AS name FROM touched
                            WHERE resource_type = 'exposure' ORDER BY 1)),
@@ -192,17 +220,22 @@ impl Reader {
                            SELECT DISTINCT owner_name FROM touched WHERE owner_name IS NOT NULL ORDER BY 1))";
         let list = |text: String| serde_json::from_str::<Vec<String>>(&text).unwrap_or_default();
         let keys = serde_json::json!(touched).to_string();
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, list(row.get(1)?), list(row.get(2)?)));
-        (impact.node_count, impact.exposures, impact.owners) = self.connection.query_row(sql, [keys], read)?;
+        let read = |row: &rusqlite::Row<'_>| Ok((list(row.get(0)?), list(row.get(1)?), list(row.get(2)?)));
+        (impact.nodes, impact.exposures, impact.owners) = self.connection.query_row(sql, [keys], read)?;
         Ok(())
     }
 
-    /// The sync with which a column went that is not there now.
-    fn went_with(&self, node: &Found, column: &str) -> Result<Option<i64>, Error> {
+    /// The sync with which a node went, or a column of it, that is not there now.
+    fn went_with(&self, target: &Target) -> Result<Option<i64>, Error> {
+        let Target { node, column_name } = target;
+        let (id, environment_id) = (&node.unique_id, node.environment_id);
+        let sql = "SELECT sync_id FROM removed_nodes WHERE environment_id = ?1 AND unique_id = ?2";
+        let removed = self.connection.query_row(sql, (environment_id, id), |row| row.get(0)).optional()?;
+        let (Some(column), None) = (column_name, removed) else { return Ok(removed) };
         let sql = "SELECT max(sync_id) FROM changes
                    WHERE environment_id IS ?1 AND unique_id = ?2 AND column_name = ?3 AND kind = 'column_removed'
                    AND NOT EXISTS (SELECT 1 FROM columns WHERE environment_id = ?1 AND unique_id = ?2 AND name = ?3)";
-        let found = self.connection.query_row(sql, (node.environment_id, &node.unique_id, column), |row| row.get(0));
+        let found = self.connection.query_row(sql, (environment_id, id, column), |row| row.get(0));
         Ok(found.optional()?.flatten())
     }
 }

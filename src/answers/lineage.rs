@@ -159,17 +159,6 @@ impl Lineage {
         next
     }
 
-    /// Leaves the node itself and those of some types; all if none are named.
-    pub fn only_types(&mut self, types: &[String]) {
-        if !types.is_empty() {
-            let mut place = 0;
-            self.nodes.retain(|node| {
-                place += 1;
-                place == 1 || types.contains(&node.resource_type)
-            });
-        }
-    }
-
     /// What is done to a column on its way between two that the tree shows one below the other.
     pub fn kind(&self, from: &str, id: &str, upstream: bool) -> Option<&str> {
         let (parent, child) = if upstream { (id, from) } else { (from, id) };

@@ -48,10 +48,12 @@ pub enum Error {
     #[error("{0}")]
     Question(String),
     /// There is no such node.
-    #[error("{}", find::told_unknown(text, nearest))]
+    #[error("{}", find::told_unknown(text, removed_at.as_deref(), nearest))]
     Unknown {
         /// The id or name.
         text: String,
+        /// When a node of this id was removed, if there was one.
+        removed_at: Option<String>,
         /// The ids that come nearest.
         nearest: Vec<String>,
     },

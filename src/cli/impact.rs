@@ -1,12 +1,14 @@
 //! `lineaged impact`: what may break by a node or a column, asked before it is changed; and the words for it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use clap::ValueEnum;
+use serde_json::Value;
 
 use super::reading::named;
 use super::{Exit, Files, Reading};
-use crate::answers::{self, Impact as Answer};
+use crate::answers::{self, Impact as Answer, Table};
 use crate::output::{self, Format, sanitize};
 
 /// So many names of a kind are told on a line.
@@ -18,7 +20,8 @@ Examples:
   lineaged impact model.shop.orders --format json
   lineaged impact orders.customer_id orders.amount --fail-on exposure
 
-A column is written NODE.COLUMN. Where columns are not resolved, what reads the node may be touched, and is named.";
+A column is written NODE.COLUMN, or NODE.\"COLUMN\" where a node has that name. Where columns are not resolved, what reads
+the node may be touched, and is named. What went is told with what read it until then.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -53,6 +56,7 @@ impl Impact {
         drop(reader);
         match self.format {
             Format::Table => impacts.iter().try_for_each(|impact| print(impact, out))?,
+            Format::Csv | Format::Markdown => output::write(&one_by_one(&impacts), self.format, out)?,
             format => output::write(&Answer::table(&impacts), format, out)?,
         }
         let is_refused = self.fail_on.is_some() && impacts.iter().any(|impact| !impact.exposures.is_empty());
@@ -71,46 +75,65 @@ fn print(impact: &Answer, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// How many nodes, and whether only by their rows.
-fn touched(impact: &Answer) -> String {
-    let of_column = impact.column_name.is_some();
-    let nodes = match (impact.node_count, of_column) {
-        (0, true) => "nothing reads it".to_owned(),
-        (0, false) => "nothing stands on it".to_owned(),
-        (1, true) => "1 node may be touched".to_owned(),
-        (1, false) => "1 node stands on it".to_owned(),
-        (count, true) => format!("{count} nodes may be touched"),
-        (count, false) => format!("{count} nodes stand on it"),
-    };
-    match impact.columns.is_empty() && !impact.shaped.is_empty() {
-        true => format!("{nodes}; no column comes from it, only rows are touched"),
-        false => nodes,
-    }
+/// A row for each thing that is touched.
+fn one_by_one(impacts: &[Answer]) -> Table {
+    let rows = impacts.iter().flat_map(|impact| {
+        lists(impact).flat_map(|(what, names)| {
+            let of = [Value::from(impact.unique_id.as_str()), impact.column_name.as_deref().into(), what.into()];
+            names.into_iter().map(move |name| of.iter().cloned().chain([name.into()]).collect())
+        })
+    });
+    Table::new(["unique_id", "column_name", "touched", "name"], rows.collect())
 }
 
-/// What is touched, by what it is.
+/// How many nodes, whether only by their rows, and when that was.
+fn touched(impact: &Answer) -> String {
+    let count = match impact.nodes.len() {
+        0 => "no node".to_owned(),
+        1 => "1 node".to_owned(),
+        count => format!("{count} nodes"),
+    };
+    let verb = if impact.nodes.len() == 1 { "reads" } else { "read" };
+    let mut words = match (impact.gone_with, impact.column_name.is_some()) {
+        (Some(sync), _) => format!("it went with sync {sync}; {count} {verb} it until then"),
+        (None, true) => format!("{count} may be touched"),
+        (None, false) => format!("{count} may be touched, which stand on it"),
+    };
+    if impact.column_name.is_some() && impact.columns.is_empty() && !impact.shaped.is_empty() {
+        words.push_str("; no column comes from it, only rows are touched");
+    }
+    words
+}
+
+/// What is touched, by what it is: whom to tell first.
 fn lists(impact: &Answer) -> impl Iterator<Item = (&'static str, Vec<String>)> {
     let column = |column: &answers::ColumnNode| format!("{}.{}", column.unique_id, column.column_name);
     let shaped = |shaped: &answers::Shaped| {
         let clauses: Vec<&str> = shaped.clauses.iter().map(String::as_str).collect();
         format!("{} ({})", shaped.unique_id, clauses.join(", "))
     };
-    let unresolved = |node: &answers::Unresolved| match &node.reason {
-        Some(reason) => format!("{} ({}: {reason})", node.unique_id, node.status),
-        None => format!("{} ({})", node.unique_id, node.status),
-    };
+    let named: BTreeSet<&String> = [
+        impact.columns.iter().map(|it| &it.unique_id).collect::<Vec<_>>(),
+        impact.shaped.iter().map(|it| &it.unique_id).collect(),
+        impact.unresolved.iter().map(|it| &it.unique_id).collect(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let is_other = |id: &&String| !named.contains(id) && !id.starts_with("exposure.");
     let lists = [
-        ("columns", impact.columns.iter().map(column).collect::<Vec<_>>()),
-        ("rows", impact.shaped.iter().map(shaped).collect()),
-        ("not resolved", impact.unresolved.iter().map(unresolved).collect()),
         ("exposures", impact.exposures.clone()),
         ("owners", impact.owners.clone()),
+        ("columns", impact.columns.iter().map(column).collect::<Vec<_>>()),
+        ("rows", impact.shaped.iter().map(shaped).collect()),
+        ("not resolved", impact.unresolved.iter().map(|it| format!("{} ({})", it.unique_id, it.status)).collect()),
+        ("what stands on these", impact.nodes.iter().filter(is_other).cloned().collect()),
     ];
     lists.into_iter().filter(|(_, names)| !names.is_empty())
 }
 
-/// The same in one line, for where it is one of several; `written` makes a name from outside inert.
-pub(super) fn in_brief(impact: &Answer, written: impl Fn(&str) -> String) -> String {
+/// The same in few lines, for where it is one of several; `written` makes a name from outside inert.
+pub(super) fn in_brief(impact: &Answer, written: impl Fn(&str) -> String) -> Vec<String> {
     let lists = lists(impact).map(|(what, names)| format!("{what}: {}", named(&names, NAMED, &written)));
-    std::iter::once(touched(impact)).chain(lists).collect::<Vec<_>>().join("; ")
+    std::iter::once(touched(impact)).chain(lists).collect()
 }

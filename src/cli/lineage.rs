@@ -5,7 +5,8 @@ use std::io::Write;
 
 use clap::ValueEnum;
 
-use super::{Exit, Files, Reading, note};
+use super::reading::named;
+use super::{Exit, Files, Misuse, Reading, note};
 use crate::answers::{Lineage as Around, LineageNode, RESOURCE_TYPES, Reach, Target, Unresolved};
 use crate::export::{Drawing, Shape};
 use crate::output::{self, sanitize};
@@ -17,7 +18,7 @@ enum Format {
     Tree,
     /// A row for each node, by depth.
     Table,
-    /// The rows of the view `lineage`.
+    /// The rows of the view `lineage`, or `column_lineage` of a column.
     Json,
     /// The same, one in each line.
     Ndjson,
@@ -63,14 +64,17 @@ impl Lineage {
                 Reach { upstream: Some(upstream.unwrap_or(0)), downstream: Some(downstream.unwrap_or(0)) }
             }
         };
+        let mut unresolved = Vec::new();
         let (mut around, rows) = match &column_name {
             None => (reader.lineage(&node, reach, &self.types, usize::MAX)?, None),
             Some(column) => {
                 let of_column = reader.column_lineage(&node, column, reach)?;
-                of_column.unresolved.iter().for_each(tell_unresolved);
-                let mut drawn = of_column.drawn();
-                drawn.only_types(&self.types);
-                (drawn, Some(of_column.rows))
+                if !self.types.is_empty() {
+                    let text = "`--types` is of nodes: leave it out for a column; `lineaged impact` names the exposures behind one";
+                    return Err(Misuse(text.to_owned()).into());
+                }
+                unresolved = of_column.unresolved.clone();
+                (of_column.drawn(), Some(of_column.rows))
             }
         };
         drop(reader);
@@ -90,6 +94,7 @@ impl Lineage {
             Format::Dot => drawing(&around).write(Shape::Dot, out)?,
             Format::Mermaid => drawing(&around).write(Shape::Mermaid, out)?,
         }
+        tell_unresolved(&unresolved);
         if around.left_out > 0 {
             note(&format!(
                 "{} more {} are further away: raise --upstream, --downstream and --limit",
@@ -101,14 +106,13 @@ impl Lineage {
     }
 }
 
-fn tell_unresolved(node: &Unresolved) {
-    let Unresolved { unique_id, status, reason } = node;
-    let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    note(&format!(
-        "there may be more: the columns of `{}` are not all known ({status}{})",
-        sanitize(unique_id),
-        sanitize(&reason)
-    ));
+/// What may be missing, in one line.
+fn tell_unresolved(nodes: &[Unresolved]) {
+    let names: Vec<String> = nodes.iter().map(|node| format!("{} ({})", node.unique_id, node.status)).collect();
+    if !names.is_empty() {
+        let names = named(&names, 3, |name| sanitize(name).into_owned());
+        note(&format!("there may be more: not all columns are known of {names}; `lineaged show NODE` tells why"));
+    }
 }
 
 fn tree(around: &Around, out: &mut dyn Write) -> std::io::Result<()> {

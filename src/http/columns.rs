@@ -63,7 +63,7 @@ pub(super) async fn lineage(
         ("environment" = Option<String>, Query, description = "needed where several environments have the node")
     ),
     responses(
-        (status = 200, description = "one object: the columns that come from it, the nodes whose rows it shapes, those that are not resolved, \
+        (status = 200, description = "a list of one object: the columns that come from it, the nodes whose rows it shapes, those that are not resolved, \
             and the exposures and owners behind them", body = Vec<Value>),
         (status = 304, description = "what `If-None-Match` names is still true"),
         (status = 400, description = "the question can't be understood"),

@@ -110,7 +110,12 @@ impl From<answers::Error> for Problem {
         match error {
             answers::Error::Catalog(error) => error.into(),
             answers::Error::Question(text) => Self::NotFound(text, Vec::new()),
-            answers::Error::Unknown { text, nearest } => Self::NotFound(format!("there is no node `{text}`"), nearest),
+            answers::Error::Unknown { text, removed_at: Some(time), nearest } => {
+                Self::NotFound(format!("`{text}` was removed at {time}"), nearest)
+            }
+            answers::Error::Unknown { text, removed_at: None, nearest } => {
+                Self::NotFound(format!("there is no node `{text}`"), nearest)
+            }
             answers::Error::Several { found, .. } => {
                 let names: Vec<String> = found.iter().map(|node| format!("`{}`", node.environment)).collect();
                 Self::Conflict(format!("several environments have it: add `environment` with {}", names.join(" or ")))

@@ -76,6 +76,12 @@ fn question(view: &View, query: &Query) -> Result<Question, Problem> {
             true => query.number(column.name, 0)?.map(Value::from),
             false => query.get(column.name).map(Value::from),
         };
+        if let (Kind::Word(words), Some(Value::String(text))) = (column.kind, &value)
+            && !words.contains(&text.as_str())
+        {
+            let (name, words) = (column.name, words.join(", "));
+            return Err(Problem::Bad(format!("`{name}` is never `{text}`, but one of {words}")));
+        }
         question.equal.extend(value.map(|value| (column.name, vec![value])));
     }
     if view.resolved_node().is_some() {

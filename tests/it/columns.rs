@@ -42,13 +42,36 @@ fn a_column_that_went_is_followed_also_where_its_reader_changed_with_it() {
         "SELECT count(*) FROM column_lineage WHERE parent_id = 'model.mini_shop.orders' AND parent_column = 'status'";
     assert_eq!(world.cells(read), ["0"], "nothing reads it any more");
     let changes = world.ok(&["changes", "--kind", "column_removed"]);
-    let named = changes.lines().any(|line| {
-        line.contains("! model.mini_shop.orders: column status is gone")
-            && line.contains("columns: model.mini_shop.orders_incremental.status")
-    });
-    assert!(named, "{changes}");
+    let (_, told) = changes.split_once("! model.mini_shop.orders: column status is gone").expect("it is marked");
+    assert!(told.contains("\n      columns: model.mini_shop.orders_incremental.status"), "{changes}");
     let impact = &json(&world.ok(&["impact", &format!("{ORDERS}.status"), "--format", "json"]))[0];
     assert_eq!(impact["columns"][0]["unique_id"], INCREMENTAL, "{impact}");
+}
+
+#[test]
+fn a_node_that_went_is_told_with_what_read_it_until_then() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world.change(|project| {
+        project.set_code(INCREMENTAL, "select 1 as one");
+        project.remove(ORDERS);
+    });
+    world.ok(&["sync", "--full"]);
+    let page = world.ok(&["changes", "--kind", "removed", "--format", "markdown"]);
+    let told = page.lines().any(|line| {
+        line.contains("⚠ `model.mini_shop.orders`: removed")
+            && line.contains("model.mini_shop.orders_incremental.amount")
+    });
+    assert!(told, "{page}");
+    for what in ["orders.amount".to_owned(), ORDERS.to_owned()] {
+        let what = what.replace("orders.amount", &format!("{ORDERS}.amount"));
+        let impact = &json(&world.ok(&["impact", &what, "--format", "json"]))[0];
+        assert!(impact["gone_with"].is_i64(), "{impact}");
+        let columns = impact["columns"].as_array().expect("a list");
+        assert!(columns.iter().any(|it| it["unique_id"] == INCREMENTAL && it["column_name"] == "amount"), "{impact}");
+    }
+    let ran = world.run(&["show", ORDERS]);
+    assert!(ran.stderr.contains("`model.mini_shop.orders` was removed at 2"), "{ran:?}");
 }
 
 #[test]
@@ -60,8 +83,10 @@ fn what_is_not_resolved_counts_as_touched_and_is_named() {
     let unresolved = impact["unresolved"].as_array().expect("a list");
     assert!(unresolved.iter().any(|it| it["unique_id"] == INCREMENTAL && it["status"] == "unparsed"), "{impact}");
     let ran = world.run(&["lineage", &format!("{ORDERS}.status"), "--downstream", "9"]);
-    let told = "there may be more: the columns of `model.mini_shop.orders_incremental` are not all known (unparsed";
+    let told = "there may be more: not all columns are known of model.mini_shop.orders_incremental (unparsed)";
     assert!(ran.stderr.contains(told), "{ran:?}");
+    assert!(world.ok(&["show", INCREMENTAL]).contains("lineage of columns is not fully known (unparsed: "));
+    assert!(impact["nodes"].as_array().expect("a list").contains(&INCREMENTAL.into()), "{impact}");
 }
 
 #[test]

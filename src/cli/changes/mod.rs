@@ -98,7 +98,7 @@ impl Changes {
     fn question(&self, files: &Files, reader: &Reader, mut environment_id: Option<i64>) -> anyhow::Result<Question> {
         let mut node = Vec::new();
         if let Some(text) = &self.node {
-            let found = reader.find(environment_id, text)?;
+            let found = reader.find_ever(environment_id, text)?;
             environment_id = Some(found.environment_id);
             node.push(found.unique_id);
         }
@@ -149,10 +149,16 @@ fn print(reader: &Reader, rows: &Table, out: &mut dyn Write) -> anyhow::Result<(
         writeln!(out, "\nmay break what stands on it:")?;
     }
     for Breaking { row, impact } in breaking {
-        let what = if row.str("kind") == "column_removed" { "is gone" } else { "has another type" };
         let (id, column) = (sanitize(row.str("unique_id")), sanitize(row.str("column_name")));
-        let words = in_brief(&impact, |name| sanitize(name).into_owned());
-        writeln!(out, "  ! {id}: column {column} {what} (seq {}); {words}", row.get("seq"))?;
+        let what = match row.str("kind") {
+            "removed" => "it is gone".to_owned(),
+            "column_removed" => format!("column {column} is gone"),
+            _ => format!("column {column} has another type"),
+        };
+        let mut lines = in_brief(&impact, |name| sanitize(name).into_owned()).into_iter();
+        let touched = lines.next().unwrap_or_default();
+        writeln!(out, "  ! {id}: {what} (seq {}); {touched}", row.get("seq"))?;
+        lines.try_for_each(|line| writeln!(out, "      {line}"))?;
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) fn page(reader: &Reader, rows: &Table, asked: &Changes, out: &mut dyn
         writeln!(out, "\n### May break what stands on it\n")?;
     }
     for change in &breaking {
-        let words = in_brief(&change.impact, markdown);
+        let words = in_brief(&change.impact, markdown).join("; ");
         writeln!(out, "- ⚠ {}: {}. {words}.", markdown_code(change.row.str("unique_id")), what(change.row))?;
     }
     for section in &sections {

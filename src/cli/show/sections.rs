@@ -77,6 +77,11 @@ fn list_ties(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let (from, to) = reader.column_ties(found)?;
+    let status = reader.rows_of("column_lineage_status", found)?;
+    if let Some(status) = status.iter().next().filter(|status| status.str("status") != "resolved") {
+        let reason = status.text("reason").map(|reason| format!(": {}", shortened(reason, TEXT))).unwrap_or_default();
+        writeln!(out, "\nlineage of columns is not fully known ({}{})", status.str("status"), sanitize(&reason))?;
+    }
     let others: BTreeSet<&String> = from.keys().chain(to.keys()).filter(|name| !names.contains(name)).collect();
     names.extend(others.into_iter().cloned().collect::<Vec<_>>());
     names.retain(|name| from.contains_key(name) || to.contains_key(name));
