@@ -81,9 +81,13 @@ impl Project {
             let mut original = node.clone();
             original.parents.retain(|parent| !cut.contains(parent));
             let mut node = copy_of(&original, &suffix, &|id| self.is_listed(id.as_str()));
-            // Nobody's project holds the same code a hundred times.
+            // Nobody's project holds the same code a hundred times; and what is compiled reads the copies of what it read.
             for code in [&mut node.raw_code, &mut node.compiled_code].into_iter().flatten() {
                 *code = self.code_like(code, &format!("\n-- copy {copy}"));
+            }
+            if let Some(code) = &node.compiled_code {
+                let text = self.text(Some(code)).map(ToString::to_string).unwrap_or_default();
+                node.compiled_code = Some(self.keep(&sample.renamed(&text, &original, &suffix)));
             }
             self.inventory.nodes.insert(node.unique_id.clone(), node.into());
         }
@@ -197,6 +201,20 @@ impl Project {
 }
 
 impl Sample {
+    /// The code of a copy: what `node` reads is called by the suffix there.
+    fn renamed(&self, code: &str, node: &Node, suffix: &str) -> String {
+        // They are sorted by their ids.
+        let parent = |id: &UniqueId| self.nodes.binary_search_by(|node| node.unique_id.cmp(id)).ok();
+        let parents = node.parents.iter().filter_map(parent).map(|place| &self.nodes[place]);
+        parents.fold(code.to_owned(), |code, parent| {
+            let relation = parent.relation_name.as_deref().and_then(|name| name.strip_suffix('"'));
+            let code =
+                relation.map_or(code.clone(), |name| code.replace(&format!("{name}\""), &format!("{name}{suffix}\"")));
+            let inlined = parent.name.as_deref().map(|name| format!("__dbt__cte__{name}"));
+            inlined.map_or(code.clone(), |name| code.replace(&name, &format!("{name}{suffix}")))
+        })
+    }
+
     fn of(project: &Project) -> Self {
         let nodes: Vec<Node> = project.of(super::Side::Definition).map(|(_, node)| node.clone()).collect();
         let is_model = |node: &&Node| node.resource_type == ResourceType::Model;
