@@ -16,6 +16,7 @@ pub mod catalog;
 pub mod config;
 mod derive;
 pub mod origin;
+mod outbound;
 pub mod plan;
 mod redact;
 mod schedule;
