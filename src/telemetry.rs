@@ -489,6 +489,7 @@ mod tests {
         let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
         telemetry.show("prod", &Watched::default());
         telemetry.catalog(Path::new("nowhere"), false);
+        telemetry.receiver("prod", &Delivered::default());
         let text = telemetry.render();
         let watching = concat!(include_str!("../deploy/alerts.yml"), include_str!("../deploy/grafana.json"));
         let words =

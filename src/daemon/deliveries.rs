@@ -1,27 +1,28 @@
 //! A task for each receiver and each environment that it is told of: so one that is down delays nobody.
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Shared;
 use crate::deliver::{Delivery, Tries};
+use crate::telemetry::Telemetry;
 
-/// Delivers whatever has not arrived: at the start, and when a sync of the environment has ended. After a failure it rests; only what was
-/// refused is tried again with the next sync.
+/// Delivers whatever has not arrived: at the start, and when a sync of the environment was applied. After a failure it rests; only what
+/// was refused is tried again with the next such sync.
 pub(super) async fn keep_delivered(shared: Shared, mut delivery: Delivery, environment_id: i64) {
-    let Some(mut synced) = shared.synced.get(&environment_id).map(|synced| synced.subscribe()) else { return };
-    let (mut stop, telemetry) = (shared.stop.clone(), &shared.telemetry);
+    let Some(mut applied) = shared.applied.get(&environment_id).map(watch::Sender::subscribe) else { return };
+    let (mut stop, telemetry) = (shared.stop.clone(), shared.telemetry.clone());
     let (receiver, environment) = (delivery.receiver().to_owned(), delivery.environment().to_owned());
     let (mut tries, mut told) = (Tries::default(), None);
     let took = || telemetry.receiver_took(&receiver, &environment);
+    show(&telemetry, &delivery).await;
     loop {
-        synced.mark_unchanged();
+        applied.mark_unchanged();
         let failure = tokio::select! {
             went = delivery.go_on(&took) => went.err(),
             () = stop.pulled() => return,
         };
-        if let Ok(known) = delivery.known().await {
-            telemetry.receiver(&environment, &known);
-        }
+        show(&telemetry, &delivery).await;
         let rest = failure.as_ref().map(|failure| tries.rest_after(failure));
         if let (Some(failure), Some(rest)) = (&failure, rest) {
             telemetry.receiver_failed(&receiver, &environment);
@@ -39,8 +40,15 @@ pub(super) async fn keep_delivered(shared: Shared, mut delivery: Delivery, envir
         told = failure.map(|failure| failure.text);
         tokio::select! {
             () = sleep(rest.unwrap_or_default()), if rest.is_some() => {}
-            _ = synced.changed(), if !is_down => {}
+            _ = applied.changed(), if !is_down => {}
             () = stop.pulled() => return,
         }
+    }
+}
+
+/// Shows what the catalog says of it; where it can't be read that is told elsewhere.
+async fn show(telemetry: &Telemetry, delivery: &Delivery) {
+    if let Ok(known) = delivery.known().await {
+        telemetry.receiver(delivery.environment(), &known);
     }
 }

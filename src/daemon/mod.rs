@@ -46,8 +46,8 @@ struct Shared {
     writers: Writers,
     telemetry: Telemetry,
     stop: Stop,
-    /// By environment, who is told when a sync of it has ended.
-    synced: Arc<BTreeMap<i64, watch::Sender<()>>>,
+    /// By environment, who is told when a sync of it was applied.
+    applied: Arc<BTreeMap<i64, watch::Sender<()>>>,
 }
 
 /// Serves until `stop` is pulled: then the reads in hand are dropped, and a commit in hand is finished, or rolled back when `writers`
@@ -74,7 +74,7 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
         due: Due::new(environments.iter().map(|environment| environment.id)),
         limits: Limits::new(config.concurrency(), config.environments.len()),
         telemetry: Telemetry::new(&names),
-        synced: Arc::new(environments.iter().map(|it| (it.id, watch::Sender::default())).collect()),
+        applied: Arc::new(environments.iter().map(|it| (it.id, watch::Sender::default())).collect()),
         writers,
         stop: stop.clone(),
         config: Arc::new(config),
@@ -235,6 +235,11 @@ async fn keep_synced(shared: Shared, environment: Environment) {
             Ok(Report { outcome: Outcome::Held(..), .. }) => Some(Instant::now() + LOOK_AGAIN),
             _ => None,
         };
+        if let (Ok(Report { outcome: Outcome::Applied(_), .. }), Some(applied)) =
+            (&result, shared.applied.get(&environment.id))
+        {
+            applied.send_replace(());
+        }
         let (telemetry, name) = (&shared.telemetry, environment.config.name.as_str());
         if let Some(platform) = environment.config.origin.platform() {
             telemetry.retried(name, shared.limits.take_retries(platform.platform_id));
@@ -242,9 +247,6 @@ async fn keep_synced(shared: Shared, environment: Environment) {
         let Err(error) = result else {
             telemetry.cooldown(name, None);
             shared.due.done(environment.id);
-            if let Some(synced) = shared.synced.get(&environment.id) {
-                synced.send_replace(());
-            }
             (failures, full) = (0, false);
             continue;
         };
