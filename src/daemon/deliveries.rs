@@ -4,7 +4,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Shared;
-use crate::deliver::{Delivery, Tries};
+use crate::deliver::{Delivery, Failure, Tries};
 use crate::telemetry::Telemetry;
 
 /// Delivers whatever has not arrived: at the start, and when a sync of the environment was applied. After a failure it rests; only what
@@ -13,36 +13,47 @@ pub(super) async fn keep_delivered(shared: Shared, mut delivery: Delivery, envir
     let Some(mut applied) = shared.applied.get(&environment_id).map(watch::Sender::subscribe) else { return };
     let (mut stop, telemetry) = (shared.stop.clone(), shared.telemetry.clone());
     let (receiver, environment) = (delivery.receiver().to_owned(), delivery.environment().to_owned());
-    let (mut tries, mut told) = (Tries::default(), None);
     let took = || telemetry.receiver_took(&receiver, &environment);
+    let (mut tries, mut told) = (Tries::default(), String::new());
     show(&telemetry, &delivery).await;
     loop {
         applied.mark_unchanged();
-        let failure = tokio::select! {
-            went = delivery.go_on(&took) => went.err(),
+        let went = tokio::select! {
+            went = delivery.go_on(&took) => went,
             () = stop.pulled() => return,
         };
         show(&telemetry, &delivery).await;
-        let rest = failure.as_ref().map(|failure| tries.rest_after(failure));
-        if let (Some(failure), Some(rest)) = (&failure, rest) {
-            telemetry.receiver_failed(&receiver, &environment);
-            let (error, rest) = (&failure.text, rest.as_secs_f64());
-            // The same is said once.
-            if told.as_ref() == Some(error) {
-                tracing::debug!(receiver, environment, error, rest, "delivery failed again");
-            } else {
-                tracing::warn!(receiver, environment, error, rest, "delivery failed");
+        let failure = match went {
+            Ok(more) => {
+                (tries, told) = (Tries::default(), String::new());
+                if more {
+                    continue;
+                }
+                tokio::select! {
+                    _ = applied.changed() => continue,
+                    () = stop.pulled() => return,
+                }
             }
-        } else {
-            tries = Tries::default();
-        }
-        let is_down = failure.as_ref().is_some_and(|failure| !failure.is_final);
-        told = failure.map(|failure| failure.text);
+            Err(failure) => failure,
+        };
+        telemetry.receiver_failed(&receiver, &environment);
+        let rest = tries.rest_after(&failure);
+        complain(&delivery, &failure, &told);
         tokio::select! {
-            () = sleep(rest.unwrap_or_default()), if rest.is_some() => {}
-            _ = applied.changed(), if !is_down => {}
+            () = sleep(rest) => {}
+            _ = applied.changed(), if failure.is_final => {}
             () = stop.pulled() => return,
         }
+        told = failure.text;
+    }
+}
+
+/// The same is said once.
+fn complain(delivery: &Delivery, failure: &Failure, told: &str) {
+    let (receiver, environment) = (delivery.receiver(), delivery.environment());
+    match failure.text == told {
+        true => tracing::debug!(receiver, environment, error = failure.text, "delivery failed again"),
+        false => tracing::warn!(receiver, environment, error = failure.text, "delivery failed"),
     }
 }
 

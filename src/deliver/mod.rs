@@ -82,16 +82,17 @@ impl Delivery {
         &self.what.environment.name
     }
 
-    /// Delivers what has not arrived; `taken` is told of each event. After a failure it goes on where it was.
+    /// Delivers what has not arrived; `taken` is told of each event. After a failure it goes on where it was. False if there was nothing;
+    /// else more may have come meanwhile.
     ///
     /// # Errors
     /// With the first event that is not taken, which is noted in the catalog, or if that can't be read or written.
-    pub(crate) async fn go_on(&mut self, taken: &(dyn Fn() + Sync)) -> Result<(), Failure> {
+    pub(crate) async fn go_on(&mut self, taken: &(dyn Fn() + Sync)) -> Result<bool, Failure> {
         if self.under_way.is_none() {
             let what = self.what.clone();
             self.under_way = blocking(move || what.prepare()).await?;
         }
-        let Some((batch, mark)) = &mut self.under_way else { return Ok(()) };
+        let Some((batch, mark)) = &mut self.under_way else { return Ok(false) };
         let mark = mark.clone();
         if let Err(failure) = batch.send(&self.target, taken).await {
             if failure.is_final {
@@ -105,19 +106,22 @@ impl Delivery {
         }
         self.note(move |catalog, of, now| catalog.note_arrival(of, &mark, now)).await?;
         self.under_way = None;
-        Ok(())
+        Ok(true)
     }
 
-    /// The same, also after failures, as long as there is `patience`.
+    /// The same until there is nothing left, also after failures, as long as there is `patience`.
     ///
     /// # Errors
     /// If an event is refused, or none was taken for so long.
     pub(crate) async fn finish(&mut self, patience: Duration, taken: &(dyn Fn() + Sync)) -> Result<(), Failure> {
         let mut tries = Tries::default();
-        while let Err(failure) = self.go_on(taken).await {
-            tries.pause(failure, patience).await?;
+        loop {
+            match self.go_on(taken).await {
+                Ok(true) => tries = Tries::default(),
+                Ok(false) => return Ok(()),
+                Err(failure) => tries.pause(failure, patience).await?,
+            }
         }
-        Ok(())
     }
 
     /// What the catalog says of it.

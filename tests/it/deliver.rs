@@ -299,3 +299,22 @@ fn a_delivery_under_way_ends_with_the_daemon_and_goes_on_at_its_next_start() {
     daemon.until("all of it", || here.taken() == all.len());
     assert_eq!(here.take(), all);
 }
+
+#[test]
+fn what_is_refused_is_tried_again_only_when_something_was_changed() {
+    let here = Receiver::start();
+    here.always(Some(status(403, "")));
+    let project = Project::bundled(Timestamp::now());
+    let receivers = receiver("marquez", &here.url(), "");
+    let world = World::all_served(vec![(ENVIRONMENT, project)], &format!("{OFTEN}\n{receivers}"));
+    let ended = || world.cells("SELECT count(*) FROM syncs WHERE outcome IS NOT NULL")[0].parse().unwrap_or(0);
+    let mut daemon = world.serve();
+    daemon.until("four syncs", || ended() >= 4);
+    assert_eq!(here.posted().len(), 1);
+    here.always(None);
+    world.change(|project| project.describe(ORDERS, "New words."));
+    daemon.until("it has all", || !world.ok(&["status"]).contains("receiver"));
+    assert_eq!(here.take(), exported(&world, &[]));
+    let log = daemon.end_with_log().2;
+    assert_eq!(log.iter().filter(|line| line.contains("delivery failed")).count(), 1, "it is said once: {log:#?}");
+}
