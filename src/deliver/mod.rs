@@ -164,10 +164,12 @@ impl What {
         });
         let wanted = Wanted { chosen: None, since, elsewhere: self.elsewhere.clone() };
         let how = OpenLineage { runs: self.runs, drops_removed: false };
-        let events = |out: &mut dyn std::io::Write| {
-            export::openlineage(&Scope::open(&reader, &self.environment, wanted)?, how, out)
-        };
-        Ok(Some((Batch::pack(events)?, now)))
+        let scope = Scope::open(&reader, &self.environment, wanted)?;
+        let batch = Batch::pack(|out| export::openlineage(&scope, how, out))?;
+        if let Some(missing) = export::without_namespace(&scope).filter(|_| batch.count > 0) {
+            tracing::warn!(receiver = self.receiver, "{missing}");
+        }
+        Ok(Some((batch, now)))
     }
 }
 
