@@ -60,7 +60,7 @@ def chosen(connection):
     column = first("SELECT parent_column FROM column_lineage WHERE parent_id = ? GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1", node)
     columns = {
         name: f"{node}.{column}"
-        for name in ("NODE.COLUMN", "source.mini_shop.raw_shop.payments.amount_cents", "model.mini_shop.stg_payments.amount")
+        for name in ("NODE.COLUMN", "raw_shop.payments.amount_cents", "stg_payments.amount")
     }
     return {**columns, " --fail-on exposure": "", "NODE": node, "source:raw_shop.orders": "source:" + ".".join(source[2:]), "run_id=N": f"run_id={run}"}
 
@@ -148,9 +148,10 @@ def every_route(address, names):
     for path, methods in paths.items():
         if "get" in methods:
             parameters = {parameter["name"] for parameter in methods["get"].get("parameters", [])}
-            values = {"q": "customer", "limit": 100}
+            values = {"q": "customer", "limit": 100, "node": "NODE"}
             query = urllib.parse.urlencode({name: values[name] for name in values if name in parameters})
-            routes.append(path.replace("{unique_id}", "NODE") + (f"?{query}" if query else ""))
+            path = path.replace("{unique_id}", "NODE").replace("{name}", names["NODE.COLUMN"].removeprefix(names["NODE"] + "."))
+            routes.append(path + (f"?{query}" if query else ""))
     return [route.replace("NODE", urllib.parse.quote(names["NODE"])) for route in sorted(routes) + FURTHER]
 
 

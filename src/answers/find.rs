@@ -22,12 +22,18 @@ pub struct Found {
 }
 
 impl Reader {
-    /// Finds the one node that `text` means: its unique_id, or a name that only one node has (a model wins over its tests' names).
+    /// Finds the one node that `text` means: its unique_id, or a name that only one node has (a model wins over its tests' names), as
+    /// dbt writes it: `NAME.vVERSION` of a model, `SOURCE.TABLE` of a source.
     ///
     /// # Errors
     /// [`Error::Unknown`] if there is none, [`Error::Several`] if there are more.
     pub fn find(&self, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
-        let by_name = ["n.name = ?2 AND n.resource_type NOT IN ('test', 'unit_test')", "n.name = ?2"];
+        let by_name = [
+            "n.name = ?2 AND n.resource_type NOT IN ('test', 'unit_test')",
+            "n.name = ?2",
+            "n.version IS NOT NULL AND n.name || '.v' || n.version = ?2",
+            "n.resource_type = 'source' AND n.properties ->> 'source_name' || '.' || n.name = ?2",
+        ];
         for condition in ["n.unique_id = ?2"].into_iter().chain(by_name) {
             if let Some(found) = self.one(environment_id, text, condition)? {
                 return Ok(found);

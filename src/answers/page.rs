@@ -17,16 +17,54 @@ const FROM: &str = "seq >= (SELECT min((SELECT min(c.seq) FROM change c WHERE c.
 const TO: &str = "seq <= (SELECT max((SELECT max(c.seq) FROM change c WHERE c.sync_id = s.sync_id))
     FROM sync s WHERE s.finished_at <= ?)";
 
-/// What has ancestors, in the order of the pages of `lineage`, and at least how many. A page ends where enough of them are told: SQLite
-/// would sort all pairs for the first hundred.
-const DESCENDANTS: &str = "
-    SELECT n.environment_id, n.unique_id, max(1, (SELECT count(*) FROM reach r WHERE r.descendant_key = n.node_key))
-    FROM node n
-    WHERE (n.environment_id, n.unique_id) > (?1, ?2) AND n.environment_id <= ?3 AND n.removed_at IS NULL
-    AND n.resource_type NOT IN ('test', 'unit_test', 'group')
-    AND EXISTS (SELECT 1 FROM edge e JOIN node p ON p.node_key = e.parent_key
-                WHERE e.child_key = n.node_key AND p.resource_type NOT IN ('test', 'unit_test', 'group'))
-    ORDER BY n.environment_id, n.unique_id";
+/// A view of pairs of nodes: the column with the node by which its pages go, how many rows each has at least, and which have any.
+struct Pairs {
+    view: &'static str,
+    column: &'static str,
+    count: &'static str,
+    has_any: &'static str,
+}
+
+const PAIRS: [Pairs; 3] = [
+    Pairs {
+        view: "lineage",
+        column: "descendant_id",
+        // Where pairs are walked, `reach` does not have all of them.
+        count: "max(1, (SELECT count(*) FROM reach WHERE descendant_key = n.node_key))",
+        has_any:
+            "n.resource_type NOT IN ('test', 'unit_test', 'group')
+                  AND EXISTS (SELECT 1 FROM edge e JOIN node p ON p.node_key = e.parent_key
+                              WHERE e.child_key = n.node_key AND p.resource_type NOT IN ('test', 'unit_test', 'group'))",
+    },
+    Pairs {
+        view: "column_lineage",
+        column: "child_id",
+        count: "(SELECT count(*) FROM column_origin WHERE child_key = n.node_key)",
+        has_any: "n.resource_type IN ('model', 'snapshot')",
+    },
+    Pairs {
+        view: "column_uses",
+        column: "child_id",
+        count: "(SELECT count(*) FROM column_use WHERE child_key = n.node_key)",
+        has_any: "n.resource_type IN ('model', 'snapshot')",
+    },
+];
+
+impl Pairs {
+    fn of(view: &View) -> Option<&'static Self> {
+        PAIRS.iter().find(|pairs| pairs.view == view.name)
+    }
+
+    /// The nodes after one, in the order of the pages, and how many rows they have.
+    fn sql(&self) -> String {
+        let Self { count, has_any, .. } = self;
+        format!(
+            "SELECT n.environment_id, n.unique_id, {count} FROM node n
+             WHERE (n.environment_id, n.unique_id) > (?1, ?2) AND n.environment_id <= ?3 AND n.removed_at IS NULL AND {has_any}
+             ORDER BY n.environment_id, n.unique_id"
+        )
+    }
+}
 
 /// In which order rows come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,9 +134,10 @@ impl Reader {
         let is_page = question.order == Order::Key && question.limit.is_some();
         let most = if is_page { PAGE_BYTES } else { usize::MAX };
         let (mut conditions, mut values) = conditions(view, question);
-        if is_page && view.name == "lineage" && question.equal.is_empty() && question.chosen.is_none() {
-            let (until, last) = self.last_descendant(question, limit)?;
-            conditions.push_str(until);
+        let is_whole = question.equal.is_empty() && question.chosen.is_none() && question.after_revision.is_none();
+        if let Some(pairs) = Pairs::of(view).filter(|_| is_page && is_whole) {
+            let (until, last) = self.until(pairs, question, limit)?;
+            conditions.push_str(&until);
             values.extend(last);
         }
         let mut statement = self.connection.prepare(&sql(view, question, &conditions))?;
@@ -121,9 +160,9 @@ impl Reader {
         Ok(Page { table: found, next })
     }
 
-    /// Where the descendants lie that a page of `lineage` tells of, as a condition: beyond them there are more rows than the page has.
-    /// The one after which it begins may have rows left.
-    fn last_descendant(&self, question: &Question, limit: usize) -> Result<(&'static str, Vec<Bound>), Error> {
+    /// Where the nodes lie that a page of pairs tells of, as a condition: beyond them there are more rows than the page has, and SQLite
+    /// would sort all pairs for the first hundred. The node after which it begins may have rows left.
+    fn until(&self, pairs: &Pairs, question: &Question, limit: usize) -> Result<(String, Vec<Bound>), Error> {
         let after: Vec<Bound> = question.after.iter().flatten().map(bound).collect();
         let mut first = match after.as_slice() {
             [environment_id, descendant, ..] => Some((environment_id.clone(), descendant.clone())),
@@ -132,7 +171,7 @@ impl Reader {
         let mut last = first.clone();
         let begin = first.clone().unwrap_or((question.environment_id.unwrap_or(i64::MIN).into(), String::new().into()));
         let most = question.environment_id.unwrap_or(i64::MAX);
-        let mut statement = self.connection.prepare_cached(DESCENDANTS)?;
+        let mut statement = self.connection.prepare_cached(&pairs.sql())?;
         let mut rows = statement.query((&begin.0, &begin.1, most))?;
         let mut told = 0;
         while let Some(row) = rows.next()? {
@@ -143,12 +182,13 @@ impl Reader {
                 break;
             }
         }
-        let Some((first, last)) = first.zip(last) else { return Ok((" AND FALSE", Vec::new())) };
+        let Some((first, last)) = first.zip(last) else { return Ok((" AND FALSE".to_owned(), Vec::new())) };
+        let column = pairs.column;
         Ok(if first.0 == last.0 {
             // Of one environment SQLite finds descendants by the index; with pairs of values it begins at the ancestors.
-            (" AND environment_id = ? AND descendant_id BETWEEN ? AND ?", vec![last.0, first.1, last.1])
+            (format!(" AND environment_id = ? AND {column} BETWEEN ? AND ?"), vec![last.0, first.1, last.1])
         } else {
-            (" AND (environment_id, descendant_id) <= (?, ?)", vec![last.0, last.1])
+            (format!(" AND (environment_id, {column}) <= (?, ?)"), vec![last.0, last.1])
         })
     }
 
@@ -284,6 +324,10 @@ mod tests {
                  NULL, NULL, '', '', printf('model.shop.m%05d', i) FROM n;
              INSERT INTO reach (descendant_key, ancestor_key, depth) {models_sql} SELECT i * 3, i * 3 + 1, 1 FROM n;
              INSERT INTO edge (child_key, parent_key) {models_sql} SELECT i * 3, i * 3 + 1 FROM n;
+             INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)
+                 {models_sql} SELECT i * 3, 'a', i * 3 + 1, 'a', 'passthrough', 1 FROM n;
+             INSERT INTO column_use (child_key, parent_key, parent_column, clause)
+                 {models_sql} SELECT i * 3, i * 3 + 1, 'a', 'filter' FROM n;
              INSERT INTO sync (sync_id, environment_id, trigger, mode, started_at, finished_at, outcome)
                  {syncs_sql} SELECT i, 1, 'cron', 'full', '', strftime('%Y-%m-%dT%H:%M:%fZ', '{now}', '-' || ({syncs} - i) || ' hours'),
                  'applied' FROM n;
@@ -370,6 +414,8 @@ mod tests {
             ("lineage", pair()),
             ("lineage", Question { environment_id, ..pair() }),
             ("lineage", Question { environment_id, limit, ..Question::default() }),
+            ("column_lineage", Question { limit, ..Question::default() }),
+            ("column_uses", Question { limit, ..Question::default() }),
             ("health", model()),
             ("health", Question { environment_id, ..model() }),
             ("freshness", model()),
@@ -387,8 +433,10 @@ mod tests {
                 };
                 let (short, long) = (cost(&mut short), cost(&mut long));
                 assert!(long <= short + short / 10, "{name} {analyze}: {short} steps, with more history {long}");
-                // What is said of health and freshness begins with all sources; and pairs are not found in their order without statistics.
-                if !["health", "freshness"].contains(name) && !(*name == "lineage" && analyze.is_empty()) {
+                // What is said of health and freshness begins with all sources; and without statistics pairs are not found in their order.
+                let is_of_pairs = PAIRS.iter().any(|pairs| pairs.view == *name);
+                let looks_at_all = ["health", "freshness"].contains(name) || is_of_pairs && analyze.is_empty();
+                if !looks_at_all {
                     let wide = cost(&mut wide);
                     assert!(wide <= short + short / 10, "{name} {analyze}: {short} steps, with more nodes {wide}");
                 }

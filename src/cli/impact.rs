@@ -60,20 +60,21 @@ impl Impact {
     }
 }
 
+/// Each name on a line of its own, since they are long.
 fn print(impact: &Answer, out: &mut dyn Write) -> std::io::Result<()> {
     let column = impact.column_name.as_deref().map(|column| format!(".{}", sanitize(column))).unwrap_or_default();
-    let clean = |name: &str| sanitize(name).into_owned();
-    writeln!(out, "{}{column}", sanitize(&impact.unique_id))?;
-    for line in in_words(impact, usize::MAX, clean) {
-        writeln!(out, "  {line}")?;
+    writeln!(out, "{}{column}: {}", sanitize(&impact.unique_id), touched(impact))?;
+    for (what, names) in lists(impact) {
+        writeln!(out, "  {what}: {}", names.len())?;
+        names.iter().try_for_each(|name| writeln!(out, "    {}", sanitize(name)))?;
     }
     Ok(())
 }
 
-/// What stands on a node or a column, in words; `written` makes a name from outside inert, and at most so many are told of each kind.
-pub(super) fn in_words(impact: &Answer, most: usize, written: impl Fn(&str) -> String) -> Vec<String> {
-    let mut words = Vec::new();
-    let nodes = match (impact.node_count, impact.column_name.is_some()) {
+/// How many nodes, and whether only by their rows.
+fn touched(impact: &Answer) -> String {
+    let of_column = impact.column_name.is_some();
+    let nodes = match (impact.node_count, of_column) {
         (0, true) => "nothing reads it".to_owned(),
         (0, false) => "nothing stands on it".to_owned(),
         (1, true) => "1 node may be touched".to_owned(),
@@ -81,13 +82,16 @@ pub(super) fn in_words(impact: &Answer, most: usize, written: impl Fn(&str) -> S
         (count, true) => format!("{count} nodes may be touched"),
         (count, false) => format!("{count} nodes stand on it"),
     };
-    words.push(nodes);
-    let columns: Vec<String> =
-        impact.columns.iter().map(|column| format!("{}.{}", column.unique_id, column.column_name)).collect();
-    if columns.is_empty() && !impact.shaped.is_empty() {
-        words.push("no column comes from it: only rows are touched".to_owned());
+    match impact.columns.is_empty() && !impact.shaped.is_empty() {
+        true => format!("{nodes}; no column comes from it, only rows are touched"),
+        false => nodes,
     }
-    let clauses = |shaped: &answers::Shaped| {
+}
+
+/// What is touched, by what it is.
+fn lists(impact: &Answer) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+    let column = |column: &answers::ColumnNode| format!("{}.{}", column.unique_id, column.column_name);
+    let shaped = |shaped: &answers::Shaped| {
         let clauses: Vec<&str> = shaped.clauses.iter().map(String::as_str).collect();
         format!("{} ({})", shaped.unique_id, clauses.join(", "))
     };
@@ -96,18 +100,17 @@ pub(super) fn in_words(impact: &Answer, most: usize, written: impl Fn(&str) -> S
         None => format!("{} ({})", node.unique_id, node.status),
     };
     let lists = [
-        ("columns", columns),
-        ("rows", impact.shaped.iter().map(clauses).collect()),
+        ("columns", impact.columns.iter().map(column).collect::<Vec<_>>()),
+        ("rows", impact.shaped.iter().map(shaped).collect()),
         ("not resolved", impact.unresolved.iter().map(unresolved).collect()),
         ("exposures", impact.exposures.clone()),
         ("owners", impact.owners.clone()),
     ];
-    let told = lists.into_iter().filter(|(_, names)| !names.is_empty());
-    words.extend(told.map(|(what, names)| format!("{what}: {}", named(&names, most, &written))));
-    words
+    lists.into_iter().filter(|(_, names)| !names.is_empty())
 }
 
-/// The same in one line, for where it is one of several.
+/// The same in one line, for where it is one of several; `written` makes a name from outside inert.
 pub(super) fn in_brief(impact: &Answer, written: impl Fn(&str) -> String) -> String {
-    in_words(impact, NAMED, written).join("; ")
+    let lists = lists(impact).map(|(what, names)| format!("{what}: {}", named(&names, NAMED, &written)));
+    std::iter::once(touched(impact)).chain(lists).collect::<Vec<_>>().join("; ")
 }

@@ -29,7 +29,9 @@ impl Reading {
         // The time to come has not happened yet.
         let as_of = self.as_of.map(|time| time.min(Timestamp::now()));
         if let Some(time) = as_of {
-            note(&format!("as of {time}; settings are as of now, and of compiled code only the last is kept"));
+            note(&format!(
+                "as of {time}; settings are as of now, column lineage too, and of compiled code only the last is kept"
+            ));
         }
         let reader = Reader::open(&path, as_of)?;
         reader.map()?;

@@ -18,6 +18,7 @@ use crate::answers::{Impact, Target};
 #[utoipa::path(
     get,
     path = "/api/v1/nodes/{unique_id}/columns/{name}/lineage",
+    operation_id = "lineage_of_column",
     tag = "nodes",
     params(
         ("unique_id" = String, Path, description = "the node's unique_id"),

@@ -26,7 +26,7 @@ const AS_OF: HeaderName = HeaderName::from_static("lineaged-as-of");
 
 /// What of such an answer is as of now, since it has no history.
 const OF_NOW: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("lineaged-of-now"), HeaderValue::from_static("settings"));
+    (HeaderName::from_static("lineaged-of-now"), HeaderValue::from_static("settings, column_lineage"));
 
 /// Whether an answer may be kept by the client.
 pub(super) enum Kept {

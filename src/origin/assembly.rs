@@ -91,8 +91,8 @@ impl Assembly {
             }
         }
         let nodes = Nodes::of(&self.drafts);
-        let is_test = |(_, draft): &(&UniqueId, &Box<Draft>)| draft.tested.is_some();
-        let tested = self.drafts.iter().filter(is_test).map(|(id, draft)| {
+        let tests = self.drafts.iter().filter(|(_, draft)| draft.tested.is_some());
+        let tested = tests.map(|(id, draft)| {
             let listing = listed_by.get(id).map(Vec::as_slice).unwrap_or_default();
             (id.clone(), nodes.tested(draft, listing, root))
         });

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::support::{World, binary, rows, run, sample};
+use crate::support::{World, binary, json, rows, run, sample};
 
 #[test]
 fn the_columns_of_the_bundled_project_are_resolved() {
@@ -24,6 +24,89 @@ fn the_columns_of_the_bundled_project_are_resolved() {
     let before = world.cells("SELECT last_revision || '' FROM catalog_info");
     world.ok(&["sync", "--full"]);
     assert_eq!(world.cells("SELECT last_revision || '' FROM catalog_info"), before, "nothing moved");
+}
+
+const ORDERS: &str = "model.mini_shop.orders";
+const INCREMENTAL: &str = "model.mini_shop.orders_incremental";
+
+#[test]
+fn a_column_that_went_is_followed_also_where_its_reader_changed_with_it() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world.change(|project| {
+        project.remove_column(ORDERS, "status");
+        project.set_code(INCREMENTAL, "select order_id, amount from \"mini_shop\".\"analytics\".\"orders\"");
+    });
+    world.ok(&["sync"]);
+    let read =
+        "SELECT count(*) FROM column_lineage WHERE parent_id = 'model.mini_shop.orders' AND parent_column = 'status'";
+    assert_eq!(world.cells(read), ["0"], "nothing reads it any more");
+    let changes = world.ok(&["changes", "--kind", "column_removed"]);
+    let named = changes.lines().any(|line| {
+        line.contains("! model.mini_shop.orders: column status is gone")
+            && line.contains("columns: model.mini_shop.orders_incremental.status")
+    });
+    assert!(named, "{changes}");
+    let impact = &json(&world.ok(&["impact", &format!("{ORDERS}.status"), "--format", "json"]))[0];
+    assert_eq!(impact["columns"][0]["unique_id"], INCREMENTAL, "{impact}");
+}
+
+#[test]
+fn what_is_not_resolved_counts_as_touched_and_is_named() {
+    let world = World::bundled();
+    world.change(|project| project.set_code(INCREMENTAL, "select {{ left }} from orders"));
+    world.ok(&["sync"]);
+    let impact = &json(&world.ok(&["impact", &format!("{ORDERS}.status"), "--format", "json"]))[0];
+    let unresolved = impact["unresolved"].as_array().expect("a list");
+    assert!(unresolved.iter().any(|it| it["unique_id"] == INCREMENTAL && it["status"] == "unparsed"), "{impact}");
+    let ran = world.run(&["lineage", &format!("{ORDERS}.status"), "--downstream", "9"]);
+    let told = "there may be more: the columns of `model.mini_shop.orders_incremental` are not all known (unparsed";
+    assert!(ran.stderr.contains(told), "{ran:?}");
+}
+
+#[test]
+fn a_column_is_found_by_what_follows_the_node_and_one_that_is_not_there_is_told() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    // `orders` is a source, a model and a semantic model: only one has the column.
+    assert!(world.ok(&["lineage", "orders.AMOUNT"]).starts_with("model.mini_shop.orders.amount\n"));
+    assert!(
+        world.ok(&["lineage", "dim_customers.v2"]).starts_with("model.mini_shop.dim_customers.v2\n"),
+        "a node first"
+    );
+    assert!(world.ok(&["impact", "dim_customers.v2.country"]).starts_with("model.mini_shop.dim_customers.v2.country:"));
+    assert!(world.ok(&["impact", "raw_shop.orders.status"]).starts_with("source.mini_shop.raw_shop.orders.status:"));
+    let ran = world.run(&["impact", "stg_orders.amount"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("has no column `amount`; it has customer_id, order_date, order_id, status"), "{ran:?}");
+}
+
+#[test]
+fn a_follower_reads_the_nodes_past_a_revision() {
+    let world = World::served("interval = \"1h\"");
+    world.ok(&["sync"]);
+    let daemon = world.serve();
+    let get = |question: &str| daemon.connect().get(&format!("/api/v1/{question}")).json();
+    let last = get("catalog_info")[0]["last_revision"].as_i64().expect("a number");
+    for view in ["column_lineage", "column_uses", "column_lineage_status"] {
+        assert_eq!(get(&format!("{view}?after_revision={last}")).as_array().map(Vec::len), Some(0), "{view}");
+        assert_eq!(get(&format!("{view}?after_revision=0")), get(view), "{view}");
+    }
+    world.change(|project| {
+        project.set_code(INCREMENTAL, "select order_id from \"mini_shop\".\"analytics\".\"orders\" where amount > 0");
+    });
+    world.ok(&["sync"]);
+    let moved = get(&format!("column_lineage_status?after_revision={last}"));
+    assert_eq!((moved[0]["unique_id"].as_str(), moved[1].is_null()), (Some(INCREMENTAL), true), "{moved}");
+    let uses = get(&format!("column_uses?after_revision={last}"));
+    assert_eq!(
+        (uses[0]["parent_column"].as_str(), uses[0]["clause"].as_str()),
+        (Some("amount"), Some("filter")),
+        "{uses}"
+    );
+    let impact = get(&format!("impact?node={ORDERS}&column=amount"));
+    assert_eq!(impact[0]["shaped"][0]["unique_id"], INCREMENTAL, "{impact}");
+    assert_eq!(daemon.connect().get(&format!("/api/v1/impact?node={ORDERS}&column=none")).status, 404);
 }
 
 /// The samples of real projects; figures of each are printed.

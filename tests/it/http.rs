@@ -180,7 +180,7 @@ fn as_of_a_time_the_api_shows_what_was_then() {
     assert_eq!(answer.json()["description"], "Order facts.");
     assert_eq!(answer.header("etag"), None, "settings are as of now");
     assert_eq!(answer.header("lineaged-as-of"), Some(&*then));
-    assert_eq!(answer.header("lineaged-of-now"), Some("settings"));
+    assert_eq!(answer.header("lineaged-of-now"), Some("settings, column_lineage"));
     assert_eq!(site.get("/api/v1/nodes").header("lineaged-as-of"), None);
     let seq = site.get("/api/v1/nodes").header("lineaged-seq").map(str::to_owned);
     assert_ne!(answer.header("lineaged-seq").map(str::to_owned), seq);
@@ -926,7 +926,8 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
     let schema = compiler.compile("https://openapi.test/schema", &mut schemas).expect("compiled");
     schemas.validate(&described, schema).unwrap_or_else(|error| panic!("{error:#}"));
     let mut expected: BTreeSet<String> = VIEWS.iter().map(|view| format!("/api/v1/{view}")).collect();
-    let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage /api/v1/search /api/v1/sync /webhooks/dbt / \
+    let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage \
+                  /api/v1/nodes/{unique_id}/columns/{name}/lineage /api/v1/impact /api/v1/search /api/v1/sync /webhooks/dbt / \
                   /metrics /-/healthy /-/ready /openapi.json";
     expected.extend(others.split_whitespace().map(str::to_owned));
     let paths = described["paths"].as_object().expect("paths");
@@ -936,7 +937,7 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
         for (method, operation) in item.as_object().expect("an item") {
             let id = operation["operationId"].as_str().expect("an id");
             assert!(operations.insert(id.to_owned()), "`{id}` is there twice");
-            let address = path.replace("{unique_id}", "model.mini_shop.orders");
+            let address = path.replace("{unique_id}", "model.mini_shop.orders").replace("{name}", "amount");
             let code = if method == "get" { site.get(&address).code } else { site.post(&address, "").code };
             assert!(!matches!(code, 404 | 405), "{method} {address}: {code}");
         }

@@ -135,6 +135,17 @@ fn rows_that_a_sync_drops_are_kept_with_it_until_it_is_pruned() {
 }
 
 #[test]
+fn a_declared_column_that_the_warehouse_lacks_is_spelled_as_declared_and_not_listed() {
+    let mut test = TestCatalog::new();
+    let mut source = relation("raw", ResourceType::Source, &["ID"]);
+    source.columns.push(Column { name: "later".into(), in_warehouse: Some(false), ..Column::default() });
+    let mut shop = shop([source, test.model("a", &["raw"], "select id, later as x from db.shop.raw")]);
+    shop.environment.adapter_type = Some("snowflake".to_owned());
+    test.sync(&shop);
+    assert_eq!(texts_of(&test, LINEAGE), ["raw.ID a.ID passthrough", "raw.later a.X rename?"]);
+}
+
+#[test]
 fn code_that_can_not_be_resolved_has_a_status_and_a_reason() {
     let mut test = TestCatalog::new();
     let mut nodes = vec![relation("raw", ResourceType::Source, &["id"])];

@@ -88,7 +88,10 @@ impl View<'_> {
                 cell(figures.documented).into(),
                 figures.placeholders.into(),
                 columns(figures.documented_columns).into(),
-                figures.inherited_columns.into(),
+                match figures.documented_columns.known() {
+                    Some(_) => figures.inherited_columns.into(),
+                    None => columns(figures.documented_columns).into(),
+                },
                 columns(figures.tested_columns).into(),
                 figures.unknown_columns.into(),
                 cell(figures.tested).into(),

@@ -86,13 +86,15 @@ fn list_ties(
     writeln!(out, "\nlineage of columns: {}", names.len())?;
     let tied =
         |ties: &Ties, name: &str| ties.get(name).map(|words| named(words, TIES, |word| sanitize(word).into_owned()));
+    let width = names.iter().take(shown).map(|name| name.chars().count()).max().unwrap_or_default();
     for name in names.iter().take(shown) {
-        let ways = [
-            tied(&from, name).map(|words| format!("from {words}")),
-            tied(&to, name).map(|words| format!("to {words}")),
-        ];
-        let ways: Vec<String> = ways.into_iter().flatten().collect();
-        writeln!(out, "  {}: {}", sanitize(name), ways.join("; "))?;
+        let mut label = sanitize(name).into_owned();
+        for (way, ties) in [("from", &from), ("to", &to)] {
+            if let Some(words) = tied(ties, name) {
+                writeln!(out, "  {label:width$}  {way:4} {words}")?;
+                label.clear();
+            }
+        }
     }
     Ok(more(out, names.len(), shown)?)
 }

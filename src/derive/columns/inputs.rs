@@ -1,10 +1,12 @@
 //! What the columns of a node are told from: its dialect and code, its own columns, and the relations that it may read. A hash of all of it
 //! tells whether there is anything to resolve.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 
 use super::resolver::{Dialect, INLINED, Relation};
-use crate::inventory::{Node, ResourceType};
+use crate::inventory::{Column, Node, ResourceType};
 
 /// Of the program's way to resolve: other numbers resolve everything anew.
 pub(super) const VERSION: i64 = 1;
@@ -26,19 +28,20 @@ pub(super) fn is_relation(node: &Node) -> bool {
 /// A node as others see it. `derived` are the columns that its code gives, if all of them are known: they count where the warehouse's
 /// own list is unknown, before what is declared.
 pub(super) fn relation(node: &Node, derived: Option<&[String]>) -> Relation {
-    let names = |only_built: bool| {
-        let columns = node.columns.iter().filter(move |column| !only_built || column.in_warehouse == Some(true));
-        columns.map(|column| column.name.to_string()).collect::<Vec<String>>()
+    let names = |which: &dyn Fn(&Column) -> bool| -> Vec<String> {
+        node.columns.iter().filter(|column| which(column)).map(|column| column.name.to_string()).collect()
     };
-    let built = names(true);
+    let built = names(&|column| column.in_warehouse == Some(true));
     let is_spelled = !built.is_empty();
-    let columns = match derived {
-        _ if is_spelled => built,
+    let (columns, unlisted) = match derived {
+        _ if is_spelled => (built, names(&|column| column.in_warehouse != Some(true))),
         Some(derived) if !derived.is_empty() => {
+            let known: HashSet<&str> = derived.iter().map(String::as_str).collect();
             let added = OF_SNAPSHOTS.iter().filter(|_| node.resource_type == ResourceType::Snapshot);
-            derived.iter().cloned().chain(added.map(|name| (*name).to_owned())).collect()
+            let columns = derived.iter().cloned().chain(added.map(|name| (*name).to_owned())).collect();
+            (columns, names(&|column| !known.contains(&*column.name)))
         }
-        _ => names(false),
+        _ => (names(&|_| true), Vec::new()),
     };
     let is_ephemeral = node.materialization.as_deref() == Some("ephemeral");
     let identifiers = [&node.identifier, &node.name].into_iter().flatten();
@@ -49,15 +52,15 @@ pub(super) fn relation(node: &Node, derived: Option<&[String]>) -> Relation {
             .map(|name| format!("{INLINED}{}", name.to_lowercase()))
             .collect(),
         columns,
+        unlisted,
         is_spelled,
         is_own: false,
     }
 }
 
-/// A node as its own code sees it, with all columns that are known of it.
+/// A node as its own code sees it.
 pub(super) fn own(node: &Node) -> Relation {
-    let columns = node.columns.iter().map(|column| column.name.to_string()).collect();
-    Relation { path: path(node), columns, is_own: true, ..Relation::default() }
+    Relation { path: path(node), is_own: true, ..relation(node, None) }
 }
 
 /// Database, schema and identifier: as the relation's name says, else one by one.
@@ -103,9 +106,9 @@ pub(super) fn stamp(node: &Node, dialect: Dialect, relations: &[(i64, Relation)]
     add(node.compiled_code.as_ref().map_or("", |code| &code.sha256));
     add(node.raw_code.as_ref().map_or("", |_| "raw"));
     for (key, relation) in relations {
-        let Relation { path, inlined_as, columns, is_spelled, is_own } = relation;
+        let Relation { path, inlined_as, columns, unlisted, is_spelled, is_own } = relation;
         add(&format!("{key} {is_spelled} {is_own} {} {} {}", path.len(), inlined_as.len(), columns.len()));
-        path.iter().chain(inlined_as).chain(columns).for_each(|text| add(text));
+        path.iter().chain(inlined_as).chain(columns).chain(unlisted).for_each(|text| add(text));
     }
     let digest = hash.finalize();
     digest.iter().take(8).fold(0_i64, |number, byte| number << 8 | i64::from(*byte))

@@ -17,7 +17,7 @@ use crate::plan::{Change, ChangeKind};
 use inputs::VERSION;
 use order::Order;
 use resolver::{Dialect, Failure, Relation, Status};
-use store::{Known, Rows, Store};
+use store::{Renewed, Rows, Store};
 use thread::{Job, Thread, with_thread};
 
 /// What a sync has read, and what of it is new.
@@ -72,13 +72,14 @@ pub(crate) fn write_columns(transaction: &Transaction<'_>, pass: &Pass<'_>) -> r
                 is_due[*place] = true;
                 order.children(*place).iter().for_each(|child| is_due[*child] = true);
             }
-            None => forget_removed(transaction, pass, id, &mut store)?,
+            None => forget_removed(pass, id, &mut store)?,
         }
     }
     let index = Index::take(transaction)?;
     let renewed = with_thread(|thread| {
         let mut renewal = Renewal { transaction, pass, order: &order, store, thread, lists: HashMap::new() };
         renewal.run(&mut is_due)?;
+        renewal.store.flush()?;
         let Store { revision, first_revision, .. } = renewal.store;
         let sql = "UPDATE identity SET last_revision = ?1 WHERE ?1 <> ?2";
         transaction.execute(sql, (revision, first_revision)).map(drop)
@@ -96,14 +97,9 @@ pub(crate) fn write_columns(transaction: &Transaction<'_>, pass: &Pass<'_>) -> r
 }
 
 /// What is gone has no lineage, and what read it is looked at by its own changes.
-fn forget_removed(
-    transaction: &Transaction<'_>,
-    pass: &Pass<'_>,
-    id: &UniqueId,
-    store: &mut Store<'_>,
-) -> rusqlite::Result<()> {
+fn forget_removed(pass: &Pass<'_>, id: &UniqueId, store: &mut Store<'_>) -> rusqlite::Result<()> {
     match pass.keys.get(id) {
-        Some(key) => store.forget(transaction, *key),
+        Some(key) => store.forget(*key),
         None => Ok(()),
     }
 }
@@ -152,7 +148,7 @@ impl Renewal<'_> {
             }
             let node = self.order.nodes[place];
             if !inputs::is_resolved(node) {
-                self.store.forget(self.transaction, self.key(node)?)?;
+                self.store.forget(self.key(node)?)?;
             } else if self.renew(place, node)? {
                 self.order.children(place).iter().for_each(|child| is_due[*child] = true);
             }
@@ -181,15 +177,11 @@ impl Renewal<'_> {
             Err(failure) => Err(failure),
         };
         let rows = Rows::of(outcome, &keys);
-        self.write(key, &rows, (known, stamp))?;
         let after = rows.list();
+        self.store.put(key, Renewed { rows, known, stamp })?;
         let is_other = before != after;
         self.lists.insert(place, after);
         Ok(is_other)
-    }
-
-    fn write(&mut self, key: i64, rows: &Rows, (known, stamp): (Option<Known>, i64)) -> rusqlite::Result<()> {
-        self.store.write(key, rows, (known.as_ref(), stamp))
     }
 
     /// What the node can read: its parents, and itself.

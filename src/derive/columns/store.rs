@@ -85,6 +85,16 @@ impl Known {
     }
 }
 
+/// What a node was resolved to, to be written in place of what is stored.
+pub(super) struct Renewed {
+    pub(super) rows: Rows,
+    pub(super) known: Option<Known>,
+    pub(super) stamp: i64,
+}
+
+/// Nodes are resolved parents first, and lie in the tables by their keys: one by one each would be written to another page.
+const MOST_WAITING: usize = 1000;
+
 /// Reads and writes the rows of nodes, for one sync.
 pub(super) struct Store<'a> {
     sync_id: i64,
@@ -93,6 +103,8 @@ pub(super) struct Store<'a> {
     derived: Statement<'a>,
     origins: Statement<'a>,
     uses: Statement<'a>,
+    // Without a conflict to resolve: else SQLite keeps each page aside before a statement writes to it.
+    drop_status: Statement<'a>,
     put_status: Statement<'a>,
     put_derived: Statement<'a>,
     put_origin: Statement<'a>,
@@ -101,6 +113,7 @@ pub(super) struct Store<'a> {
     drop_origin: Statement<'a>,
     drop_use: Statement<'a>,
     keep_gone: Statement<'a>,
+    waiting: BTreeMap<i64, Renewed>,
     pub(super) revision: i64,
     pub(super) first_revision: i64,
 }
@@ -122,21 +135,20 @@ impl<'a> Store<'a> {
                 "SELECT child_column, parent_key, parent_column, kind, is_listed FROM column_origin WHERE child_key = ?1",
             )?,
             uses: transaction.prepare("SELECT parent_key, parent_column, clause FROM column_use WHERE child_key = ?1")?,
+            drop_status: transaction.prepare("DELETE FROM column_status WHERE node_key = ?1")?,
             put_status: transaction.prepare(
                 "INSERT INTO column_status (node_key, status, reason, column_count, resolved_columns, is_whole, stamp, revision)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT DO UPDATE SET status = ?2, reason = ?3, column_count = ?4, resolved_columns = ?5, is_whole = ?6,
-                     stamp = ?7, revision = ?8",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?,
             put_derived: transaction.prepare(
-                "INSERT OR REPLACE INTO derived_column (node_key, name, position, expression) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO derived_column (node_key, name, position, expression) VALUES (?1, ?2, ?3, ?4)",
             )?,
             put_origin: transaction.prepare(
-                "INSERT OR REPLACE INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)
+                "INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
             put_use: transaction.prepare(
-                "INSERT OR REPLACE INTO column_use (child_key, parent_key, parent_column, clause) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO column_use (child_key, parent_key, parent_column, clause) VALUES (?1, ?2, ?3, ?4)",
             )?,
             drop_derived: transaction.prepare("DELETE FROM derived_column WHERE node_key = ?1 AND name = ?2")?,
             drop_origin: transaction.prepare(
@@ -150,6 +162,7 @@ impl<'a> Store<'a> {
                 "INSERT OR REPLACE INTO column_gone (sync_id, parent_key, parent_column, child_key, child_column, how)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
+            waiting: BTreeMap::new(),
             revision,
             first_revision: revision,
         })
@@ -176,19 +189,26 @@ impl<'a> Store<'a> {
         Ok((!names.is_empty()).then_some(names))
     }
 
-    /// Makes the rows of a node these. A revision is counted where that changes any.
-    pub(super) fn write(
-        &mut self,
-        key: i64,
-        rows: &Rows,
-        (known, stamp): (Option<&Known>, i64),
-    ) -> rusqlite::Result<()> {
-        let wrote = self.write_parts(key, rows, known.is_none())?;
-        let same = known.filter(|known| !wrote && known.says(rows));
-        let revision = same.map_or_else(|| self.next_revision(), |known| known.revision);
-        let Rows { status, reason, column_count, resolved_columns, is_whole, .. } = rows;
-        let values = (key, status, reason, column_count, resolved_columns, is_whole, stamp, revision);
-        self.put_status.execute(values).map(drop)
+    /// Makes the rows of a node these, at the latest with [`Store::flush`].
+    pub(super) fn put(&mut self, key: i64, renewed: Renewed) -> rusqlite::Result<()> {
+        self.waiting.insert(key, renewed);
+        if self.waiting.len() < MOST_WAITING { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes what waits, in the order of the keys. A revision is counted where that changes any row of a node.
+    pub(super) fn flush(&mut self) -> rusqlite::Result<()> {
+        for (key, Renewed { rows, known, stamp }) in std::mem::take(&mut self.waiting) {
+            let wrote = self.write_parts(key, &rows, known.is_none())?;
+            if known.is_some() {
+                self.drop_status.execute([key])?;
+            }
+            let same = known.filter(|known| !wrote && known.says(&rows));
+            let revision = same.map_or_else(|| self.next_revision(), |known| known.revision);
+            let Rows { status, reason, column_count, resolved_columns, is_whole, .. } = rows;
+            let values = (key, status, reason, column_count, resolved_columns, is_whole, stamp, revision);
+            self.put_status.execute(values)?;
+        }
+        Ok(())
     }
 
     fn next_revision(&mut self) -> i64 {
@@ -200,15 +220,18 @@ impl<'a> Store<'a> {
     fn write_parts(&mut self, key: i64, rows: &Rows, is_new: bool) -> rusqlite::Result<bool> {
         let Stored { derived, origins, uses } = if is_new { Stored::default() } else { self.stored(key)? };
         let mut wrote = false;
-        for name in derived.keys().filter(|name| !rows.derived.contains_key(*name)) {
+        for (name, _) in derived.iter().filter(|(name, value)| rows.derived.get(*name) != Some(value)) {
             wrote |= self.drop_derived.execute((key, name))? > 0;
         }
         for (row, value) in rows.derived.iter().filter(|(row, value)| derived.get(*row) != Some(value)) {
             wrote |= self.put_derived.execute((key, row, value.0, &value.1))? > 0;
         }
-        for ((column, parent, of), (kind, _)) in origins.iter().filter(|(row, _)| !rows.origins.contains_key(*row)) {
+        for (row, value) in origins.iter().filter(|(row, value)| rows.origins.get(*row) != Some(value)) {
+            let (column, parent, of) = row;
             wrote |= self.drop_origin.execute((key, column, parent, of))? > 0;
-            self.keep_gone.execute((self.sync_id, parent, of, key, column, kind))?;
+            if !rows.origins.contains_key(row) {
+                self.keep_gone.execute((self.sync_id, parent, of, key, column, &value.0))?;
+            }
         }
         for (row, value) in rows.origins.iter().filter(|(row, value)| origins.get(*row) != Some(value)) {
             wrote |= self.put_origin.execute((key, &row.0, row.1, &row.2, &value.0, value.1))? > 0;
@@ -236,13 +259,13 @@ impl<'a> Store<'a> {
     }
 
     /// Takes all rows of a node away, and keeps what they said with the sync.
-    pub(super) fn forget(&mut self, transaction: &Transaction<'_>, key: i64) -> rusqlite::Result<()> {
+    pub(super) fn forget(&mut self, key: i64) -> rusqlite::Result<()> {
         if self.known(key)?.is_none() {
             return Ok(());
         }
         self.write_parts(key, &Rows::default(), false)?;
         self.next_revision();
-        transaction.prepare_cached("DELETE FROM column_status WHERE node_key = ?1")?.execute([key]).map(drop)
+        self.drop_status.execute([key]).map(drop)
     }
 }
 

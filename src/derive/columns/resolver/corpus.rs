@@ -41,6 +41,7 @@ pub(super) fn world(dialect: Dialect) -> (Vec<&'static str>, Vec<Relation>) {
             },
             inlined_as: if name == "eph" { vec!["__dbt__cte__eph".to_owned()] } else { Vec::new() },
             columns: columns.map(|column| folded(dialect, column)).collect(),
+            unlisted: Vec::new(),
             is_spelled: true,
             is_own: name == "target",
         };

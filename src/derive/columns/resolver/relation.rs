@@ -20,6 +20,8 @@ pub(crate) struct Relation {
     pub(crate) inlined_as: Vec<String>,
     /// The names of its columns; none: nobody knows.
     pub(crate) columns: Vec<String>,
+    /// Names that are known besides and are not in that list: how a column of it is spelled.
+    pub(crate) unlisted: Vec<String>,
     /// Whether the warehouse spelled them.
     pub(crate) is_spelled: bool,
     /// Whether it is the node's own, from which nothing comes.
@@ -44,8 +46,8 @@ pub(super) struct Relations<'r> {
     is_spelled: Vec<bool>,
     places: Vec<Known>,
     unlisted: HashMap<(usize, Rc<str>), Place>,
-    /// The names of the node's own columns, by themselves without case.
-    own: HashMap<String, Vec<&'r str>>,
+    /// The names of the node's own columns, by themselves without case; and whether case tells them from others.
+    own: HashMap<String, Vec<(&'r str, bool)>>,
 }
 
 impl<'r> Relations<'r> {
@@ -53,9 +55,13 @@ impl<'r> Relations<'r> {
         let spelled = |relation: &Relation| {
             relation.is_spelled && dialect.is_spelled(relation.columns.iter().map(String::as_str))
         };
-        let mut own: HashMap<String, Vec<&str>> = HashMap::new();
-        for name in all.iter().filter(|relation| relation.is_own).flat_map(|relation| &relation.columns) {
-            own.entry(lower(name)).or_default().push(name);
+        let is_spelled: Vec<bool> = all.iter().map(spelled).collect();
+        let mut own: HashMap<String, Vec<(&str, bool)>> = HashMap::new();
+        for (relation, is_spelled) in all.iter().zip(&is_spelled).filter(|(relation, _)| relation.is_own) {
+            let listed = relation.columns.iter().map(|name| (name, *is_spelled));
+            for (name, is_exact) in listed.chain(relation.unlisted.iter().map(|name| (name, false))) {
+                own.entry(lower(name)).or_default().push((name, is_exact));
+            }
         }
         Self {
             own,
@@ -63,7 +69,7 @@ impl<'r> Relations<'r> {
             all,
             paths: all.iter().map(|relation| relation.path.iter().map(|part| lower(part)).collect()).collect(),
             tables: all.iter().map(|_| OnceCell::new()).collect(),
-            is_spelled: all.iter().map(spelled).collect(),
+            is_spelled,
             places: Vec::new(),
             unlisted: HashMap::new(),
         }
@@ -169,8 +175,9 @@ impl<'r> Relations<'r> {
     }
 
     pub(super) fn parent(&self, place: Place) -> Parent {
-        let Known { relation, word, .. } = &self.places[place as usize];
-        Parent { relation: *relation, column: word.name.as_ref().to_owned() }
+        let Known { relation, word, is_listed } = &self.places[place as usize];
+        let known = self.all[*relation].unlisted.iter().filter(|_| !is_listed).find(|name| lower(name) == *word.key);
+        Parent { relation: *relation, column: known.map_or(&*word.name, String::as_str).to_owned() }
     }
 
     /// How a column comes to be another, whose name is `child`.
@@ -190,9 +197,9 @@ impl<'r> Relations<'r> {
     /// A column of the node as its own list spells it.
     pub(super) fn own_spelling(&self, word: &Word) -> String {
         let alike = self.own.get(&*word.key).map_or(&[][..], Vec::as_slice);
-        let exact = alike.iter().find(|name| ***name == *word.name);
-        let only = || if let [name] = alike { Some(name) } else { None };
-        exact.or_else(only).copied().unwrap_or(&word.name).to_owned()
+        let exact = alike.iter().find(|(name, _)| **name == *word.name);
+        let only = || if let [one @ (_, false)] = alike { Some(one) } else { None };
+        exact.or_else(only).map_or(&*word.name, |(name, _)| name).to_owned()
     }
 
     /// What the code calls a relation, for a person.
