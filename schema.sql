@@ -396,6 +396,21 @@ CREATE TABLE probe (
     stamps TEXT NOT NULL
 ) STRICT;
 
+-- What each receiver of exports has taken of an environment: everything up to these numbers of that catalog; and why it takes nothing
+-- since. Written when it arrives, outside of any sync.
+CREATE TABLE delivery (
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    receiver TEXT NOT NULL,
+    catalog_id TEXT,
+    seq INTEGER,
+    revision INTEGER,
+    sync_id INTEGER,
+    arrived_at TEXT,
+    failing_since TEXT,
+    error TEXT,
+    PRIMARY KEY (environment_id, receiver)
+) STRICT, WITHOUT ROWID;
+
 -- How far history was pruned: everything up to this moment is known only by its result.
 CREATE TABLE horizon (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),

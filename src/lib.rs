@@ -4,7 +4,7 @@
 //! The rooms stand in the order in which data flows; arrows never go up:
 //!
 //! ```text
-//! origin ──▶ inventory ──▶ plan(stored, read) ──▶ catalog.apply ──▶ derive ──▶ answers ──▶ cli | http | export
+//! origin ──▶ inventory ──▶ plan(stored, read) ──▶ catalog.apply ──▶ derive ──▶ answers ──▶ cli | http | export ──▶ deliver
 //! ```
 //!
 //! `sync` is this line as code, and the only place that knows the order.
@@ -16,12 +16,14 @@ pub mod catalog;
 pub mod config;
 mod derive;
 pub mod origin;
+mod outbound;
 pub mod plan;
 mod redact;
 mod schedule;
 pub mod sync;
 
 pub mod answers;
+mod deliver;
 mod export;
 mod output;
 mod selection;

@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::answers::{self, Ended, OUTCOMES, RESOURCE_TYPES, Reader, Watched};
+use crate::answers::{self, Delivery as Delivered, Ended, OUTCOMES, RESOURCE_TYPES, Reader, Watched};
 use crate::time::Timestamp;
 
 /// Status codes that the server is known to answer with.
@@ -94,6 +94,12 @@ struct SyncLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReceiverLabels {
+    receiver: String,
+    environment: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NodeLabels {
     environment: String,
     resource_type: String,
@@ -133,6 +139,11 @@ pub struct Telemetry {
     readable: Gauge,
     deliveries: Family<ResultLabels, Counter>,
     answers: Family<CodeLabels, Counter>,
+    receiver_events: Family<ReceiverLabels, Counter>,
+    receiver_failures: Family<ReceiverLabels, Counter>,
+    receiver_behind: Family<ReceiverLabels, Gauge>,
+    receiver_failing_since: Family<ReceiverLabels, Moment>,
+    receiver_last_arrival: Family<ReceiverLabels, Moment>,
 }
 
 /// What of the catalog is shown and counted already.
@@ -192,6 +203,27 @@ impl Telemetry {
                 &mut registry,
                 "lineaged_http_requests",
                 "HTTP requests that were answered, by status code",
+            ),
+            receiver_events: listed(&mut registry, "lineaged_receiver_events", "Events that a receiver has taken"),
+            receiver_failures: listed(
+                &mut registry,
+                "lineaged_receiver_failures",
+                "Tries after which a receiver had not taken an event",
+            ),
+            receiver_behind: listed(
+                &mut registry,
+                "lineaged_receiver_behind_changes",
+                "Changes of the environment that have not arrived at the receiver",
+            ),
+            receiver_failing_since: listed(
+                &mut registry,
+                "lineaged_receiver_failing_since_timestamp_seconds",
+                "Since when nothing arrives at the receiver, 0 if all is well",
+            ),
+            receiver_last_arrival: listed(
+                &mut registry,
+                "lineaged_receiver_last_arrival_timestamp_seconds",
+                "When all there was had arrived at the receiver, 0 if it never had",
             ),
             registry: Arc::default(),
         };
@@ -307,6 +339,28 @@ impl Telemetry {
         self.answers.get_or_create(&CodeLabels { code }).inc();
     }
 
+    /// A receiver has taken an event of the environment.
+    pub fn receiver_took(&self, receiver: &str, environment: &str) {
+        self.receiver_events.get_or_create(&of_receiver(receiver, environment)).inc();
+    }
+
+    /// A receiver has not taken an event of the environment.
+    pub fn receiver_failed(&self, receiver: &str, environment: &str) {
+        self.receiver_failures.get_or_create(&of_receiver(receiver, environment)).inc();
+    }
+
+    /// What the catalog says of a receiver and the environment.
+    pub fn receiver(&self, environment: &str, known: &Delivered) {
+        let of = of_receiver(&known.receiver, environment);
+        let moment = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse).map_or(0.0, seconds);
+        for counter in [&self.receiver_events, &self.receiver_failures] {
+            drop(counter.get_or_create(&of));
+        }
+        self.receiver_behind.get_or_create(&of).set(known.behind);
+        self.receiver_failing_since.get_or_create(&of).set(moment(&known.failing_since));
+        self.receiver_last_arrival.get_or_create(&of).set(moment(&known.arrived_at));
+    }
+
     /// All of it, in the text format of OpenMetrics.
     pub fn render(&self) -> String {
         // Not while gauges are being replaced.
@@ -326,6 +380,10 @@ fn listed<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help
 
 fn labels(environment: &str, outcome: &str) -> SyncLabels {
     SyncLabels { environment: environment.to_owned(), outcome: outcome.to_owned() }
+}
+
+fn of_receiver(receiver: &str, environment: &str) -> ReceiverLabels {
+    ReceiverLabels { receiver: receiver.to_owned(), environment: environment.to_owned() }
 }
 
 fn seconds(at: Timestamp) -> f64 {
@@ -360,6 +418,27 @@ mod tests {
         assert!(text.contains("lineaged_http_requests_total{code=\"421\"} 0"), "{text}");
         assert!(text.contains("lineaged_build_info{version="), "{text}");
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_receiver_has_its_series_when_something_is_known_of_it() {
+        let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
+        assert!(!telemetry.render().contains("lineaged_receiver_failures_total{"), "nobody is configured");
+        let since = Some("2026-11-24T10:00:00.500Z".to_owned());
+        let known =
+            Delivered { receiver: "marquez".to_owned(), behind: 3, failing_since: since, ..Delivered::default() };
+        telemetry.receiver("prod", &known);
+        telemetry.receiver_took("marquez", "prod");
+        let text = telemetry.render();
+        for series in [
+            "lineaged_receiver_events_total{receiver=\"marquez\",environment=\"prod\"} 1\n",
+            "lineaged_receiver_failures_total{receiver=\"marquez\",environment=\"prod\"} 0\n",
+            "lineaged_receiver_behind_changes{receiver=\"marquez\",environment=\"prod\"} 3\n",
+            "lineaged_receiver_failing_since_timestamp_seconds{receiver=\"marquez\",environment=\"prod\"} 1795514400.5\n",
+            "lineaged_receiver_last_arrival_timestamp_seconds{receiver=\"marquez\",environment=\"prod\"} 0.0\n",
+        ] {
+            assert!(text.contains(series), "{series}: {text}");
+        }
     }
 
     #[test]
@@ -410,6 +489,7 @@ mod tests {
         let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
         telemetry.show("prod", &Watched::default());
         telemetry.catalog(Path::new("nowhere"), false);
+        telemetry.receiver("prod", &Delivered::default());
         let text = telemetry.render();
         let watching = concat!(include_str!("../deploy/alerts.yml"), include_str!("../deploy/grafana.json"));
         let words =

@@ -6,6 +6,7 @@ mod changes;
 mod column_lineage;
 mod columns;
 pub mod coverage;
+mod deliveries;
 mod find;
 mod health;
 mod impact;
@@ -25,6 +26,7 @@ use crate::catalog;
 
 pub use changes::{Breaking, Changes, is_of_code};
 pub use column_lineage::{ColumnLineage, ColumnNode, Target, Ties, Unresolved};
+pub use deliveries::Delivery;
 pub use find::Found;
 pub use health::{LATE, as_bad_as, as_late_as};
 pub use impact::{Impact, Shaped};

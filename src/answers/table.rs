@@ -89,6 +89,12 @@ impl Table {
         Self { columns, rows }
     }
 
+    /// Adds a column of lists or maps, as JSON, one for each row.
+    pub fn add_json(&mut self, name: &'static str, cells: Vec<String>) {
+        self.columns.push(Head { name: name.into(), is_json: true });
+        self.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell.into()));
+    }
+
     fn pick(self, places: &[usize]) -> Self {
         let columns = places.iter().map(|place| self.columns[*place].clone()).collect();
         let pick = |mut row: Vec<Value>| places.iter().map(|place| row[*place].take()).collect();

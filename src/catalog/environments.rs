@@ -128,7 +128,7 @@ pub(super) fn claim_name(transaction: &Transaction<'_>, number: i64, name: &str)
 }
 
 /// What is deleted with an environment, in this order: each table with the condition that chooses its rows.
-pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 23] = [
+pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 24] = [
     // Words are found by the nodes' rows, so they go before those.
     ("search", "rowid IN (SELECT node_key FROM node WHERE environment_id = ?1 AND removed_at IS NULL)"),
     ("reach", "descendant_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
@@ -153,6 +153,7 @@ pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 23] = [
     ("probe", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),
     ("owner", "environment_id = ?1"),
     ("doubt", "environment_id = ?1"),
+    ("delivery", "environment_id = ?1"),
 ];
 
 impl Catalog {

@@ -3,6 +3,7 @@
 mod apply;
 mod as_of;
 mod backup;
+mod deliveries;
 mod doubts;
 mod environments;
 mod error;
@@ -41,6 +42,7 @@ use staged::STAGED;
 pub use apply::Applied;
 pub use as_of::{open_as_of, set_clock, state_at};
 pub use backup::backup;
+pub use deliveries::Mark;
 pub use environments::{Configured, numbers};
 pub use error::Error;
 pub use file::canonical;

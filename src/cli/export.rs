@@ -4,18 +4,24 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use anyhow::Context;
 use clap::ValueEnum;
 
+use super::progress::Progress;
 use super::{Choosing, Exit, Files, Misuse, Reading, note};
 use crate::answers::{Environment, Reader};
-use crate::config::{Config, Need};
-use crate::export::{self, DataHub, Drawing, OpenLineage, Scope, Shape, Wanted};
+use crate::config::{self, Config, Need};
+use crate::deliver::{Batch, Target, endpoint};
+use crate::export::{self, DataHub, Drawing, OpenLineage, Scope, Shape, Told, Wanted};
 
 const EXAMPLES: &str = "\
 Examples:
   lineaged export openlineage --output events.ndjson     what there is, an event in each line
   lineaged export openlineage --events run               one complete run for each node that was built
+  lineaged export openlineage --to http://localhost:5000 each event posted to a receiver, e.g. Marquez
   lineaged export datahub --lowercase --output shop.json for DataHub's file source
   lineaged export artifacts --output target              what dbt leaves, for whatever reads that
   lineaged export mermaid --select +orders               a drawing for Markdown
@@ -75,6 +81,9 @@ struct ToOpenLineage {
     /// With --since: say that the relations of models, seeds and snapshots that are gone are dropped in the warehouse, too
     #[arg(long, requires = "since")]
     drop_removed: bool,
+    /// Post each event to this address, with the token that one of `[[receivers]]` has for it; without a path to /api/v1/lineage
+    #[arg(long, value_name = "URL", conflicts_with = "output")]
+    to: Option<String>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -119,7 +128,7 @@ impl Export {
 impl ToOpenLineage {
     fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<()> {
         let how = OpenLineage { runs: self.events == Events::Run, drops_removed: self.drop_removed };
-        self.asking.export(files, out, |scopes, out| {
+        let write = |scopes: &[Scope<'_>], out: &mut dyn Write| {
             for scope in scopes {
                 if let Some(missing) = export::without_namespace(scope) {
                     note(&format!("warning: {missing}"));
@@ -127,8 +136,41 @@ impl ToOpenLineage {
                 export::openlineage(scope, how, out)?;
             }
             Ok(())
-        })
+        };
+        let Some(to) = &self.to else { return self.asking.export(files, out, write) };
+        let target = target(files, to)?;
+        let mut batch = None;
+        let last_seq = self.asking.gather(files, out, |scopes, _| {
+            batch = Some(Batch::pack(|out| write(scopes, out))?);
+            Ok(())
+        })?;
+        if let Some(batch) = batch {
+            super::block_on(post(batch, &target))?;
+        }
+        note_next(last_seq);
+        Ok(())
     }
+}
+
+/// So long an event is tried again before it is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The receiver at an address. A token is its own: it is sent nowhere else.
+fn target(files: &Files, to: &str) -> anyhow::Result<Target> {
+    let wrong = || Misuse("`--to` is no address: use https://…, or http://…, without user and password".to_owned());
+    let url = config::receiver_url(to).ok_or_else(wrong)?;
+    let receivers = files.load(Need::Reading)?.receivers;
+    let same = receivers.iter().find(|receiver| endpoint(&receiver.url) == endpoint(&url));
+    Ok(Target::new(&url, same.and_then(|receiver| receiver.token.as_ref()))?)
+}
+
+async fn post(mut batch: Batch, target: &Target) -> anyhow::Result<()> {
+    let (bar, taken, count) = (Progress::start("export").watch(), AtomicU64::new(0), batch.count);
+    let tell = || (bar.page)("events", taken.fetch_add(1, Ordering::Relaxed) + 1, count);
+    batch.deliver(target, PATIENCE, &tell).await?;
+    drop(bar);
+    note(&format!("{count} events have arrived"));
+    Ok(())
 }
 
 impl ToDataHub {
@@ -174,14 +216,25 @@ impl Asking {
         })
     }
 
-    /// Opens what is wanted of each environment, and writes it to the file or to standard output. The catalog stays open meanwhile: what
-    /// is written comes page by page.
+    /// [`gather`](Self::gather), and says what to ask for the next time.
     fn export(
         self,
         files: &Files,
         out: &mut dyn Write,
         write: impl FnOnce(&[Scope<'_>], &mut dyn Write) -> Result<(), export::Error>,
     ) -> anyhow::Result<()> {
+        note_next(self.gather(files, out, write)?);
+        Ok(())
+    }
+
+    /// Opens what is wanted of each environment, and writes it to the file or to standard output. The catalog stays open meanwhile: what
+    /// is written comes page by page. With `--since` it returns the last change.
+    fn gather(
+        self,
+        files: &Files,
+        out: &mut dyn Write,
+        write: impl FnOnce(&[Scope<'_>], &mut dyn Write) -> Result<(), export::Error>,
+    ) -> anyhow::Result<Option<i64>> {
         let config = files.load(Need::Reading)?;
         let (reader, id) = self.reading.open(files)?;
         let chosen = self.choosing.chosen(&reader, id)?;
@@ -202,15 +255,19 @@ impl Asking {
                 write(&mut File::create(path).with_context(cant)?).with_context(cant)?;
             }
         }
-        if self.since.is_some() {
-            note(&format!("the last change is {}: next time `--since {}`", reader.last_seq, reader.last_seq));
-        }
-        Ok(())
+        Ok(self.since.map(|_| reader.last_seq))
+    }
+}
+
+fn note_next(last_seq: Option<i64>) {
+    if let Some(seq) = last_seq {
+        note(&format!("the last change is {seq}: next time `--since {seq}`"));
     }
 }
 
 fn wanted(config: &Config, environment: &Environment, since: Option<i64>) -> Wanted {
     let own = config.environments.iter().find(|it| it.name == environment.name);
+    let since = since.map(|seq| Told { seq, ..Told::default() });
     Wanted { chosen: None, since, elsewhere: own.map(|it| it.elsewhere.clone()).unwrap_or_default() }
 }
 

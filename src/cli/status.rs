@@ -4,8 +4,9 @@ use std::io::Write;
 
 use super::sync::{SHOWN, loss_lines};
 use super::{Exit, Files, Printing, Reading};
+use crate::answers::{Delivery, Reader, Status as Answer};
 use crate::catalog::SyncId;
-use crate::config::Need;
+use crate::config::{Config, Need};
 use crate::output::sanitize;
 use crate::sync;
 
@@ -36,8 +37,18 @@ impl Status {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let config = files.load(Need::Reading)?;
         let (reader, id) = self.reading.open(files)?;
-        let status = reader.status(id)?;
+        let mut status = reader.status(id)?;
+        let deliveries = match self.reading.as_of {
+            None => deliveries(&config, &reader, &status)?,
+            // What has arrived is of now.
+            Some(_) => Vec::new(),
+        };
         drop(reader);
+        if !config.receivers.is_empty() && self.reading.as_of.is_none() {
+            let cells =
+                deliveries.iter().map(|(_, list)| serde_json::to_string(list)).collect::<Result<Vec<_>, _>>()?;
+            status.environments.add_json("receivers", cells);
+        }
         if !self.printing.is_table() {
             self.printing.print(status.environments, out)?;
             return Ok(Exit::Done);
@@ -68,9 +79,42 @@ impl Status {
                 "it is read again by itself; if this is really so, run `lineaged approve {sync}` and then `lineaged sync`"
             )?;
         }
+        for (name, deliveries) in &deliveries {
+            for line in deliveries.iter().filter_map(|delivery| told(name, delivery)) {
+                writeln!(out, "\n{}", sanitize(&line))?;
+            }
+        }
         for (name, error) in &status.failures {
             writeln!(out, "\n{}: the last sync failed: {}", sanitize(name), sanitize(error))?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// For each environment, its name, and what is known of the receivers that are told of it.
+fn deliveries(config: &Config, reader: &Reader, status: &Answer) -> anyhow::Result<Vec<(String, Vec<Delivery>)>> {
+    let mut found = Vec::new();
+    for row in status.environments.iter() {
+        let (id, name) = (row.int("environment_id").unwrap_or_default(), row.str("name"));
+        let is_configured = config.environments.iter().any(|environment| environment.name == name);
+        let takers = config.receivers.iter().filter(|receiver| is_configured && receiver.takes(name));
+        let known = takers.map(|it| reader.delivery(&it.name, id)).collect::<Result<_, _>>()?;
+        found.push((name.to_owned(), known));
+    }
+    Ok(found)
+}
+
+/// The line of a receiver that fails, or does not have everything.
+fn told(environment: &str, delivery: &Delivery) -> Option<String> {
+    let Delivery { receiver, behind, failing_since, error, .. } = delivery;
+    let behind = match behind {
+        0 => format!("receiver `{receiver}` of {environment}"),
+        1 => format!("receiver `{receiver}` of {environment} is 1 change behind"),
+        count => format!("receiver `{receiver}` of {environment} is {count} changes behind"),
+    };
+    match (failing_since, error, delivery.behind) {
+        (Some(since), Some(error), _) => Some(format!("{behind}; nothing arrives since {since}: {error}")),
+        (_, _, 0) => None,
+        _ => Some(format!("{behind}: `lineaged serve`, or the next `lineaged sync`, delivers them")),
     }
 }

@@ -2,12 +2,17 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::progress::Progress;
 use super::stop::on_signal;
 use super::{Exit, Files, Misuse, note};
 use crate::catalog::{SyncId, Trigger, Writers};
 use crate::config::{Config, Need};
+use crate::deliver::Delivery;
 use crate::origin::discovery::Limits;
 use crate::output::sanitize;
 use crate::plan::{Held, Loss, LossKind};
@@ -15,6 +20,12 @@ use crate::sync::{self, Environment, Outcome, Report, Request};
 
 /// So many warnings and ids are printed; all of them are in the catalog.
 pub(super) const SHOWN: usize = 10;
+
+/// So long an event is tried again before it is left for the next time …
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// … and so long all deliveries may take together.
+const ALL_DELIVERIES: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Sync {
@@ -35,7 +46,8 @@ impl Sync {
         let environments = choose(&config, &self.environment)?;
         let limits = Limits::new(config.concurrency(), 1);
         let writers = Writers::default();
-        let stop = on_signal(&writers, Exit::Interrupted);
+        let mut stop = on_signal(&writers, Exit::Interrupted);
+        let mut deliveries = Vec::new();
         let mut exits = Vec::new();
         for environment in environments {
             if stop.is_pulled() {
@@ -43,6 +55,9 @@ impl Sync {
                 break;
             }
             let name = environment.config.name.clone();
+            if !self.dry_run {
+                deliveries.extend(Delivery::all(&config, (environment.id, &environment.config), &writers)?);
+            }
             let request = Request {
                 config: Arc::clone(&config),
                 environment,
@@ -65,8 +80,31 @@ impl Sync {
                 }
             }
         }
+        tokio::select! {
+            () = deliver(deliveries) => {}
+            () = stop.pulled() => exits.push(Exit::Interrupted),
+        }
         Ok(Exit::of_all(&exits))
     }
+}
+
+/// Brings receivers what they do not have yet, all at once. The catalog is up to date in any case, so nothing fails here: what can't be
+/// delivered goes with the next sync.
+async fn deliver(deliveries: Vec<Delivery>) {
+    let mut tasks = JoinSet::new();
+    for mut delivery in deliveries {
+        tasks.spawn(async move {
+            let why = match timeout(ALL_DELIVERIES, delivery.finish(PATIENCE, &|| ())).await {
+                Ok(Ok(())) => return,
+                Ok(Err(failure)) => failure.text,
+                Err(_) => format!("it was not done after {} minutes", ALL_DELIVERIES.as_secs() / 60),
+            };
+            let (environment, receiver) = (delivery.environment(), delivery.receiver());
+            let text = format!("warning: {environment}: receiver `{receiver}` did not take all: {why}");
+            note(&sanitize(&format!("{text}; the next sync tries again")));
+        });
+    }
+    while tasks.join_next().await.is_some() {}
 }
 
 fn choose(config: &Config, names: &[String]) -> anyhow::Result<Vec<Environment>> {

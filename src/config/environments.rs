@@ -32,7 +32,10 @@ pub(super) fn read(reader: &mut Reader, discovery: &DiscoveryConfig, need: Need,
     let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
     let cron = reader.figment.contains("schedule.cron").then(|| reader.text("schedule.cron")).flatten();
     let shared = Shared { discovery, cron, interval: reader.text("schedule.interval"), need };
-    let dicts = reader.environments();
+    let dicts = reader.dicts(
+        "environments",
+        "[[environments]] with id and name in the file, or LINEAGED_ENVIRONMENTS='[{id=834,name=\"prod\"}]'",
+    );
     if dicts.is_empty() {
         // The schedule is checked also where nothing uses it yet.
         schedule(reader, &Entry { place: String::new(), dict: &Dict::new() }, &shared);
@@ -125,11 +128,10 @@ fn complain_of_the_other_origin(reader: &mut Reader, entry: &Entry<'_>, in_files
 }
 
 fn name(reader: &mut Reader, entry: &Entry<'_>) -> Option<String> {
-    let Entry { place, dict: _ } = entry;
+    let Entry { place, dict } = entry;
     let help = "a short name of your own, e.g. prod";
-    let value = required(reader, entry, "name", help)?;
     let named = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    reader.parse_value(&format!("{place}.name"), &value, help, named)
+    reader.required(place, dict, "name", help, named)
 }
 
 fn required(reader: &mut Reader, entry: &Entry<'_>, key: &str, expected: &str) -> Option<Value> {

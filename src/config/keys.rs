@@ -58,6 +58,18 @@ pub(super) const ENVIRONMENT_KEYS: &[&str] = &[
     "min_removed_floor",
 ];
 
+/// The keys of one of the `[[receivers]]`.
+pub(super) const RECEIVER_KEYS: &[&str] = &["name", "url", "token", "token_file", "format", "events", "environments"];
+
+/// The keys of each entry of a list.
+pub(super) fn of_list(section: &str) -> Option<&'static [&'static str]> {
+    match section {
+        "environments" => Some(ENVIRONMENT_KEYS),
+        "receivers" => Some(RECEIVER_KEYS),
+        _ => None,
+    }
+}
+
 /// The keys whose values are never printed, and never go through a parser that might.
 pub(super) const SECRETS: &[&str] = &["discovery.token", "webhook.secret", "http.api_token"];
 

@@ -9,7 +9,7 @@ use figment::providers::{Env, Format, Toml};
 use super::reader::{Found, Reader, variable};
 use super::{
     CatalogConfig, Config, CoverageConfig, CoverageTargets, DEFAULT_FILE, DiscoveryConfig, HttpConfig, Problems,
-    SyncConfig, environments, keys,
+    SyncConfig, environments, keys, receivers,
 };
 use crate::plan::Policy;
 use crate::redact;
@@ -172,6 +172,7 @@ fn read(reader: &mut Reader, need: Need) -> Config {
     }
     let shared = DiscoveryConfig { token: shared_token.map(|found| found.secret), ..discovery };
     environments::read(reader, &shared, need, &mut config);
+    receivers::read(reader, &mut config);
     config.warnings.sort();
     config.warnings.dedup();
     config
@@ -210,6 +211,7 @@ fn read_sections(reader: &mut Reader) -> Config {
         },
         stale_after_days: reader.number("health.stale_after_days", 1, 36_500, "a whole number of days from 1 on"),
         environments: Vec::new(),
+        receivers: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -246,13 +248,18 @@ pub(super) const URL_HELP: &str =
 pub(super) fn valid_url(text: &str) -> Option<String> {
     redact::keep_url(text);
     let url = url::Url::parse(text).ok()?;
-    let loopback = match url.host()? {
-        url::Host::Domain(name) => name == "localhost",
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-    };
-    let plain = url.username().is_empty() && url.password().is_none();
-    (plain && (url.scheme() == "https" || url.scheme() == "http" && loopback)).then(|| text.to_owned())
+    let plain = url.has_host() && url.username().is_empty() && url.password().is_none();
+    (plain && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url))).then(|| text.to_owned())
+}
+
+/// True for the addresses of this machine.
+pub(super) fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 pub(super) fn read_schedule(

@@ -5,6 +5,7 @@ mod keys;
 mod load;
 mod problems;
 mod reader;
+mod receivers;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::schedule::Schedule;
 
 pub use load::{Need, Source, load};
 pub use problems::{Problem, Problems};
+pub(crate) use receivers::receiver_url;
 
 /// The file that is read from the working directory where no other is named.
 pub const DEFAULT_FILE: &str = "lineaged.toml";
@@ -47,6 +49,8 @@ pub struct Config {
     pub stale_after_days: u32,
     /// `[[environments]]`, each with the defaults of `[discovery]` and `[schedule]` filled in.
     pub environments: Vec<EnvironmentConfig>,
+    /// `[[receivers]]`.
+    pub receivers: Vec<ReceiverConfig>,
     /// What is valid but should be looked at, one sentence each.
     pub warnings: Vec<String>,
 }
@@ -128,6 +132,28 @@ pub struct Elsewhere {
     pub namespace: Option<String>,
     /// Where a file of the project can be read: an address with `{path}`, and `{git_sha}` for the commit.
     pub repository: Option<String>,
+}
+
+/// Who is given exports after each sync that changed something.
+#[derive(Debug, Clone)]
+pub struct ReceiverConfig {
+    /// Unique: what has arrived is remembered by it.
+    pub name: String,
+    /// Where events are sent; with a token `http` only to loopback addresses.
+    pub url: url::Url,
+    /// Sent to that host alone.
+    pub token: Option<SecretString>,
+    /// Run events instead of static ones.
+    pub runs: bool,
+    /// The names of the environments that it is told of; empty for all.
+    pub environments: Vec<String>,
+}
+
+impl ReceiverConfig {
+    /// True if it is told of the environment of this name.
+    pub fn takes(&self, environment: &str) -> bool {
+        self.environments.is_empty() || self.environments.iter().any(|name| name == environment)
+    }
 }
 
 /// Where an environment is read from.

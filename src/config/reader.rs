@@ -135,18 +135,32 @@ impl Reader {
         selectors
     }
 
-    /// The maps of `[[environments]]`.
-    pub(super) fn environments(&mut self) -> Vec<Dict> {
-        let Ok(value) = self.figment.find_value("environments") else { return Vec::new() };
+    /// The maps of a list such as `[[environments]]`; `help` says how it is written.
+    pub(super) fn dicts(&mut self, key: &str, help: &str) -> Vec<Dict> {
+        let Ok(value) = self.figment.find_value(key) else { return Vec::new() };
         let dicts: Option<Vec<Dict>> =
             value.as_array().and_then(|items| items.iter().map(|item| item.as_dict().cloned()).collect());
         dicts.unwrap_or_else(|| {
-            let help = "is no list of environments: use [[environments]] with id and name in the file, or \
-                        LINEAGED_ENVIRONMENTS='[{id=834,name=\"prod\"}]'"
-                .to_owned();
-            self.complain("environments", &value, help);
+            self.complain(key, &value, format!("is no list of {key}: use {help}"));
             Vec::new()
         })
+    }
+
+    /// The value of a key that an entry of a list must have, as `parse` reads it.
+    pub(super) fn required<T>(
+        &mut self,
+        place: &str,
+        dict: &Dict,
+        key: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let place = format!("{place}.{key}");
+        let Some(value) = dict.get(key) else {
+            self.problems.add(&place, "not set", format!("is missing: use {expected}"));
+            return None;
+        };
+        self.parse_value(&place, value, expected, parse)
     }
 
     /// A secret, taken literally: from its variable, from the file that its `…_FILE` variable names, from the configuration
@@ -231,20 +245,20 @@ impl Reader {
     pub(super) fn complain_of_unknown_keys(&mut self) {
         let Ok(all) = self.figment.extract::<Dict>() else { return };
         for (section, value) in &all {
-            match value {
-                Value::Array(_, items) if section == "environments" => {
+            match (value, keys::of_list(section)) {
+                (Value::Array(_, items), Some(known)) => {
                     for (number, item) in items.iter().enumerate() {
                         let keys = item.as_dict().into_iter().flat_map(Dict::iter);
-                        for (name, value) in keys.filter(|(name, _)| !keys::ENVIRONMENT_KEYS.contains(&name.as_str())) {
-                            let near = keys::nearest(name, keys::ENVIRONMENT_KEYS.iter().copied());
-                            self.unknown(&format!("environments[{number}].{name}"), value, near);
+                        for (name, value) in keys.filter(|(name, _)| !known.contains(&name.as_str())) {
+                            let near = keys::nearest(name, known.iter().copied());
+                            self.unknown(&format!("{section}[{number}].{name}"), value, near);
                         }
                     }
                 }
-                Value::Dict(_, keys_of) => {
+                (Value::Dict(_, keys_of), _) => {
                     self.complain_of_unknown_keys_in(section, keys_of);
                 }
-                value if section != "environments" => {
+                (value, None) => {
                     let near = keys::nearest(section, keys::KEYS.iter().map(|(known, _)| *known));
                     self.unknown(section, value, near);
                 }

@@ -364,3 +364,46 @@ fn how_others_name_an_environment_is_checked() {
         Ok(())
     });
 }
+
+#[test]
+fn receivers_are_read_and_what_is_wrong_with_them_is_told_at_once() {
+    in_jail(|jail| {
+        let receiver = |text: &str| format!("{ENVIRONMENTS}[[receivers]]\n{text}\n");
+        jail.create_file(DEFAULT_FILE, &receiver("name = \"marquez\"\nurl = \"http://marquez:5000\""))?;
+        let config = load_here(Need::Reading).expect("valid");
+        let found = &config.receivers[0];
+        assert_eq!((found.name.as_str(), found.url.as_str(), found.runs), ("marquez", "http://marquez:5000/", false));
+        assert!(found.token.is_none() && found.takes("prod") && found.takes("dev"));
+        jail.create_file("token", "a_secret")?;
+        let full = "name = \"x\"\nurl = \"https://h.example/p\"\ntoken_file = \"token\"\nformat = \"openlineage\"\nevents = \"run\"\n\
+                    environments = [\"prod\"]";
+        jail.create_file(DEFAULT_FILE, &receiver(full))?;
+        let config = load_here(Need::Reading).expect("valid");
+        let found = &config.receivers[0];
+        assert_eq!(found.token.as_ref().expect("a token").expose_secret(), "a_secret");
+        assert!(found.runs && found.takes("prod") && !found.takes("dev"));
+        assert!(!format!("{config:?}").contains("a_secret"));
+        let wrong = "url = \"ftp://h.example\"\nformat = \"csv\"\nevents = \"all\"\nenvironments = [\"nowhere\"]\ntokn = \"x\"\n\
+                     [[receivers]]\nname = \"a\"\nurl = \"http://h.example\"\ntoken = \"canary\"\n\
+                     [[receivers]]\nname = \"b\"\nurl = \"http://localhost\"\ntoken = \"canary\"\n\
+                     [[receivers]]\nname = \"b\"\nurl = \"https://u:pa55word@h.example\"\n\
+                     [[receivers]]\nname = \"b\"\nurl = \"https://h.example\"";
+        jail.create_file(DEFAULT_FILE, &receiver(wrong))?;
+        let problems = load_here(Need::Reading).expect_err("wrong").to_string();
+        for part in [
+            "receivers[0].name (not set)",
+            "receivers[0].url",
+            "receivers[0].format",
+            "static, or run",
+            "receivers[0].environments",
+            "receivers[0].tokn",
+            "receivers[1].url (with token): the token would travel in clear",
+            "receivers[3].url",
+            "name `b` is there twice",
+        ] {
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
+        assert!(!problems.contains("canary") && !problems.contains("receivers[2].url"), "{problems}");
+        Ok(())
+    });
+}

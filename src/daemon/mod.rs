@@ -1,17 +1,22 @@
 //! `lineaged serve`: a task for each environment that waits until it is due and syncs it, timers that make it due, and the HTTP
 //! server. No pipeline logic, no SQL.
 
+mod deliveries;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
 use crate::answers::Reader;
 use crate::catalog::{self, Catalog, DaemonLock, Trigger, Writers};
 use crate::config::{Config, PlatformConfig};
+use crate::deliver::Delivery;
 use crate::http;
 use crate::origin;
 use crate::origin::discovery::{self, Kind, Limits};
@@ -41,6 +46,8 @@ struct Shared {
     writers: Writers,
     telemetry: Telemetry,
     stop: Stop,
+    /// By environment, who is told when a sync of it was applied.
+    applied: Arc<BTreeMap<i64, watch::Sender<()>>>,
 }
 
 /// Serves until `stop` is pulled: then the reads in hand are dropped, and a commit in hand is finished, or rolled back when `writers`
@@ -67,6 +74,7 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
         due: Due::new(environments.iter().map(|environment| environment.id)),
         limits: Limits::new(config.concurrency(), config.environments.len()),
         telemetry: Telemetry::new(&names),
+        applied: Arc::new(environments.iter().map(|it| (it.id, watch::Sender::default())).collect()),
         writers,
         stop: stop.clone(),
         config: Arc::new(config),
@@ -85,6 +93,9 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
     for environment in &environments {
         tasks.spawn(keep_time(shared.clone(), environment.clone()));
         tasks.spawn(keep_synced(shared.clone(), environment.clone()));
+        for delivery in Delivery::all(&shared.config, (environment.id, &environment.config), &shared.writers)? {
+            tasks.spawn(deliveries::keep_delivered(shared.clone(), delivery, environment.id));
+        }
     }
     let mut stop_http = stop.clone();
     let server = tokio::spawn(http::serve(listener, state, async move { stop_http.pulled().await }));
@@ -224,6 +235,11 @@ async fn keep_synced(shared: Shared, environment: Environment) {
             Ok(Report { outcome: Outcome::Held(..), .. }) => Some(Instant::now() + LOOK_AGAIN),
             _ => None,
         };
+        if let (Ok(Report { outcome: Outcome::Applied(_), .. }), Some(applied)) =
+            (&result, shared.applied.get(&environment.id))
+        {
+            applied.send_replace(());
+        }
         let (telemetry, name) = (&shared.telemetry, environment.config.name.as_str());
         if let Some(platform) = environment.config.origin.platform() {
             telemetry.retried(name, shared.limits.take_retries(platform.platform_id));

@@ -18,7 +18,7 @@ pub(crate) use artifacts::{MARK, artifacts};
 pub(crate) use datahub::{DataHub, datahub};
 pub(crate) use drawing::{Drawing, Shape};
 pub(crate) use openlineage::{OpenLineage, openlineage, without_namespace};
-pub(crate) use scope::{Scope, Wanted};
+pub(crate) use scope::{Scope, Told, Wanted};
 
 /// Why an export broke off.
 #[derive(Debug, thiserror::Error)]

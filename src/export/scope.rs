@@ -26,13 +26,24 @@ pub(super) const PARENTS: Beside = ("edges", "child_id");
 pub(super) const LINEAGE: Beside = ("column_lineage", "child_id");
 pub(super) const USES: Beside = ("column_uses", "child_id");
 
+/// What was told already.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Told {
+    /// Changes up to this one.
+    pub(crate) seq: i64,
+    /// Changes of column lineage up to this one; without it nothing is told for those alone.
+    pub(crate) revision: Option<i64>,
+    /// Runs that syncs up to this one have seen; without it nothing is told for those alone.
+    pub(crate) sync_id: Option<i64>,
+}
+
 /// What of an environment is wanted.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Wanted {
     /// Only these nodes.
     pub(crate) chosen: Option<Chosen>,
-    /// Only what changed after this `seq`, and what reads it.
-    pub(crate) since: Option<i64>,
+    /// Only what moved since this was told, and what reads it.
+    pub(crate) since: Option<Told>,
     /// How others name what is in the environment.
     pub(crate) elsewhere: Elsewhere,
 }
@@ -108,8 +119,8 @@ impl<'a> Scope<'a> {
             adapter,
         };
         scope.relations()?;
-        if let Some(seq) = since {
-            scope.since(seq)?;
+        if let Some(told) = since {
+            scope.since(told)?;
         }
         Ok(scope)
     }
@@ -143,7 +154,8 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    fn since(&mut self, seq: i64) -> Result<(), Error> {
+    fn since(&mut self, told: Told) -> Result<(), Error> {
+        let Told { seq, revision, sync_id } = told;
         let (oldest, last) = (self.reader.oldest_seq, self.reader.last_seq);
         if seq < oldest - 1 || seq > last {
             let range =
@@ -167,9 +179,23 @@ impl<'a> Scope<'a> {
         // Another node may have the relation now; and selectors choose none that is gone.
         let held: HashSet<&String> = self.relations.values().collect();
         self.gone.retain(|_, (_, name)| !held.contains(name) && self.chosen.is_none());
+        moved.extend(self.resolved_after(revision)?);
         self.follow(&mut moved)?;
+        if let Some(sync_id) = sync_id {
+            moved.extend(self.reader.built_after(self.id, sync_id)?);
+        }
         self.moved = Some(moved);
         Ok(())
+    }
+
+    /// The nodes whose column lineage moved.
+    fn resolved_after(&self, revision: Option<i64>) -> Result<Vec<String>, Error> {
+        if revision.is_none() {
+            return Ok(Vec::new());
+        }
+        let question = Question { after_revision: revision, columns: &["unique_id"], ..Question::of(Some(self.id)) };
+        let nodes = self.reader.rows("column_lineage_status", &question)?;
+        Ok(nodes.iter().map(|row| row.str("unique_id").to_owned()).collect())
     }
 
     fn note(&mut self, row: Row<'_>, moved: &mut HashSet<String>) {

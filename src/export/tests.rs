@@ -49,6 +49,7 @@ fn scope<'r>(reader: &'r Reader, since: Option<i64>) -> Result<Scope<'r>, Error>
         repository: Some("https://git.example/{git_sha}/{path}".to_owned()),
     };
     let environment = Environment { id: 1, name: "prod".to_owned() };
+    let since = since.map(|seq| Told { seq, ..Told::default() });
     Scope::open(reader, &environment, Wanted { since, elsewhere, ..Wanted::default() })
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::config::{ArtifactsConfig, OriginConfig};
 use crate::inventory::{Code, Reading, UniqueId};
+pub(crate) use crate::outbound::printable;
 use crate::time::Timestamp;
 
 /// A source text on its way to the catalog; nodes hold only the hash.
@@ -208,16 +209,4 @@ async fn blocking<T: Send + 'static>(
         Ok(done) => Ok(done.map_err(Arc::new)?),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
-}
-
-/// Text from outside, made fit to print: one line, no control characters, at most `limit` characters.
-pub(crate) fn printable(text: &str, limit: usize) -> String {
-    let clean = |c: char| {
-        if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }
-    };
-    let mut short: String = text.trim().chars().take(limit).map(clean).collect();
-    if text.trim().chars().nth(limit).is_some() {
-        short.push('…');
-    }
-    short
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A room and those of our rooms that it may use. Everybody may use `time`, `inventory` and `redact`.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("time", &[]),
     ("inventory", &[]),
     ("redact", &[]),
@@ -14,7 +14,8 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("logging", &[]),
     // It checks what the configuration says: schedules, selectors, and how much a read may take away.
     ("config", &["schedule", "selection", "plan"]),
-    ("origin", &["config"]),
+    ("outbound", &[]),
+    ("origin", &["config", "outbound"]),
     ("derive", &["plan", "selection"]),
     // Selection only to load what it works on, and for the setting that excludes nodes from coverage.
     ("catalog", &["plan", "derive", "selection"]),
@@ -22,16 +23,17 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("answers", &["catalog", "selection", "plan"]),
     ("output", &["answers"]),
     ("export", &["answers", "config", "output"]),
+    ("deliver", &["export", "answers", "catalog", "config", "outbound"]),
     ("telemetry", &["answers", "origin"]),
     ("http", &["answers", "sync", "catalog", "config", "output", "telemetry"]),
-    ("daemon", &["config", "schedule", "origin", "sync", "answers", "catalog", "http", "telemetry"]),
+    ("daemon", &["config", "schedule", "origin", "sync", "answers", "catalog", "deliver", "http", "telemetry"]),
     ("demo", &["origin", "plan", "config"]),
 ];
 
 /// A crate and the files (or folders) under `src` that may name it.
 const HOMES: [(&str, &[&str]); 13] = [
     ("rusqlite", &["catalog/", "derive/", "answers/"]),
-    ("reqwest", &["origin/discovery/"]),
+    ("reqwest", &["outbound.rs", "origin/discovery/", "deliver/"]),
     ("graphql_client", &["origin/discovery/"]),
     ("glob", &["origin/artifacts/"]),
     ("petgraph", &["plan/graph.rs"]),

@@ -8,6 +8,7 @@ mod cli;
 mod columns;
 mod core;
 mod coverage;
+mod deliver;
 mod docs;
 mod documents;
 mod export;

@@ -1,6 +1,7 @@
 //! A server, a folder with a configuration, and the binary run in it. No assertions about behaviour here.
 
 pub(crate) mod daemon;
+pub(crate) mod receiver;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -22,8 +22,9 @@ use crate::origin::discovery::error::{Error, Kind, Place};
 use crate::origin::discovery::wire::envelope::{self, OPTIONAL, Origin};
 use crate::origin::discovery::wire::fit::Misfits;
 use crate::origin::discovery::wire::pace::Pace;
-use crate::origin::discovery::wire::retry::{Ask, Tries, backoff, retry_after};
+use crate::origin::discovery::wire::retry::{Ask, Tries, backoff};
 use crate::origin::discovery::wire::transport;
+use crate::outbound::retry_after;
 
 /// The largest answer, decompressed, that is taken.
 const BODY_LIMIT: usize = 64 << 20;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use crate::origin::discovery::error::Place;
@@ -113,43 +111,9 @@ pub(crate) fn backoff(base: Duration, failures: u32) -> Duration {
     shortest.max(longest.mul_f64(fastrand::f64()))
 }
 
-/// How long a 429 asks to wait: `Retry-After` in seconds or as a date, or dbt's own header.
-pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let seconds = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
-    let date = |text: &str| {
-        let wait = DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc) - now;
-        Some(wait.to_std().unwrap_or_default())
-    };
-    let standard = text(RETRY_AFTER.as_str()).and_then(|text| seconds(text).or_else(|| date(text)));
-    // A wait beyond any sense would overflow the clock.
-    let wait = standard.or_else(|| text("x-rate-limit-retry-after-seconds").and_then(seconds))?;
-    Some(wait.min(Duration::from_secs(7 * 24 * 3600)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
-
-    fn wait(name: &'static str, value: &'static str) -> Option<Duration> {
-        let now = DateTime::parse_from_rfc3339("2026-11-24T10:00:00Z").expect("a time").with_timezone(&Utc);
-        let mut headers = HeaderMap::new();
-        headers.insert(name, HeaderValue::from_static(value));
-        retry_after(&headers, now)
-    }
-
-    #[test]
-    fn a_429_says_how_long_in_three_ways() {
-        assert_eq!(wait("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("retry-after", "Tue, 24 Nov 2026 10:00:30 GMT"), Some(Duration::from_secs(30)));
-        assert_eq!(wait("retry-after", "Tue, 24 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("x-rate-limit-retry-after-seconds", "12"), Some(Duration::from_secs(12)));
-        for nonsense in ["soon", "-1", "NaN", ""] {
-            assert_eq!(wait("retry-after", nonsense), None, "{nonsense}");
-        }
-        assert_eq!(wait("retry-after", "1e18"), Some(Duration::from_secs(7 * 24 * 3600)));
-    }
 
     #[test]
     fn backoff_grows_to_a_cap_and_is_never_nothing() {

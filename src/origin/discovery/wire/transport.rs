@@ -1,16 +1,12 @@
 //! The HTTP client below the questions: address, certificates, proxies, timeouts, and what its failures mean.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, ClientBuilder, Url, redirect};
+use reqwest::{Certificate, ClientBuilder, Url};
 
 use crate::config::DiscoveryConfig;
 use crate::origin::discovery::error::{Error, Kind};
-use crate::origin::printable;
+use crate::outbound::{self, chain, is_loopback};
 
-const USER_AGENT: &str = concat!("lineaged/", env!("CARGO_PKG_VERSION"));
 const PARTNER_SOURCE: HeaderName = HeaderName::from_static("x-dbt-partner-source");
 
 /// The endpoint and its host. Anything but `https` is refused, except to this machine.
@@ -28,40 +24,14 @@ pub(crate) fn endpoint(url: &str) -> Result<(Url, String), Error> {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
 /// The HTTP client of one Discovery API and token.
 pub(crate) fn http_client(config: &DiscoveryConfig, host: &str, token: &str) -> Result<reqwest::Client, Error> {
-    // Installed already if another client was built before, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let extra = extra_certificates(config)?;
-    let headers = headers(config, token)?;
-    match builder(host, &headers, &extra).build() {
-        Ok(client) => Ok(client),
-        Err(error) => {
-            tracing::warn!(reason = chain(&error), "no system certificates: using those built in");
-            let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-            let bundled = roots.filter_map(|root| Certificate::from_der(root).ok());
-            let client = builder(host, &headers, &extra).tls_certs_merge(bundled).build();
-            client.map_err(|error| Error::setup(format!("cannot set up TLS: {}", chain(&error.without_url()))))
-        }
-    }
-}
-
-fn builder(host: &str, headers: &HeaderMap, extra: &[Certificate]) -> ClientBuilder {
-    let loopback = is_loopback(host);
-    let builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .default_headers(headers.clone())
-        .redirect(redirect::Policy::none())
-        .https_only(!loopback)
-        .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(30))
-        .tls_certs_merge(extra.iter().cloned());
-    if loopback { builder.no_proxy() } else { builder }
+    let (extra, headers) = (extra_certificates(config)?, headers(config, token)?);
+    let build = |builder: ClientBuilder| {
+        let builder = builder.default_headers(headers.clone()).https_only(!is_loopback(host));
+        builder.tls_certs_merge(extra.iter().cloned())
+    };
+    outbound::client(host, build).map_err(|why| Error::setup(format!("cannot set up TLS: {why}")))
 }
 
 fn headers(config: &DiscoveryConfig, token: &str) -> Result<HeaderMap, Error> {
@@ -102,21 +72,6 @@ pub(crate) fn failure(error: reqwest::Error, host: &str) -> Kind {
     } else {
         Kind::Cut { reason }
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    printable(&text, 300)
 }
 
 #[cfg(test)]
