@@ -64,6 +64,15 @@ struct Asking {
     output: Option<PathBuf>,
 }
 
+/// The words that DataHub knows for stages.
+const STAGES: [&str; 15] =
+    ["CORP", "DEV", "EI", "NON_PROD", "PRD", "PRE", "PROD", "QA", "RVW", "SANDBOX", "SBX", "SIT", "STG", "TEST", "UAT"];
+
+/// Says where files can't be pointed to.
+fn tell_missing_commits(scopes: &[Scope<'_>]) {
+    scopes.iter().filter_map(Scope::without_commit).for_each(|missing| note(&format!("warning: {missing}")));
+}
+
 /// Which events are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Events {
@@ -94,7 +103,7 @@ struct ToDataHub {
     #[arg(long, value_name = "NAME")]
     platform_instance: Option<String>,
     /// DataHub's word for what stage the data are of
-    #[arg(long, value_name = "WORD", default_value = "PROD")]
+    #[arg(long, value_name = "WORD", default_value = "PROD", value_parser = STAGES)]
     env: String,
     /// Write names in small letters, as DataHub does for Snowflake
     #[arg(long)]
@@ -129,6 +138,7 @@ impl ToOpenLineage {
     fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<()> {
         let how = OpenLineage { runs: self.events == Events::Run, drops_removed: self.drop_removed };
         let write = |scopes: &[Scope<'_>], out: &mut dyn Write| {
+            tell_missing_commits(scopes);
             for scope in scopes {
                 if let Some(missing) = export::without_namespace(scope) {
                     note(&format!("warning: {missing}"));
@@ -177,7 +187,13 @@ impl ToDataHub {
     fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<()> {
         let Self { platform_instance, env, lowercase, asking } = self;
         let how = DataHub { platform_instance, env, lowercase };
-        asking.export(files, out, |scopes, out| export::datahub(scopes, &how, out))
+        asking.export(files, out, |scopes, out| {
+            if scopes.len() > 1 {
+                note("warning: DataHub knows a relation once: where environments share one, what is told last stays");
+            }
+            tell_missing_commits(scopes);
+            export::datahub(scopes, &how, out)
+        })
     }
 }
 

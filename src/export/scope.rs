@@ -302,6 +302,18 @@ impl<'a> Scope<'a> {
         inputs.into_iter().filter(|id| self.relation(id).is_some()).collect()
     }
 
+    /// What to do where the address of files needs a commit that is not known.
+    pub(crate) fn without_commit(&self) -> Option<String> {
+        let needs_one = self.elsewhere.repository.as_ref().is_some_and(|it| it.contains("{git_sha}"));
+        (needs_one && self.git_sha.is_none()).then(|| {
+            format!(
+                "the commit of `{}` is not known, so `repository` points to no file: write a branch in place of {{git_sha}}, or say with \
+                 `env_keys` where dbt's files name it",
+                self.name
+            )
+        })
+    }
+
     /// Where the file of a node can be read.
     pub(super) fn address(&self, row: Row<'_>) -> Option<String> {
         let template = self.elsewhere.repository.as_deref()?;
