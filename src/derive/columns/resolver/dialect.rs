@@ -25,6 +25,7 @@ pub(crate) enum Dialect {
     Snowflake,
     Sqlite,
     Teradata,
+    Trino,
     TSql,
 }
 
@@ -55,6 +56,7 @@ impl Dialect {
             "snowflake" => Self::Snowflake,
             "sqlite" => Self::Sqlite,
             "teradata" => Self::Teradata,
+            "trino" | "athena" | "presto" => Self::Trino,
             "sqlserver" | "synapse" | "fabric" | "tsql" => Self::TSql,
             _ => Self::Generic,
         }
@@ -66,7 +68,7 @@ impl Dialect {
             Self::ClickHouse => &ClickHouseDialect {},
             Self::Databricks => &DatabricksDialect {},
             Self::DuckDb => &DuckDbDialect {},
-            Self::Generic => &GenericDialect {},
+            Self::Generic | Self::Trino => &GenericDialect {},
             Self::Hive => &HiveDialect {},
             Self::MySql => &MySqlDialect {},
             Self::Oracle => &OracleDialect {},
