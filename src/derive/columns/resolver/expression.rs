@@ -93,7 +93,7 @@ impl Resolver<'_> {
         let mut walk = Walk::new(self, scope);
         let _ = inner.visit(&mut walk);
         let (sources, is_resolved) = walk.end();
-        Column { word, sources, is_resolved, expression: Some(expression) }
+        Column { word, computed: vec![(sources.clone(), expression)], sources, is_resolved }
     }
 
     fn path_of(&mut self, expression: &Expr) -> Option<Vec<Word>> {

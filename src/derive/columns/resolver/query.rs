@@ -232,7 +232,7 @@ impl Resolver<'_> {
             }
         }
         // A constant tells nothing of the others below it.
-        columns.iter_mut().for_each(|column| column.expression = None);
+        columns.iter_mut().for_each(|column| column.computed.clear());
         Table::new(columns, Rest::Whole)
     }
 }
