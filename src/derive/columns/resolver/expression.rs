@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
-    Ident, NamedWindowExpr, Query, SelectItem, SetExpr, Visit, Visitor, WindowType,
+    Ident, NamedWindowExpr, Query, SelectItem, SetExpr, Value, Visit, Visitor, WindowType,
 };
 
 use super::Resolver;
 use super::dialect::Dialect;
-use super::names::{Word, lower};
+use super::names::{Word, exact, lower};
 use super::notes::{Sources, Step};
 use super::scope::{Found, Scope};
 use super::table::Column;
@@ -22,7 +22,7 @@ type Words = LazyLock<HashSet<&'static str>>;
 /// Functions that put together several rows.
 static AGGREGATES: Words = LazyLock::new(|| {
     "any_value approx_count_distinct approx_distinct approx_median approx_percentile approx_quantiles approx_top_count
-    approx_top_k approx_top_sum arg_max arg_max_null arg_min arg_min_null argmax argmin array_agg array_concat_agg
+    approx_top_k approx_top_sum arbitrary arg_max arg_max_null arg_min arg_min_null argmax argmin array_agg array_concat_agg
     array_union_agg array_unique_agg avg bit_and bit_and_agg bit_or bit_or_agg bit_xor bit_xor_agg bitand_agg bitor_agg
     bitmap_construct_agg bool_and bool_or booland_agg boolor_agg boolxor_agg checksum_agg collect_list collect_set corr
     count count_big count_if countif covar_pop covar_samp every favg first fsum grouparray group_concat groupuniqarray
@@ -31,7 +31,12 @@ static AGGREGATES: Words = LazyLock::new(|| {
     min_by minif min_if mode object_agg percentile percentile_approx percentile_cont percentile_disc product quantile
     quantile_cont quantile_disc regr_intercept regr_r2 regr_slope skewness st_union_agg std stddev stddev_pop
     stddev_samp stdev stdevp string_agg sum sumif sum_if uniq uniqexact var_pop var_samp variance variance_pop
-    variance_samp varp xmlagg"
+    variance_samp varp xmlagg
+    anyheavy anylast grouparrayinsertat grouparraymovingavg grouparraymovingsum grouparraysample groupbitand groupbitmap groupbitor
+    groupbitxor map_union maxmap minmap multimap_agg numeric_histogram qdigest_agg quantiles quantileexact quantiletdigest
+    quantiletiming quantileweighted quantileexactweighted quantiledeterministic quantilestdigest reduce_agg set_agg set_union
+    simplelinearregression sumcount summap sumwithoverflow tdigest_agg topk topkweighted uniqcombined uniqcombined64 uniqhll12
+    uniqthetasketch any avgweighted stddevpop stddevsamp varpop varsamp covarpop covarsamp"
         .split_whitespace()
         .collect()
 });
@@ -68,7 +73,7 @@ pub(super) fn is_without_origin(key: &str) -> bool {
     WITHOUT_ORIGIN.contains(key)
 }
 
-fn name_of(function: &Function) -> String {
+pub(super) fn name_of(function: &Function) -> String {
     let last = function.name.0.last().and_then(|part| part.as_ident());
     lower(last.map_or("", |ident| &ident.value))
 }
@@ -100,6 +105,11 @@ impl Resolver<'_> {
         match expression {
             Expr::Identifier(ident) => Some(vec![self.names.ident(ident)]),
             Expr::CompoundIdentifier(idents) => Some(idents.iter().map(|ident| self.names.ident(ident)).collect()),
+            // Snowflake's `$1`
+            Expr::Value(value) => match &value.value {
+                Value::Placeholder(text) => Some(vec![exact(text)]).filter(|path| self.number(&path[0]).is_some()),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -257,7 +267,7 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             FunctionArgExpr::QualifiedWildcard(name) => Some(self.resolver.names.path(name)),
             FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => None,
         };
-        if function != "count" {
+        if function != "count" || only.is_some() {
             let (columns, _) = self.resolver.all_columns(self.scope, only.as_deref());
             self.take(&Sources::all(columns.iter().map(|column| &column.sources)));
         }
@@ -306,8 +316,11 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
         self.windows -= 1;
     }
 
-    fn is_aggregate(function: &Function) -> bool {
-        function.over.is_none() && AGGREGATES.contains(name_of(function).as_str())
+    fn is_aggregate(&self, function: &Function) -> bool {
+        let name = name_of(function);
+        let is_known = |name: &str| AGGREGATES.contains(name);
+        let is_clickhouse = self.resolver.dialect == Dialect::ClickHouse;
+        function.over.is_none() && (is_known(&name) || is_clickhouse && is_known(without_endings(&name)))
     }
 
     fn subquery(&mut self, query: &Query) {
@@ -323,6 +336,32 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             }
         }
     }
+}
+
+/// ClickHouse makes other aggregates of each by endings, of which there may be several.
+fn without_endings(name: &str) -> &str {
+    let endings = [
+        "argmax",
+        "argmin",
+        "array",
+        "distinct",
+        "foreach",
+        "if",
+        "map",
+        "merge",
+        "ordefault",
+        "ornull",
+        "resample",
+        "state",
+    ];
+    let mut name = name;
+    while let Some(shorter) = endings.iter().find_map(|ending| name.strip_suffix(ending)) {
+        name = shorter;
+        if AGGREGATES.contains(name) {
+            break;
+        }
+    }
+    name
 }
 
 /// Finds the parameters of a lambda that was taken for an operator: it binds more than a comparison does, so that it stands within the
@@ -398,13 +437,14 @@ impl Visitor for Walk<'_, '_, '_, '_> {
             self.parameters.extend(names.iter().cloned());
         }
         match expr {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
-                let path = self.resolver.path_of(expr).unwrap_or_default();
-                self.name(&path);
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => {
+                if let Some(path) = self.resolver.path_of(expr) {
+                    self.name(&path);
+                }
             }
             Expr::CompoundFieldAccess { root, access_chain } => self.fields(root, access_chain),
             Expr::Function(function) => {
-                self.aggregates += usize::from(Self::is_aggregate(function));
+                self.aggregates += usize::from(self.is_aggregate(function));
                 self.function(function);
             }
             Expr::Lambda(lambda) => {
@@ -428,7 +468,7 @@ impl Visitor for Walk<'_, '_, '_, '_> {
             return ControlFlow::Continue(());
         }
         match expr {
-            Expr::Function(function) => self.aggregates -= usize::from(Self::is_aggregate(function)),
+            Expr::Function(function) => self.aggregates -= usize::from(self.is_aggregate(function)),
             Expr::Lambda(lambda) => {
                 let left = self.parameters.len().saturating_sub(lambda.params.iter().count());
                 self.parameters.truncate(left);

@@ -9,6 +9,7 @@ mod corpus;
 mod dialect;
 mod expression;
 mod from;
+mod hidden;
 #[cfg(test)]
 mod limits;
 mod names;
@@ -210,7 +211,7 @@ impl<'r> Resolver<'r> {
             }
         }
         if let table::Rest::Pivoted(_) = &table.rest {
-            self.notes.reason("which columns PIVOT makes of the data is not known".to_owned());
+            self.notes.reason("which columns PIVOT or a function makes of the data is not known".to_owned());
         }
         if self.steps > MOST_STEPS {
             let reason = "to resolve its columns takes too many steps".to_owned();
