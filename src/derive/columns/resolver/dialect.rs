@@ -109,6 +109,8 @@ impl Dialect {
     /// and tells no name from another by case.
     pub(super) fn is_spelled<'n>(self, mut names: impl Iterator<Item = &'n str>) -> bool {
         match self.case() {
+            // It folds quoted names, too, unless told otherwise.
+            _ if self == Self::Redshift => false,
             Case::Upper => names.any(|name| name.contains(char::is_uppercase)),
             Case::Lower => names.any(|name| name.contains(char::is_lowercase)),
             Case::Exact => true,

@@ -125,7 +125,7 @@ impl<'r> Relations<'r> {
         });
         let columns: Vec<_> = columns.collect();
         let rest = if columns.is_empty() { Rest::Open([relation].into()) } else { Rest::Listed([relation].into()) };
-        Table::new(columns, rest)
+        Table::new(columns, rest).exact(self.is_spelled[relation])
     }
 
     fn note(&mut self, relation: usize, word: Word, is_listed: bool) -> Place {
@@ -135,7 +135,8 @@ impl<'r> Relations<'r> {
 
     /// A column that the list of its relation lacks.
     pub(super) fn unlisted(&mut self, relation: usize, word: &Word) -> Place {
-        let key = (relation, Rc::clone(&word.key));
+        let name = if self.is_spelled[relation] { &word.name } else { &word.key };
+        let key = (relation, Rc::clone(name));
         if let Some(place) = self.unlisted.get(&key) {
             return *place;
         }

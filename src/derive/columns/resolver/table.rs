@@ -103,6 +103,8 @@ impl Rest {
 pub(super) struct Table<'a> {
     pub(super) columns: Vec<Column<'a>>,
     pub(super) rest: Rest,
+    /// Whether a name that differs in case alone is another: the warehouse spelled them all.
+    is_exact: bool,
     /// The first of each name, without case.
     places: OnceCell<HashMap<Rc<str>, usize>>,
 }
@@ -112,14 +114,18 @@ const FEW: usize = 8;
 
 impl<'a> Table<'a> {
     pub(super) fn new(columns: Vec<Column<'a>>, rest: Rest) -> Self {
-        Self { columns, rest, places: OnceCell::new() }
+        Self { columns, rest, is_exact: false, places: OnceCell::new() }
+    }
+
+    pub(super) fn exact(self, is_exact: bool) -> Self {
+        Self { is_exact, ..self }
     }
 
     pub(super) fn unknown() -> Self {
         Self::new(Vec::new(), Rest::Unknown)
     }
 
-    /// The column of this name, or of one that differs in case alone.
+    /// The column of this name, else one that differs in case alone.
     pub(super) fn get(&self, word: &Word) -> Option<&Column<'a>> {
         let first = if self.columns.len() <= FEW {
             self.columns.iter().position(|column| column.word.key == word.key)?
@@ -134,6 +140,7 @@ impl<'a> Table<'a> {
         if first.word.name == word.name {
             return Some(first);
         }
-        Some(self.columns.iter().find(|column| column.word.name == word.name).unwrap_or(first))
+        let same = self.columns.iter().find(|column| column.word.name == word.name);
+        same.or((!self.is_exact).then_some(first))
     }
 }
