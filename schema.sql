@@ -190,12 +190,11 @@ CREATE TABLE column_status (
     stamp INTEGER NOT NULL
 ) STRICT;
 
--- The columns that a node's code gives, and what they are computed by.
+-- The columns that a node's code gives.
 CREATE TABLE derived_column (
     node_key INTEGER NOT NULL REFERENCES node,
     name TEXT NOT NULL,
     position INTEGER NOT NULL,
-    expression TEXT,
     PRIMARY KEY (node_key, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -206,6 +205,8 @@ CREATE TABLE column_origin (
     parent_key INTEGER NOT NULL,
     parent_column TEXT NOT NULL,
     kind TEXT NOT NULL,
+    -- Of the pair, since each branch of a UNION may compute the column by another one.
+    expression TEXT,
     is_listed INTEGER NOT NULL,
     PRIMARY KEY (child_key, child_column, parent_key, parent_column)
 ) STRICT, WITHOUT ROWID;
@@ -1096,12 +1097,11 @@ SELECT
     child.unique_id AS child_id,
     o.child_column,
     o.kind,
-    d.expression,
+    o.expression,
     o.is_listed
 FROM column_origin o
 JOIN node child ON child.node_key = o.child_key
-JOIN node parent ON parent.node_key = o.parent_key AND parent.environment_id = child.environment_id
-LEFT JOIN derived_column d ON d.node_key = o.child_key AND d.name = o.child_column;
+JOIN node parent ON parent.node_key = o.parent_key AND parent.environment_id = child.environment_id;
 
 CREATE VIEW column_uses AS
 SELECT child.environment_id, parent.unique_id AS parent_id, u.parent_column, child.unique_id AS child_id, u.clause

@@ -100,8 +100,7 @@ const TO: &str = "
     ORDER BY 1, 2";
 
 const ROW: &str = "
-    SELECT o.kind, d.expression, o.is_listed FROM column_origin o
-    LEFT JOIN derived_column d ON d.node_key = o.child_key AND d.name = o.child_column
+    SELECT kind, expression, is_listed FROM column_origin o
     WHERE o.child_key = ?1 AND o.child_column = ?2 AND o.parent_key = ?3 AND o.parent_column = ?4";
 
 impl Reader {

@@ -232,7 +232,7 @@ pub(super) const COLUMN_LINEAGE: &[Column] = &[
     column("child_id", Text, "the node that reads it").filter(),
     column("child_column", Text, "the column that comes from it").filter(),
     column("kind", Word(&ORIGINS), "what is done on the way; the strongest word counts").filter(),
-    column("expression", Text, "how the child's column is computed, where it is more than a name"),
+    column("expression", Text, "how the child's column is computed from this one: of transformations and aggregations"),
     column("is_listed", Flag, "0: the parent's list of columns lacks it"),
 ];
 

@@ -30,12 +30,8 @@ impl Kind {
 /// A column of a node: the node's id, and the column's name.
 pub(super) type ColumnOf = (String, String);
 
-/// Where a column comes from.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Origins {
-    pub(super) expression: Option<String>,
-    pub(super) columns: BTreeMap<ColumnOf, Kind>,
-}
+/// Where a column comes from: how, and by what it is computed.
+pub(super) type Origins = BTreeMap<ColumnOf, (Kind, Option<String>)>;
 
 /// The nodes of an environment that only stand between others.
 #[derive(Debug, Default)]
@@ -99,10 +95,12 @@ impl Between {
         let mut fields: BTreeMap<String, Origins> = BTreeMap::new();
         for row in rows {
             let field = fields.entry(row.str("child_column").to_owned()).or_default();
-            field.expression = field.expression.take().or_else(|| row.text("expression").map(str::to_owned));
             for (column, kind) in self.behind(parent_column(row), Kind::of(row)) {
-                let known = field.columns.entry(column).or_insert(kind);
-                *known = kind.max(*known);
+                let expression = || row.text("expression").map(str::to_owned);
+                let known = field.entry(column).or_insert_with(|| (kind, expression()));
+                if known.0 < kind {
+                    *known = (kind, expression());
+                }
             }
         }
         fields

@@ -154,7 +154,7 @@ impl Teller<'_> {
         let origins = self.scope.between.origins(part.all(LINEAGE));
         let mut fine = Vec::new();
         for (column, origins) in &origins {
-            let known = origins.columns.iter().filter_map(|(column, kind)| Some((self.column(column)?, *kind)));
+            let known = origins.iter().filter_map(|(column, (kind, _))| Some((self.column(column)?, *kind)));
             let (columns, kinds): (Vec<String>, Vec<Kind>) = known.unzip();
             if let Some(kind) = kinds.into_iter().max() {
                 fine.push(json!({

@@ -26,9 +26,10 @@ const WORLD: &str = "
                (9, 1, 'exposure.shop.x', 'exposure', 1, 'x', 'shop', NULL, NULL, NULL, NULL, '{}', '', '', NULL),
                (10, 1, 'source.shop.v', 'source', 1, 'v', 'shop', NULL, 'mart', 'v', NULL, '{}', '', '', NULL);
     INSERT INTO edge (child_key, parent_key) VALUES (2, 1), (3, 2), (8, 3), (8, 5), (9, 8);
-    INSERT INTO derived_column (node_key, name, position, expression) VALUES (3, 'total', 1, 'sum(a2)');
-    INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)
-        VALUES (2, 'a2', 1, 'a', 'rename', 1), (3, 'total', 2, 'a2', 'aggregation', 1), (3, 'a2', 2, 'a2', 'passthrough', 1);
+    INSERT INTO derived_column (node_key, name, position) VALUES (3, 'total', 1);
+    INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, expression, is_listed)
+        VALUES (2, 'a2', 1, 'a', 'rename', NULL, 1), (3, 'total', 2, 'a2', 'aggregation', 'sum(a2)', 1),
+               (3, 'a2', 2, 'a2', 'passthrough', NULL, 1);
     INSERT INTO column_use (child_key, parent_key, parent_column, clause)
         VALUES (2, 1, 'b', 'filter'), (3, 2, 'a2', 'group'), (3, 2, 'a2', 'other');
     INSERT INTO change (seq, sync_id, node_key, resource_type, kind, before)

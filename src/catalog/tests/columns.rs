@@ -82,6 +82,25 @@ fn columns_are_known_through_models_that_the_warehouse_does_not_list() {
 }
 
 #[test]
+fn each_branch_of_a_union_has_its_own_expression() {
+    let mut test = TestCatalog::new();
+    let source = relation("raw", ResourceType::Source, &["a", "b", "c", "d"]);
+    let code = "with u as (select a as x, 1 as y from db.shop.raw union all select upper(b), c from db.shop.raw
+                           union all select lower(d), null from db.shop.raw) select x, y from u";
+    let model = test.model("m", &["raw"], code);
+    test.sync(&shop([source, model]));
+    assert_eq!(
+        texts_of(&test, LINEAGE),
+        [
+            "raw.a m.x rename",
+            "raw.b m.x transformation upper(b)",
+            "raw.c m.y rename",
+            "raw.d m.x transformation lower(d)"
+        ]
+    );
+}
+
+#[test]
 fn only_what_moved_is_resolved_and_only_rows_that_differ_count_as_a_revision() {
     let mut test = TestCatalog::new();
     let source = relation("raw", ResourceType::Source, &["id"]);

@@ -6,6 +6,9 @@ use rusqlite::{OptionalExtension, Statement, Transaction};
 
 use super::resolver::{Clause, Failure, Parent, Resolved};
 
+/// By the child's column, the parent's key and its column: the kind, the expression, and whether it is listed.
+type Origins = BTreeMap<(String, i64, String), (String, Option<String>, bool)>;
+
 /// All rows of a node.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Rows {
@@ -14,10 +17,9 @@ pub(super) struct Rows {
     pub(super) column_count: Option<i64>,
     pub(super) resolved_columns: Option<i64>,
     pub(super) is_whole: bool,
-    /// By name: the position, and the expression.
-    pub(super) derived: BTreeMap<String, (i64, Option<String>)>,
-    /// By the child's column, the parent's key and its column: the kind, and whether it is listed.
-    pub(super) origins: BTreeMap<(String, i64, String), (String, bool)>,
+    /// By name: the position.
+    pub(super) derived: BTreeMap<String, i64>,
+    pub(super) origins: Origins,
     /// By the parent's key, its column and the clause.
     pub(super) uses: BTreeMap<(i64, String, String), ()>,
 }
@@ -35,12 +37,12 @@ impl Rows {
         let mut derived = BTreeMap::new();
         let count = columns.len();
         for (position, column) in (1..).zip(columns) {
-            derived.entry(column.name).or_insert((position, column.expression));
+            derived.entry(column).or_insert(position);
         }
         let key = |parent: &Parent| keys[parent.relation];
         let origin = |((column, parent), origin): ((String, Parent), super::resolver::Origin)| {
             let key = (column, key(&parent), parent.column);
-            (key, (origin.kind.as_str().to_owned(), origin.is_listed))
+            (key, (origin.kind.as_str().to_owned(), origin.expression, origin.is_listed))
         };
         let used = |((parent, clause), ()): ((Parent, Clause), ())| {
             ((key(&parent), parent.column, clause.as_str().to_owned()), ())
@@ -59,7 +61,7 @@ impl Rows {
 
     /// The names of the columns in their order, if all are known.
     pub(super) fn list(&self) -> Option<Vec<String>> {
-        let mut names: Vec<(i64, &String)> = self.derived.iter().map(|(name, (place, _))| (*place, name)).collect();
+        let mut names: Vec<(i64, &String)> = self.derived.iter().map(|(name, place)| (*place, name)).collect();
         names.sort_unstable();
         self.is_whole.then(|| names.into_iter().map(|(_, name)| name.clone()).collect())
     }
@@ -130,9 +132,9 @@ impl<'a> Store<'a> {
                 "SELECT name FROM derived_column d JOIN column_status s USING (node_key)
                  WHERE node_key = ?1 AND is_whole ORDER BY position",
             )?,
-            derived: transaction.prepare("SELECT name, position, expression FROM derived_column WHERE node_key = ?1")?,
+            derived: transaction.prepare("SELECT name, position FROM derived_column WHERE node_key = ?1")?,
             origins: transaction.prepare(
-                "SELECT child_column, parent_key, parent_column, kind, is_listed FROM column_origin WHERE child_key = ?1",
+                "SELECT child_column, parent_key, parent_column, kind, expression, is_listed FROM column_origin WHERE child_key = ?1",
             )?,
             uses: transaction.prepare("SELECT parent_key, parent_column, clause FROM column_use WHERE child_key = ?1")?,
             drop_status: transaction.prepare("DELETE FROM column_status WHERE node_key = ?1")?,
@@ -141,11 +143,11 @@ impl<'a> Store<'a> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?,
             put_derived: transaction.prepare(
-                "INSERT INTO derived_column (node_key, name, position, expression) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO derived_column (node_key, name, position) VALUES (?1, ?2, ?3)",
             )?,
             put_origin: transaction.prepare(
-                "INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, expression, is_listed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?,
             put_use: transaction.prepare(
                 "INSERT INTO column_use (child_key, parent_key, parent_column, clause) VALUES (?1, ?2, ?3, ?4)",
@@ -224,7 +226,7 @@ impl<'a> Store<'a> {
             wrote |= self.drop_derived.execute((key, name))? > 0;
         }
         for (row, value) in rows.derived.iter().filter(|(row, value)| derived.get(*row) != Some(value)) {
-            wrote |= self.put_derived.execute((key, row, value.0, &value.1))? > 0;
+            wrote |= self.put_derived.execute((key, row, value))? > 0;
         }
         for (row, value) in origins.iter().filter(|(row, value)| rows.origins.get(*row) != Some(value)) {
             let (column, parent, of) = row;
@@ -234,7 +236,7 @@ impl<'a> Store<'a> {
             }
         }
         for (row, value) in rows.origins.iter().filter(|(row, value)| origins.get(*row) != Some(value)) {
-            wrote |= self.put_origin.execute((key, &row.0, row.1, &row.2, &value.0, value.1))? > 0;
+            wrote |= self.put_origin.execute((key, &row.0, row.1, &row.2, &value.0, &value.1, value.2))? > 0;
         }
         for (parent, of, clause) in uses.keys().filter(|row| !rows.uses.contains_key(*row)) {
             wrote |= self.drop_use.execute((key, parent, of, clause))? > 0;
@@ -247,9 +249,10 @@ impl<'a> Store<'a> {
     }
 
     fn stored(&mut self, key: i64) -> rusqlite::Result<Stored> {
-        let derived = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
-        let origin =
-            |row: &rusqlite::Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), (row.get(3)?, row.get(4)?)));
+        let derived = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let origin = |row: &rusqlite::Row<'_>| {
+            Ok(((row.get(0)?, row.get(1)?, row.get(2)?), (row.get(3)?, row.get(4)?, row.get(5)?)))
+        };
         let used = |row: &rusqlite::Row<'_>| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), ()));
         Ok(Stored {
             derived: self.derived.query_map([key], derived)?.collect::<rusqlite::Result<_>>()?,
@@ -272,7 +275,7 @@ impl<'a> Store<'a> {
 /// The rows that are stored.
 #[derive(Default)]
 struct Stored {
-    derived: BTreeMap<String, (i64, Option<String>)>,
-    origins: BTreeMap<(String, i64, String), (String, bool)>,
+    derived: BTreeMap<String, i64>,
+    origins: Origins,
     uses: BTreeMap<(i64, String, String), ()>,
 }

@@ -31,19 +31,19 @@ impl Teller<'_> {
     }
 
     fn direct(&self, origins: &Origins) -> Vec<Value> {
-        let input = |(column, kind): (&ColumnOf, &Kind)| {
+        let input = |(column, (kind, expression)): (&ColumnOf, &(Kind, Option<String>))| {
             let subtype = match kind {
                 Kind::Passthrough | Kind::Rename => "IDENTITY",
                 Kind::Transformation => "TRANSFORMATION",
                 Kind::Aggregation => "AGGREGATION",
             };
             let mut step = json!({"type": "DIRECT", "subtype": subtype});
-            if let Some(expression) = &origins.expression {
+            if let Some(expression) = expression {
                 step["description"] = expression.as_str().into();
             }
             self.input_field(column, vec![step])
         };
-        origins.columns.iter().filter_map(input).collect()
+        origins.iter().filter_map(input).collect()
     }
 
     /// What shapes the rows. A column that is only read has no part in that.

@@ -77,14 +77,14 @@ pub(super) fn said(dialect: Dialect, sql: &str) -> Vec<String> {
     }
     let parent = |parent: &Parent| format!("{}.{}", names[parent.relation], parent.column);
     for column in &resolved.columns {
-        let origins = resolved.origins.iter().filter(|((name, _), _)| *name == column.name).map(|((_, of), origin)| {
+        let origins = resolved.origins.iter().filter(|((name, _), _)| name == column).map(|((_, of), origin)| {
             let mark = if origin.is_listed { "" } else { "?" };
             format!("{}{mark} {}", parent(of), origin.kind.as_str())
         });
         let mut origins: Vec<String> = origins.collect();
         origins.sort();
         let origins = if origins.is_empty() { "-".to_owned() } else { origins.join(", ") };
-        lines.push(format!("{}: {origins}", column.name));
+        lines.push(format!("{column}: {origins}"));
     }
     let mut uses: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (of, clause) in resolved.uses.keys() {

@@ -25,6 +25,7 @@ pub(crate) enum Dialect {
     Snowflake,
     Sqlite,
     Teradata,
+    Trino,
     TSql,
 }
 
@@ -55,6 +56,7 @@ impl Dialect {
             "snowflake" => Self::Snowflake,
             "sqlite" => Self::Sqlite,
             "teradata" => Self::Teradata,
+            "trino" | "athena" | "presto" => Self::Trino,
             "sqlserver" | "synapse" | "fabric" | "tsql" => Self::TSql,
             _ => Self::Generic,
         }
@@ -66,7 +68,7 @@ impl Dialect {
             Self::ClickHouse => &ClickHouseDialect {},
             Self::Databricks => &DatabricksDialect {},
             Self::DuckDb => &DuckDbDialect {},
-            Self::Generic => &GenericDialect {},
+            Self::Generic | Self::Trino => &GenericDialect {},
             Self::Hive => &HiveDialect {},
             Self::MySql => &MySqlDialect {},
             Self::Oracle => &OracleDialect {},
@@ -107,6 +109,8 @@ impl Dialect {
     /// and tells no name from another by case.
     pub(super) fn is_spelled<'n>(self, mut names: impl Iterator<Item = &'n str>) -> bool {
         match self.case() {
+            // It folds quoted names, too, unless told otherwise.
+            _ if self == Self::Redshift => false,
             Case::Upper => names.any(|name| name.contains(char::is_uppercase)),
             Case::Lower => names.any(|name| name.contains(char::is_lowercase)),
             Case::Exact => true,

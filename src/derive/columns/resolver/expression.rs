@@ -1,18 +1,18 @@
 //! What an expression comes from: all columns that stand in it, in its windows, and in its subqueries.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, Ident,
-    NamedWindowExpr, Query, SelectItem, SetExpr, Visit, Visitor, WindowType,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
+    Ident, NamedWindowExpr, Query, SelectItem, SetExpr, Value, Visit, Visitor, WindowType,
 };
 
 use super::Resolver;
 use super::dialect::Dialect;
-use super::names::{Word, lower};
+use super::names::{Word, exact, lower};
 use super::notes::{Sources, Step};
 use super::scope::{Found, Scope};
 use super::table::Column;
@@ -22,7 +22,7 @@ type Words = LazyLock<HashSet<&'static str>>;
 /// Functions that put together several rows.
 static AGGREGATES: Words = LazyLock::new(|| {
     "any_value approx_count_distinct approx_distinct approx_median approx_percentile approx_quantiles approx_top_count
-    approx_top_k approx_top_sum arg_max arg_max_null arg_min arg_min_null argmax argmin array_agg array_concat_agg
+    approx_top_k approx_top_sum arbitrary arg_max arg_max_null arg_min arg_min_null argmax argmin array_agg array_concat_agg
     array_union_agg array_unique_agg avg bit_and bit_and_agg bit_or bit_or_agg bit_xor bit_xor_agg bitand_agg bitor_agg
     bitmap_construct_agg bool_and bool_or booland_agg boolor_agg boolxor_agg checksum_agg collect_list collect_set corr
     count count_big count_if countif covar_pop covar_samp every favg first fsum grouparray group_concat groupuniqarray
@@ -31,7 +31,12 @@ static AGGREGATES: Words = LazyLock::new(|| {
     min_by minif min_if mode object_agg percentile percentile_approx percentile_cont percentile_disc product quantile
     quantile_cont quantile_disc regr_intercept regr_r2 regr_slope skewness st_union_agg std stddev stddev_pop
     stddev_samp stdev stdevp string_agg sum sumif sum_if uniq uniqexact var_pop var_samp variance variance_pop
-    variance_samp varp xmlagg"
+    variance_samp varp xmlagg
+    anyheavy anylast grouparrayinsertat grouparraymovingavg grouparraymovingsum grouparraysample groupbitand groupbitmap groupbitor
+    groupbitxor map_union maxmap minmap multimap_agg numeric_histogram qdigest_agg quantiles quantileexact quantiletdigest
+    quantiletiming quantileweighted quantileexactweighted quantiledeterministic quantilestdigest reduce_agg set_agg set_union
+    simplelinearregression sumcount summap sumwithoverflow tdigest_agg topk topkweighted uniqcombined uniqcombined64 uniqhll12
+    uniqthetasketch any avgweighted stddevpop stddevsamp varpop varsamp covarpop covarsamp"
         .split_whitespace()
         .collect()
 });
@@ -68,7 +73,7 @@ pub(super) fn is_without_origin(key: &str) -> bool {
     WITHOUT_ORIGIN.contains(key)
 }
 
-fn name_of(function: &Function) -> String {
+pub(super) fn name_of(function: &Function) -> String {
     let last = function.name.0.last().and_then(|part| part.as_ident());
     lower(last.map_or("", |ident| &ident.value))
 }
@@ -93,13 +98,18 @@ impl Resolver<'_> {
         let mut walk = Walk::new(self, scope);
         let _ = inner.visit(&mut walk);
         let (sources, is_resolved) = walk.end();
-        Column { word, sources, is_resolved, expression: Some(expression) }
+        Column { word, computed: vec![(sources.clone(), expression)], sources, is_resolved }
     }
 
     fn path_of(&mut self, expression: &Expr) -> Option<Vec<Word>> {
         match expression {
             Expr::Identifier(ident) => Some(vec![self.names.ident(ident)]),
             Expr::CompoundIdentifier(idents) => Some(idents.iter().map(|ident| self.names.ident(ident)).collect()),
+            // Snowflake's `$1`
+            Expr::Value(value) => match &value.value {
+                Value::Placeholder(text) => Some(vec![exact(text)]).filter(|path| self.number(&path[0]).is_some()),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -138,6 +148,8 @@ struct Walk<'w, 'r, 's, 'a> {
     nameless: Option<*const Query>,
     /// The parameters of the lambdas that are entered.
     parameters: Vec<Rc<str>>,
+    /// The arguments that are lambdas though the parser takes them for something else, and their parameters.
+    lambdas: HashMap<*const Expr, Vec<Rc<str>>>,
     windows: usize,
 }
 
@@ -156,6 +168,7 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             skipped: HashSet::new(),
             nameless: None,
             parameters: Vec::new(),
+            lambdas: HashMap::new(),
             windows: 0,
         }
     }
@@ -247,13 +260,40 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             }
         }
         let only = match value {
-            FunctionArgExpr::Expr(_) => return,
+            FunctionArgExpr::Expr(value) => {
+                let first = if let FunctionArg::ExprNamed { name, .. } = arg { name } else { value };
+                return self.lambda(first, value);
+            }
             FunctionArgExpr::QualifiedWildcard(name) => Some(self.resolver.names.path(name)),
             FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => None,
         };
-        if function != "count" {
+        if function != "count" || only.is_some() {
             let (columns, _) = self.resolver.all_columns(self.scope, only.as_deref());
             self.take(&Sources::all(columns.iter().map(|column| &column.sources)));
+        }
+    }
+
+    /// Where the parser takes Trino's `x -> …` for an operator on JSON, and what has a comparison behind it for an argument that has a
+    /// name.
+    fn lambda(&mut self, arg: &Expr, value: &Expr) {
+        if self.resolver.dialect != Dialect::Trino {
+            return;
+        }
+        let ControlFlow::Break(names) = arg.visit(&mut FirstArrow) else { return };
+        let names: Vec<Rc<str>> = names.iter().map(|name| self.resolver.names.ident(name).key).collect();
+        self.lambdas.insert(value, names.clone());
+        self.lambdas.insert(arg, names);
+    }
+
+    /// DuckDB takes `->` for a part of JSON, too: what stands before it is a column, where it is one and the body does not name it.
+    fn json(&mut self, words: &[Word], body: &Expr) {
+        if let [word] = words
+            && !self.resolver.names_in(body).contains(&word.key)
+            && let found @ Found::Column(_) = self.resolver.find(words, self.scope)
+        {
+            let column = self.resolver.read(found, words);
+            self.is_resolved &= column.is_resolved;
+            self.take(&column.sources);
         }
     }
 
@@ -276,8 +316,11 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
         self.windows -= 1;
     }
 
-    fn is_aggregate(function: &Function) -> bool {
-        function.over.is_none() && AGGREGATES.contains(name_of(function).as_str())
+    fn is_aggregate(&self, function: &Function) -> bool {
+        let name = name_of(function);
+        let is_known = |name: &str| AGGREGATES.contains(name);
+        let is_clickhouse = self.resolver.dialect == Dialect::ClickHouse;
+        function.over.is_none() && (is_known(&name) || is_clickhouse && is_known(without_endings(&name)))
     }
 
     fn subquery(&mut self, query: &Query) {
@@ -291,6 +334,55 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
                 self.take(&column.sources);
                 self.is_resolved &= column.is_resolved;
             }
+        }
+    }
+}
+
+/// ClickHouse makes other aggregates of each by endings, of which there may be several.
+fn without_endings(name: &str) -> &str {
+    let endings = [
+        "argmax",
+        "argmin",
+        "array",
+        "distinct",
+        "foreach",
+        "if",
+        "map",
+        "merge",
+        "ordefault",
+        "ornull",
+        "resample",
+        "state",
+    ];
+    let mut name = name;
+    while let Some(shorter) = endings.iter().find_map(|ending| name.strip_suffix(ending)) {
+        name = shorter;
+        if AGGREGATES.contains(name) {
+            break;
+        }
+    }
+    name
+}
+
+/// Finds the parameters of a lambda that was taken for an operator: it binds more than a comparison does, so that it stands within the
+/// operators behind it.
+struct FirstArrow;
+
+impl Visitor for FirstArrow {
+    type Break = Vec<Ident>;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Vec<Ident>> {
+        let name = |expr: &Expr| if let Expr::Identifier(ident) = expr { Some(ident.clone()) } else { None };
+        match expr {
+            Expr::BinaryOp { left, op: BinaryOperator::Arrow, .. } => match &**left {
+                Expr::Tuple(names) => ControlFlow::Break(names.iter().filter_map(name).collect()),
+                Expr::Nested(inner) => ControlFlow::Break(name(inner).into_iter().collect()),
+                left => ControlFlow::Break(name(left).into_iter().collect()),
+            },
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) | Expr::Function(_) => {
+                ControlFlow::Break(Vec::new())
+            }
+            _ => ControlFlow::Continue(()),
         }
     }
 }
@@ -341,19 +433,27 @@ impl Visitor for Walk<'_, '_, '_, '_> {
         if self.depth > 0 || self.skipped.contains(&std::ptr::from_ref(expr)) {
             return ControlFlow::Continue(());
         }
+        if let Some(names) = self.lambdas.get(&std::ptr::from_ref(expr)) {
+            self.parameters.extend(names.iter().cloned());
+        }
         match expr {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
-                let path = self.resolver.path_of(expr).unwrap_or_default();
-                self.name(&path);
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => {
+                if let Some(path) = self.resolver.path_of(expr) {
+                    self.name(&path);
+                }
             }
             Expr::CompoundFieldAccess { root, access_chain } => self.fields(root, access_chain),
             Expr::Function(function) => {
-                self.aggregates += usize::from(Self::is_aggregate(function));
+                self.aggregates += usize::from(self.is_aggregate(function));
                 self.function(function);
             }
             Expr::Lambda(lambda) => {
-                let names = lambda.params.iter().map(|parameter| self.resolver.names.ident(&parameter.name).key);
-                self.parameters.extend(names.collect::<Vec<_>>());
+                let words = lambda.params.iter().map(|parameter| self.resolver.names.ident(&parameter.name));
+                let words: Vec<Word> = words.collect();
+                if self.resolver.dialect == Dialect::DuckDb {
+                    self.json(&words, &lambda.body);
+                }
+                self.parameters.extend(words.into_iter().map(|word| word.key));
             }
             Expr::Exists { subquery, .. } if has_only_stars(subquery) => {
                 self.nameless = Some(std::ptr::from_ref(subquery));
@@ -368,12 +468,15 @@ impl Visitor for Walk<'_, '_, '_, '_> {
             return ControlFlow::Continue(());
         }
         match expr {
-            Expr::Function(function) => self.aggregates -= usize::from(Self::is_aggregate(function)),
+            Expr::Function(function) => self.aggregates -= usize::from(self.is_aggregate(function)),
             Expr::Lambda(lambda) => {
                 let left = self.parameters.len().saturating_sub(lambda.params.iter().count());
                 self.parameters.truncate(left);
             }
             _ => {}
+        }
+        if let Some(names) = self.lambdas.remove(&std::ptr::from_ref(expr)) {
+            self.parameters.truncate(self.parameters.len().saturating_sub(names.len()));
         }
         ControlFlow::Continue(())
     }

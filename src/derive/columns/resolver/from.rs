@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator, ObjectName, TableAlias, TableFactor,
-    TableWithJoins,
+    TableWithJoins, Value,
 };
 
-use super::names::{Word, exact};
+use super::names::{Word, exact, text_of};
 use super::notes::{Sources, Step};
 use super::scope::{Found, Item, Scope};
 use super::table::{Column, Rest, Table};
@@ -133,6 +133,15 @@ impl Resolver<'_> {
             }
             TableFactor::Function { name, args, alias, with_ordinality, .. } => {
                 self.function(name, args, (alias.as_ref(), *with_ordinality), scope);
+            }
+            TableFactor::TableFunction { expr: Expr::Value(value), alias } => {
+                let path = match &value.value {
+                    Value::SingleQuotedString(text) => self.names.written(text),
+                    _ => None,
+                };
+                let path = path.unwrap_or_else(|| vec![exact(&format!("table({value})"))]);
+                let table = self.relation(&path, scope);
+                self.push(table, path, alias.as_ref(), scope);
             }
             TableFactor::TableFunction { expr: Expr::Function(function), alias } => {
                 let args = match &function.args {
@@ -270,6 +279,18 @@ impl Resolver<'_> {
         (alias, has_position): (Option<&'a TableAlias>, bool),
         scope: &mut Scope<'_, 'a>,
     ) {
+        let function = self.names.path(name).pop().unwrap_or_else(|| exact(""));
+        let key = Rc::clone(&function.key);
+        if is_reader(&key) {
+            self.notes.reason(format!("what `{key}` reads is none of the nodes that it stands on"));
+            return self.push(Rc::new(Table::unknown()), vec![function], alias, scope);
+        }
+        if let ("identifier" | "table", [arg]) = (&*key, args)
+            && let Some(path) = text_of(arg).and_then(|text| self.names.written(text))
+        {
+            let table = self.relation(&path, scope);
+            return self.push(table, path, alias, scope);
+        }
         let mut all = Vec::new();
         for arg in args {
             let (FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg)) = arg;
@@ -279,9 +300,10 @@ impl Resolver<'_> {
         }
         let sources = Sources::all(all.iter());
         self.notes.uses(Clause::Join, &sources);
-        let function = self.names.path(name).pop().unwrap_or_else(|| exact(""));
-        let key = Rc::clone(&function.key);
         let (word, mut names) = self.called(alias, function);
+        if names.is_empty() && self.is_generator(&key) {
+            return self.push_generated(word, &sources, scope);
+        }
         let is_flat = &*key == "flatten";
         if names.is_empty() && is_flat {
             let columns = ["seq", "key", "path", "index", "value", "this"];
@@ -298,6 +320,12 @@ impl Resolver<'_> {
         };
         let columns = parts(names, &sources, is_position);
         self.push_function(word, columns, &sources, scope);
+    }
+
+    /// Adds what a function gives whose columns nobody knows.
+    pub(super) fn push_generated<'a>(&mut self, word: Word, sources: &Sources, scope: &mut Scope<'_, 'a>) {
+        let table = Rc::new(Table::new(Vec::new(), Rest::Pivoted(sources.clone())));
+        scope.items.push(Item { word, path: Vec::new(), table, is_hidden: false });
     }
 
     fn unnest<'a>(&mut self, factor: &'a TableFactor, scope: &mut Scope<'_, 'a>) {
@@ -343,6 +371,13 @@ impl Resolver<'_> {
             _ => Vec::new(),
         }
     }
+}
+
+/// Whether a function in FROM reads files, or another database.
+fn is_reader(key: &str) -> bool {
+    let others = ["azureblobstorage", "dblink", "external_query", "file", "hdfs", "mysql", "openquery", "openrowset"];
+    let more = ["postgresql", "remote", "remotesecure", "s3", "s3cluster", "url", "gcs", "deltalake", "iceberg"];
+    key.starts_with("read_") || key.ends_with("_scan") || others.contains(&key) || more.contains(&key)
 }
 
 /// Columns of these names, all taken out of `sources`, but for those that are only a position.

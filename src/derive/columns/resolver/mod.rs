@@ -9,6 +9,7 @@ mod corpus;
 mod dialect;
 mod expression;
 mod from;
+mod hidden;
 #[cfg(test)]
 mod limits;
 mod names;
@@ -24,6 +25,7 @@ mod star;
 mod table;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use notes::{Notes, Sources};
 use relation::Relations;
@@ -140,19 +142,12 @@ pub(crate) struct Parent {
     pub(crate) column: String,
 }
 
-/// A column that the code gives.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Derived {
-    /// As the node's own list spells it, else as the warehouse folds it.
-    pub(crate) name: String,
-    /// What it is computed by, where that is more than a name.
-    pub(crate) expression: Option<String>,
-}
-
 /// One pair of columns.
-#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) kind: Kind,
+    /// What the one is computed by from the other, where it is.
+    pub(crate) expression: Option<String>,
     /// Whether the parent's list names the column.
     pub(crate) is_listed: bool,
 }
@@ -162,8 +157,8 @@ pub(crate) struct Origin {
 pub(crate) struct Resolved {
     pub(crate) status: Status,
     pub(crate) reason: Option<String>,
-    /// The columns, in their order; a name may stand twice.
-    pub(crate) columns: Vec<Derived>,
+    /// The columns, in their order, as the node's own list spells them, else as the warehouse folds them; a name may stand twice.
+    pub(crate) columns: Vec<String>,
     /// Of how many of them all origins are known.
     pub(crate) resolved_columns: usize,
     /// False where `columns` may lack some.
@@ -216,7 +211,7 @@ impl<'r> Resolver<'r> {
             }
         }
         if let table::Rest::Pivoted(_) = &table.rest {
-            self.notes.reason("which columns PIVOT makes of the data is not known".to_owned());
+            self.notes.reason("which columns PIVOT or a function makes of the data is not known".to_owned());
         }
         if self.steps > MOST_STEPS {
             let reason = "to resolve its columns takes too many steps".to_owned();
@@ -227,11 +222,17 @@ impl<'r> Resolver<'r> {
         for column in &table.columns {
             let name = self.relations.own_spelling(&column.word);
             for (place, step) in column.sources.iter() {
-                let found = self.relations.origin(place, step, &column.word);
-                let pair = origins.entry((name.clone(), self.relations.parent(place))).or_insert(found);
-                pair.kind = pair.kind.max(found.kind);
+                let (kind, is_listed) = self.relations.origin(place, step, &column.word);
+                let expression = || column.computed_from(place, step).map(render::short);
+                match origins.entry((name.clone(), self.relations.parent(place))) {
+                    Entry::Vacant(pair) => drop(pair.insert(Origin { kind, expression: expression(), is_listed })),
+                    Entry::Occupied(mut pair) if pair.get().kind < kind => {
+                        pair.insert(Origin { kind, expression: expression(), is_listed });
+                    }
+                    Entry::Occupied(_) => {}
+                }
             }
-            columns.push(Derived { name, expression: column.expression.and_then(render::short) });
+            columns.push(name);
         }
         let lineage = Sources::all(table.columns.iter().map(|column| &column.sources));
         let (uses, reasons) = self.notes.finish(&lineage);

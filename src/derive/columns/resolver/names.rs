@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Value};
+use sqlparser::parser::Parser;
 
 use super::dialect::Dialect;
 use crate::inventory::fold;
@@ -48,7 +49,12 @@ impl Names {
         for part in &name.0 {
             let ident = match part {
                 ObjectNamePart::Identifier(ident) => ident,
-                ObjectNamePart::Function(function) => &function.name,
+                // `IDENTIFIER('…')`
+                ObjectNamePart::Function(function) => {
+                    let written = function.args.first().and_then(text_of).and_then(|text| self.written(text));
+                    path.extend(written.unwrap_or_else(|| vec![exact(&part.to_string())]));
+                    continue;
+                }
             };
             if ident.quote_style == Some('`') && ident.value.contains('.') {
                 path.extend(ident.value.split('.').map(|part| self.text(part, true)));
@@ -58,6 +64,19 @@ impl Names {
         }
         path
     }
+
+    /// The parts of a relation's name that stands in a text.
+    pub(super) fn written(&mut self, text: &str) -> Option<Vec<Word>> {
+        let mut parser = Parser::new(self.dialect.parsing()).try_with_sql(text).ok()?;
+        let name = parser.parse_object_name(false).ok()?;
+        Some(self.path(&name))
+    }
+}
+
+/// The text that an argument is.
+pub(super) fn text_of(arg: &FunctionArg) -> Option<&str> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = arg else { return None };
+    if let Value::SingleQuotedString(text) = &value.value { Some(text) } else { None }
 }
 
 /// A name that is spelled as the warehouse takes it.

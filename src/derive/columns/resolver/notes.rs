@@ -55,8 +55,19 @@ impl Sources {
         self.0.as_ref().map_or(0, |all| all.len())
     }
 
-    fn has(&self, place: Place) -> bool {
-        self.0.as_ref().is_some_and(|all| all.binary_search_by_key(&place, |(place, _)| *place).is_ok())
+    fn step(&self, place: Place) -> Option<Step> {
+        let all = self.0.as_ref()?;
+        all.binary_search_by_key(&place, |(place, _)| *place).ok().map(|found| all[found].1)
+    }
+
+    /// Whether this place comes by this step.
+    pub(super) fn has(&self, place: Place, step: Step) -> bool {
+        self.step(place) == Some(step)
+    }
+
+    /// Whether all of the others are among these.
+    pub(super) fn covers(&self, others: &Self) -> bool {
+        others.iter().all(|(place, step)| self.has(place, step))
     }
 }
 
@@ -159,7 +170,7 @@ impl Notes {
             reasons.extend(new);
         }
         let used: BTreeSet<Place> = uses.iter().map(|(place, _)| *place).collect();
-        let only_read = named.into_iter().filter(|place| !used.contains(place) && !lineage.has(*place));
+        let only_read = named.into_iter().filter(|place| !used.contains(place) && lineage.step(*place).is_none());
         uses.extend(only_read.map(|place| (place, Clause::Other)));
         reasons.truncate(MOST_REASONS);
         (uses, reasons)

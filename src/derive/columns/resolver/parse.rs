@@ -3,7 +3,7 @@
 use sqlparser::ast::{Query, Statement};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::Dialect;
 use super::{Failure, Status};
@@ -26,8 +26,10 @@ pub(super) fn parse(code: &str, dialect: Dialect) -> Result<Box<Query>, Failure>
     if code.len() > MOST_CODE {
         return Err(failure(Status::TooLarge, format!("its compiled code has more than {MOST_CODE} bytes")));
     }
+    let code = code.trim_start_matches('\u{feff}');
     let tokens = Tokenizer::new(dialect.parsing(), code).tokenize_with_location();
-    let tokens = tokens.map_err(|error| unparsed(code, &error.to_string()))?;
+    let mut tokens = tokens.map_err(|error| unparsed(code, &error.to_string()))?;
+    leave_out(&mut tokens, dialect);
     if let Some(reason) = too_deep(&tokens) {
         return Err(failure(Status::TooLarge, reason));
     }
@@ -57,6 +59,45 @@ fn unparsed(code: &str, error: &str) -> Failure {
         text.push('…');
     }
     failure(Status::Unparsed, format!("the parser did not understand it: {text}"))
+}
+
+/// Takes away what the parser does not know and which tells nothing of columns: Redshift's APPROXIMATE, and T-SQL's OPTION (…).
+fn leave_out(tokens: &mut [TokenWithSpan], dialect: Dialect) {
+    let is_word = |token: &TokenWithSpan, words: &[&str]| {
+        matches!(&token.token, Token::Word(word) if word.quote_style.is_none()
+            && words.iter().any(|text| word.value.eq_ignore_ascii_case(text)))
+    };
+    let is_said = |place: &usize| !matches!(tokens[*place].token, Token::Whitespace(_));
+    let said: Vec<usize> = match dialect {
+        Dialect::Redshift | Dialect::TSql => (0..tokens.len()).filter(is_said).collect(),
+        _ => return,
+    };
+    for pair in said.windows(2) {
+        let (one, next) = (pair[0], pair[1]);
+        if dialect == Dialect::Redshift
+            && is_word(&tokens[one], &["approximate"])
+            && is_word(&tokens[next], &["count", "percentile_disc"])
+        {
+            tokens[one].token = Token::Whitespace(Whitespace::Space);
+        } else if dialect == Dialect::TSql && is_word(&tokens[one], &["option"]) && tokens[next].token == Token::LParen
+        {
+            blank_brackets(&mut tokens[one..]);
+        }
+    }
+}
+
+/// Blanks what stands before the first brackets, and them.
+fn blank_brackets(tokens: &mut [TokenWithSpan]) {
+    let mut depth = 0_usize;
+    for TokenWithSpan { token, .. } in tokens {
+        let old = std::mem::replace(token, Token::Whitespace(Whitespace::Space));
+        match old {
+            Token::LParen => depth += 1,
+            Token::RParen if depth <= 1 => return,
+            Token::RParen => depth -= 1,
+            _ => {}
+        }
+    }
 }
 
 /// How many words and signs, and how many branches, follow each other at one level of brackets, or of `CASE`.

@@ -65,7 +65,8 @@ impl Resolver<'_> {
         self.push(Rc::new(Table::new(columns, rest)), Vec::new(), alias.as_ref(), scope);
     }
 
-    fn names_in(&mut self, expression: &Expr) -> Vec<Rc<str>> {
+    /// The last parts of all names in an expression.
+    pub(super) fn names_in(&mut self, expression: &Expr) -> Vec<Rc<str>> {
         let mut last = Last::default();
         let _ = expression.visit(&mut last);
         last.0.iter().map(|ident| self.names.ident(ident).key).collect()

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Cte, Expr, LimitClause, OrderBy, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Values, With,
+    Cte, Expr, LimitClause, OrderBy, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Values, With,
 };
 
 use super::names::{Word, exact};
@@ -19,11 +19,13 @@ const MOST_ROUNDS: usize = 8;
 #[derive(Clone, Copy)]
 pub(super) struct Tail<'a> {
     pub(super) order: Option<&'a OrderBy>,
+    /// ClickHouse's `LIMIT … BY`
+    pub(super) by: &'a [Expr],
     pub(super) is_limited: bool,
 }
 
 impl Tail<'_> {
-    pub(super) const NONE: Tail<'static> = Tail { order: None, is_limited: false };
+    pub(super) const NONE: Tail<'static> = Tail { order: None, by: &[], is_limited: false };
 
     pub(super) fn clause(&self) -> Clause {
         if self.is_limited { Clause::Order } else { Clause::Other }
@@ -41,6 +43,19 @@ fn is_limited(query: &Query) -> bool {
     limit || query.fetch.is_some()
 }
 
+fn limit_by(query: &Query) -> &[Expr] {
+    match &query.limit_clause {
+        Some(LimitClause::LimitOffset { limit_by, .. }) => limit_by,
+        _ => &[],
+    }
+}
+
+/// `ORDER BY ALL`, where the parser takes the word for a name.
+fn is_all(orders: &[OrderByExpr]) -> bool {
+    matches!(orders, [OrderByExpr { expr: Expr::Identifier(ident), .. }]
+        if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("all"))
+}
+
 impl Resolver<'_> {
     /// What a query gives.
     pub(super) fn query<'a>(&mut self, query: &'a Query, outer: Option<&Scope<'_, 'a>>) -> Table<'a> {
@@ -51,7 +66,7 @@ impl Resolver<'_> {
         if let Some(with) = &query.with {
             self.with(with, &mut scope);
         }
-        let tail = Tail { order: query.order_by.as_ref(), is_limited: is_limited(query) };
+        let tail = Tail { order: query.order_by.as_ref(), by: limit_by(query), is_limited: is_limited(query) };
         let table = self.body(&query.body, &scope, tail);
         if !query.pipe_operators.is_empty() {
             self.notes.reason("what follows `|>` is not resolved".to_owned());
@@ -143,7 +158,7 @@ impl Resolver<'_> {
 
     /// ORDER BY behind more than one SELECT: it sees their columns alone.
     fn order_of<'a>(&mut self, table: Table<'a>, outer: &Scope<'_, 'a>, tail: Tail<'a>) -> Table<'a> {
-        if tail.order.is_none() {
+        if tail.order.is_none() && tail.by.is_empty() {
             return table;
         }
         let table = Rc::new(table);
@@ -157,13 +172,17 @@ impl Resolver<'_> {
 
     /// Notes what the rows are ordered by: columns of the select list, by name or number, or of what it is from.
     pub(super) fn order<'a>(&mut self, given: &[Column<'a>], scope: &Scope<'_, 'a>, tail: Tail<'a>) {
+        for by in tail.by {
+            let sources = self.of_list(by, given).unwrap_or_else(|| self.sources(by, scope).0);
+            self.notes.uses(Clause::Group, &sources);
+        }
         let expressions = match tail.order.map(|order| &order.kind) {
             None => return,
-            Some(OrderByKind::All(_)) => {
+            Some(OrderByKind::Expressions(expressions)) if !is_all(expressions) => expressions,
+            Some(_) => {
                 let all = Sources::all(given.iter().map(|column| &column.sources));
                 return self.notes.uses(tail.clause(), &all);
             }
-            Some(OrderByKind::Expressions(expressions)) => expressions,
         };
         for order in expressions {
             let sources = self.of_list(&order.expr, given).unwrap_or_else(|| self.sources(&order.expr, scope).0);
@@ -232,7 +251,7 @@ impl Resolver<'_> {
             }
         }
         // A constant tells nothing of the others below it.
-        columns.iter_mut().for_each(|column| column.expression = None);
+        columns.iter_mut().for_each(|column| column.computed.clear());
         Table::new(columns, Rest::Whole)
     }
 }

@@ -9,7 +9,7 @@ use super::dialect::Dialect;
 use super::names::{Word, exact, lower};
 use super::notes::{Sources, Step};
 use super::table::{Column, Rest, Table};
-use super::{Kind, Origin, Parent};
+use super::{Kind, Parent};
 
 /// A relation that the code may name.
 #[derive(Debug, Clone, Default)]
@@ -125,7 +125,7 @@ impl<'r> Relations<'r> {
         });
         let columns: Vec<_> = columns.collect();
         let rest = if columns.is_empty() { Rest::Open([relation].into()) } else { Rest::Listed([relation].into()) };
-        Table::new(columns, rest)
+        Table::new(columns, rest).exact(self.is_spelled[relation])
     }
 
     fn note(&mut self, relation: usize, word: Word, is_listed: bool) -> Place {
@@ -135,7 +135,8 @@ impl<'r> Relations<'r> {
 
     /// A column that the list of its relation lacks.
     pub(super) fn unlisted(&mut self, relation: usize, word: &Word) -> Place {
-        let key = (relation, Rc::clone(&word.key));
+        let name = if self.is_spelled[relation] { &word.name } else { &word.key };
+        let key = (relation, Rc::clone(name));
         if let Some(place) = self.unlisted.get(&key) {
             return *place;
         }
@@ -180,8 +181,8 @@ impl<'r> Relations<'r> {
         Parent { relation: *relation, column: known.map_or(&*word.name, String::as_str).to_owned() }
     }
 
-    /// How a column comes to be another, whose name is `child`.
-    pub(super) fn origin(&self, place: Place, step: Step, child: &Word) -> Origin {
+    /// How a column comes to be another, whose name is `child`; and whether its relation lists it.
+    pub(super) fn origin(&self, place: Place, step: Step, child: &Word) -> (Kind, bool) {
         let Known { relation, word, is_listed } = &self.places[place as usize];
         let is_spelled = *is_listed && self.is_spelled[*relation];
         let is_same = if is_spelled { word.name == child.name } else { word.key == child.key };
@@ -191,7 +192,7 @@ impl<'r> Relations<'r> {
             Step::Transformation => Kind::Transformation,
             Step::Aggregation => Kind::Aggregation,
         };
-        Origin { kind, is_listed: *is_listed }
+        (kind, *is_listed)
     }
 
     /// A column of the node as its own list spells it.

@@ -22,15 +22,12 @@ impl Write for Short {
     }
 }
 
-/// The text of an expression, cut where it is too long, which ends the writing; nothing of a name.
-pub(super) fn short(expression: &Expr) -> Option<String> {
-    if matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
-        return None;
-    }
+/// The text of an expression, cut where it is too long, which ends the writing.
+pub(super) fn short(expression: &Expr) -> String {
     let mut short = Short { text: String::new(), left: LONGEST };
     if write!(short, "{expression}").is_err() {
         short.text.pop();
         short.text.push('…');
     }
-    Some(short.text)
+    short.text
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use sqlparser::ast::NamedWindowDefinition;
 
 use super::Resolver;
+use super::dialect::Dialect;
 use super::expression::is_without_origin;
 use super::names::Word;
 use super::notes::{Sources, Step};
@@ -104,6 +105,9 @@ impl Resolver<'_> {
                 if let Some(column) = self.in_table(&item.table, &path[count]) {
                     return Found::Column(self.field(column, &path[count + 1..]));
                 }
+                if self.number(&path[count]).is_some() {
+                    return Found::Nothing;
+                }
             }
         }
         match self.single(first, scope) {
@@ -178,10 +182,19 @@ impl Resolver<'_> {
         Column { is_resolved, ..Column::new(item.word.clone(), sources.raised(Step::Transformation)) }
     }
 
+    /// The place of a column that Snowflake's `$1` means.
+    pub(super) fn number(&self, word: &Word) -> Option<usize> {
+        let digits = word.name.strip_prefix('$').filter(|_| self.dialect == Dialect::Snowflake)?;
+        digits.parse::<usize>().ok()?.checked_sub(1)
+    }
+
     /// A column of a table, listed or not.
     pub(super) fn in_table<'a>(&mut self, table: &Table<'a>, word: &Word) -> Option<Column<'a>> {
         if let Some(column) = table.get(word) {
             return Some(column.clone());
+        }
+        if let Some(number) = self.number(word) {
+            return table.columns.get(number).filter(|_| !table.rest.hides_columns()).cloned();
         }
         let sources = match &table.rest {
             Rest::Whole => return None,

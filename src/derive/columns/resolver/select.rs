@@ -54,6 +54,12 @@ impl Resolver<'_> {
 
     fn item<'a>(&mut self, item: &'a SelectItem, scope: &mut Scope<'_, 'a>, list: &mut List<'a>) {
         let (only, options) = match item {
+            SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. }
+                if self.hides_columns(expression, scope) =>
+            {
+                list.rest = Rest::Unknown;
+                return;
+            }
             SelectItem::UnnamedExpr(expression) => {
                 let word = self.name_of(expression, list.columns.len());
                 return self.add(expression, word, scope, list);
@@ -63,9 +69,14 @@ impl Resolver<'_> {
                 return self.add(expr, word, scope, list);
             }
             SelectItem::ExprWithAliases { expr, aliases } => {
-                for alias in aliases {
+                let has_position = expr.to_string().to_lowercase().starts_with("posexplode");
+                for (place, alias) in aliases.iter().enumerate() {
                     let word = self.names.ident(alias);
-                    self.add(expr, word, scope, list);
+                    if has_position && place == 0 {
+                        list.columns.push(Column::new(word, Sources::none()));
+                    } else {
+                        self.add(expr, word, scope, list);
+                    }
                 }
                 return;
             }
@@ -80,10 +91,9 @@ impl Resolver<'_> {
             }
             SelectItem::Wildcard(options) => (None, options),
         };
-        let is_first = list.columns.is_empty();
         let (columns, rest) = self.expand(scope, only.as_deref(), options);
         list.columns.extend(columns);
-        list.rest = if is_first { rest } else { std::mem::replace(&mut list.rest, Rest::Whole).and(&rest) };
+        list.rest = std::mem::replace(&mut list.rest, Rest::Whole).and(&rest);
     }
 
     fn add<'a>(&mut self, expression: &'a Expr, word: Word, scope: &mut Scope<'_, 'a>, list: &mut List<'a>) {
@@ -177,6 +187,9 @@ impl Resolver<'_> {
         let has_position = function.starts_with("posexplode");
         let word = self.names.path(&view.lateral_view_name).pop().unwrap_or_else(|| exact(""));
         let names: Vec<Word> = view.lateral_col_alias.iter().map(|alias| self.names.ident(alias)).collect();
+        if names.is_empty() && self.is_generator(function.split('(').next().unwrap_or_default()) {
+            return self.push_generated(word, &sources, scope);
+        }
         let columns = parts(names, &sources, |place, _| has_position && place == 0);
         self.push_function(word, columns, &sources, scope);
     }

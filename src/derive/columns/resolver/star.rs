@@ -1,5 +1,6 @@
 //! What a star stands for.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use sqlparser::ast::{ExcludeSelectItem, ObjectName, RenameSelectItem, WildcardAdditionalOptions};
@@ -116,7 +117,7 @@ impl Resolver<'_> {
         if let Some(except) = &options.opt_except {
             let gone = std::iter::once(&except.first_element).chain(&except.additional_elements);
             let gone: Vec<Word> = gone.map(|ident| self.names.ident(ident)).collect();
-            columns.retain(|column| gone.iter().all(|word| word.key != column.word.key));
+            self.drop_named(&mut columns, &gone);
         }
         if let Some(exclude) = &options.opt_exclude {
             self.exclude(exclude, &mut columns);
@@ -124,8 +125,8 @@ impl Resolver<'_> {
         for item in options.opt_replace.iter().flat_map(|replace| &replace.items) {
             let word = self.names.ident(&item.column_name);
             let new = self.column(&item.expr, scope, word.clone());
-            if let Some(old) = columns.iter_mut().find(|column| column.word.key == word.key) {
-                *old = new.called(old.word.clone());
+            if let Some(place) = place_of(&columns, &word) {
+                columns[place] = new.called(columns[place].word.clone());
             }
         }
         let renames = match &options.opt_rename {
@@ -135,8 +136,8 @@ impl Resolver<'_> {
         };
         for rename in renames {
             let (from, to) = (self.names.ident(&rename.ident), self.names.ident(&rename.alias));
-            if let Some(column) = columns.iter_mut().find(|column| column.word.key == from.key) {
-                column.word = to;
+            if let Some(place) = place_of(&columns, &from) {
+                columns[place].word = to;
             }
         }
         (columns, rest)
@@ -148,7 +149,17 @@ impl Resolver<'_> {
             ExcludeSelectItem::Multiple(all) => all,
         };
         let gone: Vec<Word> = names.iter().filter_map(|name| self.names.path(name).pop()).collect();
-        columns.retain(|column| gone.iter().all(|word| word.key != column.word.key));
+        self.drop_named(columns, &gone);
+    }
+
+    /// Takes the columns of these names away; where there is none, those that differ in case alone.
+    fn drop_named(&self, columns: &mut Vec<Column<'_>>, gone: &[Word]) {
+        let names: HashSet<&str> = columns.iter().map(|column| &*column.word.name).collect();
+        let is_there = |word: &&Word| self.dialect.is_exact() && names.contains(&*word.name);
+        let (exact, alike): (Vec<&Word>, Vec<&Word>) = gone.iter().partition(is_there);
+        columns.retain(|Column { word, .. }| {
+            exact.iter().all(|gone| gone.name != word.name) && alike.iter().all(|gone| gone.key != word.key)
+        });
     }
 
     /// A table of all that a scope sees.
@@ -156,6 +167,12 @@ impl Resolver<'_> {
         let (columns, rest) = self.all_columns(scope, None);
         Rc::new(Table::new(columns, rest))
     }
+}
+
+/// The column of this name, else the first that differs in case alone.
+fn place_of(columns: &[Column<'_>], word: &Word) -> Option<usize> {
+    let exact = columns.iter().position(|column| column.word.name == word.name);
+    exact.or_else(|| columns.iter().position(|column| column.word.key == word.key))
 }
 
 /// SQL's LIKE, both in lower case. By the places that a prefix of the text can lead to, so that no pattern takes long.

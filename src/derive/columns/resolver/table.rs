@@ -7,22 +7,23 @@ use std::rc::Rc;
 use sqlparser::ast::Expr;
 
 use super::names::Word;
-use super::notes::Sources;
+use super::notes::{Sources, Step};
+use super::relation::Place;
 
 /// A column within a statement.
 #[derive(Debug, Clone)]
 pub(super) struct Column<'a> {
     pub(super) word: Word,
     pub(super) sources: Sources,
-    /// What it was last computed by.
-    pub(super) expression: Option<&'a Expr>,
+    /// What it was last computed by, and what that reads: one in each branch of a UNION.
+    pub(super) computed: Vec<(Sources, &'a Expr)>,
     /// Whether all that it comes from is known.
     pub(super) is_resolved: bool,
 }
 
 impl<'a> Column<'a> {
     pub(super) fn new(word: Word, sources: Sources) -> Self {
-        Self { word, sources, expression: None, is_resolved: true }
+        Self { word, sources, computed: Vec::new(), is_resolved: true }
     }
 
     /// The same under another name.
@@ -30,10 +31,18 @@ impl<'a> Column<'a> {
         Self { word, ..self.clone() }
     }
 
+    /// What it was computed by from a place, in this step.
+    pub(super) fn computed_from(&self, place: Place, step: Step) -> Option<&'a Expr> {
+        let mut computed = self.computed.iter();
+        computed.find(|(sources, _)| step > Step::Copy && sources.has(place, step)).map(|(_, expression)| *expression)
+    }
+
     /// Takes what another column comes from, too.
     pub(super) fn merge(&mut self, other: &Column<'a>) {
+        let is_known = |sources: &Sources| self.computed.iter().any(|(known, _)| known.covers(sources));
+        let new: Vec<_> = other.computed.iter().filter(|(sources, _)| !is_known(sources)).cloned().collect();
+        self.computed.extend(new);
         self.sources = Sources::all([&self.sources, &other.sources].into_iter());
-        self.expression = self.expression.or(other.expression);
         self.is_resolved &= other.is_resolved;
     }
 }
@@ -94,6 +103,8 @@ impl Rest {
 pub(super) struct Table<'a> {
     pub(super) columns: Vec<Column<'a>>,
     pub(super) rest: Rest,
+    /// Whether a name that differs in case alone is another: the warehouse spelled them all.
+    is_exact: bool,
     /// The first of each name, without case.
     places: OnceCell<HashMap<Rc<str>, usize>>,
 }
@@ -103,14 +114,18 @@ const FEW: usize = 8;
 
 impl<'a> Table<'a> {
     pub(super) fn new(columns: Vec<Column<'a>>, rest: Rest) -> Self {
-        Self { columns, rest, places: OnceCell::new() }
+        Self { columns, rest, is_exact: false, places: OnceCell::new() }
+    }
+
+    pub(super) fn exact(self, is_exact: bool) -> Self {
+        Self { is_exact, ..self }
     }
 
     pub(super) fn unknown() -> Self {
         Self::new(Vec::new(), Rest::Unknown)
     }
 
-    /// The column of this name, or of one that differs in case alone.
+    /// The column of this name, else one that differs in case alone.
     pub(super) fn get(&self, word: &Word) -> Option<&Column<'a>> {
         let first = if self.columns.len() <= FEW {
             self.columns.iter().position(|column| column.word.key == word.key)?
@@ -125,6 +140,7 @@ impl<'a> Table<'a> {
         if first.word.name == word.name {
             return Some(first);
         }
-        Some(self.columns.iter().find(|column| column.word.name == word.name).unwrap_or(first))
+        let same = self.columns.iter().find(|column| column.word.name == word.name);
+        same.or((!self.is_exact).then_some(first))
     }
 }
