@@ -127,7 +127,10 @@ mod tests {
         let ways =
             [(2, "id", 1, "id", "rename"), (3, "id", 2, "id", "passthrough"), (4, "id", 3, "id", "transformation")];
         let ways = ways.map(|(child, to, parent, from, kind)| {
-            format!("INSERT INTO column_origin VALUES ({child}, '{to}', {parent}, '{from}', '{kind}', 1);")
+            format!(
+                "INSERT INTO column_origin (child_key, child_column, parent_key, parent_column, kind, is_listed)
+                 VALUES ({child}, '{to}', {parent}, '{from}', '{kind}', 1);"
+            )
         });
         let environment = "INSERT INTO environment (environment_id, name) VALUES (1, 'prod');".to_owned();
         let sql: String = std::iter::once(environment).chain(nodes).chain(ways).collect();
