@@ -3,10 +3,28 @@
 use std::borrow::Cow;
 
 use sqlparser::dialect::{
-    BigQueryDialect, ClickHouseDialect, DatabricksDialect, Dialect as Parsing, DuckDbDialect, GenericDialect,
-    HiveDialect, MsSqlDialect, MySqlDialect, OracleDialect, PostgreSqlDialect, RedshiftSqlDialect, SQLiteDialect,
-    SnowflakeDialect, TeradataDialect,
+    BigQueryDialect, ClickHouseDialect, DatabricksDialect, Dialect as Parsing, GenericDialect, HiveDialect,
+    MsSqlDialect, MySqlDialect, OracleDialect, PostgreSqlDialect, RedshiftSqlDialect, SQLiteDialect, SnowflakeDialect,
+    TeradataDialect,
 };
+
+/// What the parser's own dialects lack of those that they are for.
+mod derived {
+    #![allow(unreachable_pub, dead_code, missing_docs)] // The macro's.
+
+    use sqlparser::dialect::{DuckDbDialect, GenericDialect, derive_dialect};
+
+    derive_dialect!(Trino, GenericDialect, preserve_type_id = true, overrides = { supports_lambda_functions = true });
+    derive_dialect!(
+        DuckDb,
+        DuckDbDialect,
+        preserve_type_id = true,
+        overrides = { supports_select_wildcard_rename = true }
+    );
+
+    pub(super) static TRINO: Trino = Trino { dialect: GenericDialect {} };
+    pub(super) static DUCK_DB: DuckDb = DuckDb { dialect: DuckDbDialect {} };
+}
 
 /// The SQL of a warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +85,8 @@ impl Dialect {
             Self::BigQuery => &BigQueryDialect {},
             Self::ClickHouse => &ClickHouseDialect {},
             Self::Databricks => &DatabricksDialect {},
-            Self::DuckDb => &DuckDbDialect {},
-            Self::Generic | Self::Trino => &GenericDialect {},
+            Self::DuckDb => &derived::DUCK_DB,
+            Self::Generic => &GenericDialect {},
             Self::Hive => &HiveDialect {},
             Self::MySql => &MySqlDialect {},
             Self::Oracle => &OracleDialect {},
@@ -77,6 +95,7 @@ impl Dialect {
             Self::Snowflake => &SnowflakeDialect,
             Self::Sqlite => &SQLiteDialect {},
             Self::Teradata => &TeradataDialect {},
+            Self::Trino => &derived::TRINO,
             Self::TSql => &MsSqlDialect {},
         }
     }

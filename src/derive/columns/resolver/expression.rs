@@ -1,13 +1,13 @@
 //! What an expression comes from: all columns that stand in it, in its windows, and in its subqueries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments,
-    Ident, NamedWindowExpr, Query, SelectItem, SetExpr, Value, Visit, Visitor, WindowType,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, Ident,
+    NamedWindowExpr, Query, SelectItem, SetExpr, Value, Visit, Visitor, WindowType,
 };
 
 use super::Resolver;
@@ -148,8 +148,6 @@ struct Walk<'w, 'r, 's, 'a> {
     nameless: Option<*const Query>,
     /// The parameters of the lambdas that are entered.
     parameters: Vec<Rc<str>>,
-    /// The arguments that are lambdas though the parser takes them for something else, and their parameters.
-    lambdas: HashMap<*const Expr, Vec<Rc<str>>>,
     windows: usize,
 }
 
@@ -168,7 +166,6 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             skipped: HashSet::new(),
             nameless: None,
             parameters: Vec::new(),
-            lambdas: HashMap::new(),
             windows: 0,
         }
     }
@@ -260,10 +257,7 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             }
         }
         let only = match value {
-            FunctionArgExpr::Expr(value) => {
-                let first = if let FunctionArg::ExprNamed { name, .. } = arg { name } else { value };
-                return self.lambda(first, value);
-            }
+            FunctionArgExpr::Expr(_) => return,
             FunctionArgExpr::QualifiedWildcard(name) => Some(self.resolver.names.path(name)),
             FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => None,
         };
@@ -271,18 +265,6 @@ impl<'w, 'r, 's, 'a> Walk<'w, 'r, 's, 'a> {
             let (columns, _) = self.resolver.all_columns(self.scope, only.as_deref());
             self.take(&Sources::all(columns.iter().map(|column| &column.sources)));
         }
-    }
-
-    /// Where the parser takes Trino's `x -> …` for an operator on JSON, and what has a comparison behind it for an argument that has a
-    /// name.
-    fn lambda(&mut self, arg: &Expr, value: &Expr) {
-        if self.resolver.dialect != Dialect::Trino {
-            return;
-        }
-        let ControlFlow::Break(names) = arg.visit(&mut FirstArrow) else { return };
-        let names: Vec<Rc<str>> = names.iter().map(|name| self.resolver.names.ident(name).key).collect();
-        self.lambdas.insert(value, names.clone());
-        self.lambdas.insert(arg, names);
     }
 
     /// DuckDB takes `->` for a part of JSON, too: what stands before it is a column, where it is one and the body does not name it.
@@ -364,29 +346,6 @@ fn without_endings(name: &str) -> &str {
     name
 }
 
-/// Finds the parameters of a lambda that was taken for an operator: it binds more than a comparison does, so that it stands within the
-/// operators behind it.
-struct FirstArrow;
-
-impl Visitor for FirstArrow {
-    type Break = Vec<Ident>;
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Vec<Ident>> {
-        let name = |expr: &Expr| if let Expr::Identifier(ident) = expr { Some(ident.clone()) } else { None };
-        match expr {
-            Expr::BinaryOp { left, op: BinaryOperator::Arrow, .. } => match &**left {
-                Expr::Tuple(names) => ControlFlow::Break(names.iter().filter_map(name).collect()),
-                Expr::Nested(inner) => ControlFlow::Break(name(inner).into_iter().collect()),
-                left => ControlFlow::Break(name(left).into_iter().collect()),
-            },
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) | Expr::Function(_) => {
-                ControlFlow::Break(Vec::new())
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
-}
-
 /// The argument itself, or the day in BigQuery's `week(monday)`, if that is a word for a part of a date.
 fn part(arg: &FunctionArg) -> Option<*const Expr> {
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return None };
@@ -433,9 +392,6 @@ impl Visitor for Walk<'_, '_, '_, '_> {
         if self.depth > 0 || self.skipped.contains(&std::ptr::from_ref(expr)) {
             return ControlFlow::Continue(());
         }
-        if let Some(names) = self.lambdas.get(&std::ptr::from_ref(expr)) {
-            self.parameters.extend(names.iter().cloned());
-        }
         match expr {
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => {
                 if let Some(path) = self.resolver.path_of(expr) {
@@ -474,9 +430,6 @@ impl Visitor for Walk<'_, '_, '_, '_> {
                 self.parameters.truncate(left);
             }
             _ => {}
-        }
-        if let Some(names) = self.lambdas.remove(&std::ptr::from_ref(expr)) {
-            self.parameters.truncate(self.parameters.len().saturating_sub(names.len()));
         }
         ControlFlow::Continue(())
     }

@@ -189,8 +189,11 @@ impl Resolver<'_> {
                 (expression, self.names.ident(value_alias), names)
             }
             other => {
-                let title = other.to_string().chars().take(40).collect::<String>();
-                self.notes.reason(format!("`{title}` in FROM is not resolved"));
+                let title = match other {
+                    TableFactor::MatchRecognize { .. } => "MATCH_RECOGNIZE".to_owned(),
+                    other => format!("`{}…`", other.to_string().chars().take(40).collect::<String>()),
+                };
+                self.notes.reason(format!("{title} in FROM is not resolved"));
                 return self.push(Rc::new(Table::unknown()), Vec::new(), None, scope);
             }
         };

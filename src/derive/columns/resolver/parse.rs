@@ -48,10 +48,17 @@ pub(super) fn parse(code: &str, dialect: Dialect) -> Result<Box<Query>, Failure>
     }
 }
 
-/// The parser's own words, which name line and column.
+/// Where the parser stopped, or its own words where they do not tell.
 fn unparsed(code: &str, error: &str) -> Failure {
     if ["{{", "{%", "{#"].iter().any(|mark| code.contains(mark)) {
         return failure(Status::Unparsed, "Jinja remains in its compiled code");
+    }
+    if let Some((what, place)) = error.rsplit_once(" at Line: ")
+        && let Some((_, found)) = what.rsplit_once("found: ")
+        && let Some((line, column)) = place.split_once(", Column: ")
+    {
+        let found: String = found.chars().take(40).collect();
+        return failure(Status::Unparsed, format!("the parser stopped at `{found}`, line {line}, column {column}"));
     }
     const LONGEST: usize = 200;
     let mut text: String = error.chars().take(LONGEST).collect();
