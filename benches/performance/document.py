@@ -39,7 +39,7 @@ def head(figures):
 
 Made by `{figures['command']}` at {machine['commit']} on {machine['at']}, in {figures['seconds'] / 60:.0f} minutes; do not edit: the command
 writes it anew. The machine: {machine['processor']}, {machine['cores']} cores, {machine['memory'] / 1000:.0f} GB, {machine['system']}; {machine['rust']},
-Python {machine['python']}. Grown from {figures['sample']}.
+Python {machine['python']}. Grown from {figures['sample']}.{figures.get('remark', '')}
 
 Trust CPU seconds (user and system) and ratios within this page; other machines are faster or slower as a whole. Each figure is the median
 of the rounds, in which the programs took turns. Answers came from memory, compressed, by a process of its own; the pace that lineaged

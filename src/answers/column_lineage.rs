@@ -116,18 +116,16 @@ impl Reader {
             let column_name = Some(self.find_column(&node, column)?);
             return Ok(Target { node, column_name });
         }
-        let unknown = match self.find_ever(environment_id, text) {
-            Ok(node) => return Ok(Target { node, column_name: None }),
-            Err(error @ Error::Unknown { .. }) => error,
-            Err(error) => return Err(error),
-        };
+        if let Some(node) = self.ever(environment_id, text)? {
+            return Ok(Target { node, column_name: None });
+        }
         for (dot, _) in text.rmatch_indices('.') {
-            match self.find_ever(environment_id, &text[..dot]) {
-                Ok(node) => {
+            match self.ever(environment_id, &text[..dot]) {
+                Ok(Some(node)) => {
                     let column_name = Some(self.find_column(&node, &text[dot + 1..])?);
                     return Ok(Target { node, column_name });
                 }
-                Err(Error::Unknown { .. }) => {}
+                Ok(None) => {}
                 // A name may be that of a source and of the model on it: the column tells which is meant.
                 Err(Error::Several { found, text: name }) => {
                     let column = &text[dot + 1..];
@@ -144,7 +142,7 @@ impl Reader {
                 Err(error) => return Err(error),
             }
         }
-        Err(unknown)
+        self.unknown(environment_id, text).map(|node| Target { node, column_name: None })
     }
 
     fn having(&self, node: &Found, column: &str) -> Option<Target> {

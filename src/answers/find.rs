@@ -28,18 +28,27 @@ impl Reader {
     /// # Errors
     /// [`Error::Unknown`] if there is none, [`Error::Several`] if there are more.
     pub fn find(&self, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
-        let by_name = [
-            "n.name = ?2 AND n.resource_type NOT IN ('test', 'unit_test')",
-            "n.name = ?2",
-            "n.version IS NOT NULL AND n.name || '.v' || n.version = ?2",
-            "n.resource_type = 'source' AND n.properties ->> 'source_name' || '.' || n.name = ?2",
-        ];
-        for condition in ["n.unique_id = ?2"].into_iter().chain(by_name) {
+        match self.present(environment_id, text)? {
+            Some(found) => Ok(found),
+            None => self.unknown(environment_id, text),
+        }
+    }
+
+    fn present(&self, environment_id: Option<i64>, text: &str) -> Result<Option<Found>, Error> {
+        let mut conditions =
+            vec!["n.unique_id = ?2", "n.name = ?2 AND n.resource_type NOT IN ('test', 'unit_test')", "n.name = ?2"];
+        if text.contains(".v") {
+            conditions.push("n.version IS NOT NULL AND n.name || '.v' || n.version = ?2");
+        }
+        if text.contains('.') {
+            conditions.push("n.resource_type = 'source' AND n.properties ->> 'source_name' || '.' || n.name = ?2");
+        }
+        for condition in conditions {
             if let Some(found) = self.one(environment_id, text, condition)? {
-                return Ok(found);
+                return Ok(Some(found));
             }
         }
-        self.unknown(environment_id, text)
+        Ok(None)
     }
 
     /// Finds the node that has this id; else as [`Reader::find`].
@@ -67,7 +76,7 @@ impl Reader {
         }
     }
 
-    fn unknown(&self, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
+    pub(super) fn unknown(&self, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
         let removed_at = self.past(environment_id, text)?.map(|(_, removed_at)| removed_at);
         let nearest = if removed_at.is_some() { Vec::new() } else { self.nearest(environment_id, text)? };
         Err(Error::Unknown { text: text.to_owned(), removed_at, nearest })
@@ -75,9 +84,17 @@ impl Reader {
 
     /// The same as [`Reader::find`], also of a node that was removed.
     pub fn find_ever(&self, environment_id: Option<i64>, text: &str) -> Result<Found, Error> {
-        match self.find(environment_id, text) {
-            Err(error @ Error::Unknown { .. }) => Ok(self.past(environment_id, text)?.ok_or(error)?.0),
-            found => found,
+        match self.ever(environment_id, text)? {
+            Some(found) => Ok(found),
+            None => self.unknown(environment_id, text),
+        }
+    }
+
+    /// The same; `None` where there is none, without looking for what comes near.
+    pub(super) fn ever(&self, environment_id: Option<i64>, text: &str) -> Result<Option<Found>, Error> {
+        match self.present(environment_id, text)? {
+            Some(found) => Ok(Some(found)),
+            None => Ok(self.past(environment_id, text)?.map(|(found, _)| found)),
         }
     }
 

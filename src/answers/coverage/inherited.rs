@@ -37,11 +37,11 @@ type Place = (i64, String);
 /// Each column that is handed on, with those that it comes from.
 const HANDED_ON: &str = "
     SELECT child_key, child_column, parent_key, parent_column FROM column_origin WHERE kind IN ('passthrough', 'rename')
-    ORDER BY child_key, child_column, (SELECT unique_id FROM node WHERE node_key = parent_key), parent_column";
+    ORDER BY child_key, child_column, parent_key, parent_column";
 
 impl Reader {
     /// What the warehouse's columns without a description (or with a placeholder) would inherit: the description of the nearest column
-    /// from which they come unchanged. Of several that are as near it is that of the first id.
+    /// from which they come unchanged. Of several that are as near it is that of the node that the catalog has known longest.
     pub fn inheritance(&self) -> Result<Inheritance, Error> {
         let mut above: HashMap<Place, Vec<Place>> = HashMap::new();
         let mut statement = self.connection.prepare(HANDED_ON)?;
