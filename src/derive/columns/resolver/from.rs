@@ -7,6 +7,7 @@ use sqlparser::ast::{
     TableWithJoins, Value,
 };
 
+use super::functions::is_reader;
 use super::names::{Word, exact, text_of};
 use super::notes::{Sources, Step};
 use super::scope::{Found, Item, Scope};
@@ -251,7 +252,7 @@ impl Resolver<'_> {
     ) {
         let own = path.last().cloned().unwrap_or_else(|| exact(""));
         let (word, names) = self.called(alias, own);
-        let table = if names.is_empty() { table } else { rename(&table, &names) };
+        let table = if names.is_empty() { table } else { table.renamed(&names) };
         let path = if alias.is_some() { Vec::new() } else { path };
         scope.items.push(Item { word, path, table, is_hidden: false });
     }
@@ -376,13 +377,6 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a function in FROM reads files, or another database.
-fn is_reader(key: &str) -> bool {
-    let others = ["azureblobstorage", "dblink", "external_query", "file", "hdfs", "mysql", "openquery", "openrowset"];
-    let more = ["postgresql", "remote", "remotesecure", "s3", "s3cluster", "url", "gcs", "deltalake", "iceberg"];
-    key.starts_with("read_") || key.ends_with("_scan") || others.contains(&key) || more.contains(&key)
-}
-
 /// Columns of these names, all taken out of `sources`, but for those that are only a position.
 pub(super) fn parts<'a>(
     names: Vec<Word>,
@@ -408,19 +402,4 @@ fn common(scope: &Scope<'_, '_>, first: usize) -> Vec<Word> {
         }
     }
     common
-}
-
-/// A table whose first columns have other names. Of one whose columns nobody knows, they come from nobody knows where.
-fn rename<'a>(table: &Table<'a>, names: &[Word]) -> Rc<Table<'a>> {
-    let mut columns = table.columns.clone();
-    for (place, name) in names.iter().enumerate() {
-        match columns.get_mut(place) {
-            Some(column) => column.word = name.clone(),
-            None => columns.push(match &table.rest {
-                Rest::Value(value) => Column::new(name.clone(), value.clone()),
-                _ => Column { is_resolved: false, ..Column::new(name.clone(), Sources::none()) },
-            }),
-        }
-    }
-    Rc::new(Table::new(columns, table.rest.clone()))
 }

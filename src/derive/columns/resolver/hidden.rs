@@ -6,7 +6,7 @@ use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Visit, Visi
 
 use super::Resolver;
 use super::dialect::Dialect;
-use super::expression::name_of;
+use super::functions::name_of;
 use super::scope::Scope;
 
 enum Found {

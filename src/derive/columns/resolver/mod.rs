@@ -9,6 +9,7 @@ mod corpus;
 mod dialect;
 mod expression;
 mod from;
+mod functions;
 mod hidden;
 #[cfg(test)]
 mod limits;

@@ -6,7 +6,7 @@ use sqlparser::ast::NamedWindowDefinition;
 
 use super::Resolver;
 use super::dialect::Dialect;
-use super::expression::is_without_origin;
+use super::functions::is_without_origin;
 use super::names::Word;
 use super::notes::{Sources, Step};
 use super::table::{Column, Rest, Table};

@@ -113,6 +113,21 @@ pub(super) struct Table<'a> {
 const FEW: usize = 8;
 
 impl<'a> Table<'a> {
+    /// The same, the first columns under other names. Of one whose columns nobody knows, they come from nobody knows where.
+    pub(super) fn renamed(&self, names: &[Word]) -> Rc<Self> {
+        let mut columns = self.columns.clone();
+        for (place, name) in names.iter().enumerate() {
+            match columns.get_mut(place) {
+                Some(column) => column.word = name.clone(),
+                None => columns.push(match &self.rest {
+                    Rest::Value(value) => Column::new(name.clone(), value.clone()),
+                    _ => Column { is_resolved: false, ..Column::new(name.clone(), Sources::none()) },
+                }),
+            }
+        }
+        Rc::new(Self::new(columns, self.rest.clone()))
+    }
+
     pub(super) fn new(columns: Vec<Column<'a>>, rest: Rest) -> Self {
         Self { columns, rest, is_exact: false, places: OnceCell::new() }
     }
