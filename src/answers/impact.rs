@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::OptionalExtension;
-use serde::Serialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::column_lineage::{Dropped, NOTHING, Names, Place, Whose};
-use super::{ColumnNode, Error, Head, Reader, Table, Target, Unresolved};
+use super::{ColumnNode, Error, Reader, Target, Unresolved};
 use crate::plan::Direction;
 
 /// A node whose rows a column shapes.
@@ -17,6 +17,15 @@ pub struct Shaped {
     pub unique_id: String,
     /// Where columns stand in its code: join, filter, group, having, order, set; `other` if they are only read.
     pub clauses: BTreeSet<String>,
+}
+
+/// A node that may be touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// Its id.
+    pub unique_id: String,
+    /// Its type.
+    pub resource_type: String,
 }
 
 /// What stands on a node or a column, and so may break with it.
@@ -36,9 +45,9 @@ pub struct Impact {
     pub shaped: Vec<Shaped>,
     /// Nodes that may be touched, for all that is known of their columns.
     pub unresolved: Vec<Unresolved>,
-    /// The ids of all that may be touched, tests left out: nodes with such columns, those that are shaped, those that are not resolved, and
-    /// what stands on these as a whole.
-    pub nodes: Vec<String>,
+    /// All that may be touched, tests left out, by id: nodes with such columns, those that are shaped, those that are not resolved, and what
+    /// stands on these as a whole.
+    pub nodes: Vec<Touched>,
     /// The names of the exposures among them, sorted.
     pub exposures: Vec<String>,
     /// Who owns any of them, sorted.
@@ -63,51 +72,6 @@ impl Impact {
     /// True if something may break.
     pub fn is_any(&self) -> bool {
         !self.nodes.is_empty()
-    }
-
-    /// As rows, in which lists are JSON.
-    pub fn table(impacts: &[Self]) -> Table {
-        let head = |(name, is_json): (&'static str, bool)| Head { name: name.into(), is_json };
-        let columns = [
-            ("environment_id", false),
-            ("unique_id", false),
-            ("column_name", false),
-            ("gone_with", false),
-            ("columns", true),
-            ("shaped", true),
-            ("unresolved", true),
-            ("nodes", true),
-            ("exposures", true),
-            ("owners", true),
-        ];
-        let row = |impact: &Self| {
-            let Self {
-                environment_id,
-                unique_id,
-                column_name,
-                gone_with,
-                columns,
-                shaped,
-                unresolved,
-                nodes,
-                exposures,
-                owners,
-            } = impact;
-            let list = |list: serde_json::Value| list.to_string().into();
-            vec![
-                (*environment_id).into(),
-                unique_id.as_str().into(),
-                column_name.as_deref().into(),
-                (*gone_with).into(),
-                list(json!(columns)),
-                list(json!(shaped)),
-                list(json!(unresolved)),
-                list(json!(nodes)),
-                list(json!(exposures)),
-                list(json!(owners)),
-            ]
-        };
-        Table { columns: columns.into_iter().map(head).collect(), rows: impacts.iter().map(row).collect() }
     }
 }
 
@@ -212,13 +176,16 @@ impl Reader {
     fn name_touched(&self, touched: &BTreeSet<i64>, impact: &mut Impact) -> Result<(), Error> {
         let sql = "WITH touched AS (
                        SELECT node.* FROM json_each(?1) CROSS JOIN node ON node_key = value WHERE removed_at IS NULL)
-                   SELECT (SELECT json_group_array(unique_id) FROM (SELECT unique_id FROM touched ORDER BY 1)),
+                   SELECT (SELECT json_group_array(json_object('unique_id', unique_id, 'resource_type', resource_type))
+                        FROM (SELECT * FROM touched ORDER BY unique_id)),
                        (SELECT json_group_array(name) FROM (
                            SELECT DISTINCT coalesce(name, unique_id) AS name FROM touched
                            WHERE resource_type = 'exposure' ORDER BY 1)),
                        (SELECT json_group_array(owner_name) FROM (
                            SELECT DISTINCT owner_name FROM touched WHERE owner_name IS NOT NULL ORDER BY 1))";
-        let list = |text: String| serde_json::from_str::<Vec<String>>(&text).unwrap_or_default();
+        fn list<T: DeserializeOwned>(text: String) -> Vec<T> {
+            serde_json::from_str(&text).unwrap_or_default()
+        }
         let keys = serde_json::json!(touched).to_string();
         let read = |row: &rusqlite::Row<'_>| Ok((list(row.get(0)?), list(row.get(1)?), list(row.get(2)?)));
         (impact.nodes, impact.exposures, impact.owners) = self.connection.query_row(sql, [keys], read)?;

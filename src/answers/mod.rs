@@ -29,7 +29,7 @@ pub use column_lineage::{ColumnLineage, ColumnNode, Target, Ties, Unresolved};
 pub use deliveries::Delivery;
 pub use find::Found;
 pub use health::{LATE, as_bad_as, as_late_as};
-pub use impact::{Impact, Shaped};
+pub use impact::{Impact, Shaped, Touched};
 pub use lineage::{Lineage, LineageNode, Reach};
 pub use overview::{Neighbour, Overview};
 pub use page::{Order, Page, Question};

@@ -57,7 +57,8 @@ impl Impact {
         match self.format {
             Format::Table => impacts.iter().try_for_each(|impact| print(impact, out))?,
             Format::Csv | Format::Markdown => output::write(&one_by_one(&impacts), self.format, out)?,
-            format => output::write(&Answer::table(&impacts), format, out)?,
+            Format::Json => output::write_json(&impacts, out)?,
+            Format::Ndjson => impacts.iter().try_for_each(|impact| output::write_line(impact, out))?,
         }
         let is_refused = self.fail_on.is_some() && impacts.iter().any(|impact| !impact.exposures.is_empty());
         Ok(if is_refused { Exit::No } else { Exit::Done })
@@ -120,14 +121,15 @@ fn lists(impact: &Answer) -> impl Iterator<Item = (&'static str, Vec<String>)> {
     .into_iter()
     .flatten()
     .collect();
-    let is_other = |id: &&String| !named.contains(id) && !id.starts_with("exposure.");
+    let is_other = |it: &&answers::Touched| !named.contains(&it.unique_id) && it.resource_type != "exposure";
+    let others = impact.nodes.iter().filter(is_other).map(|it| it.unique_id.clone());
     let lists = [
         ("exposures", impact.exposures.clone()),
         ("owners", impact.owners.clone()),
         ("columns", impact.columns.iter().map(column).collect::<Vec<_>>()),
         ("rows", impact.shaped.iter().map(shaped).collect()),
         ("not resolved", impact.unresolved.iter().map(|it| format!("{} ({})", it.unique_id, it.status)).collect()),
-        ("what stands on these", impact.nodes.iter().filter(is_other).cloned().collect()),
+        ("what stands on these", others.collect()),
     ];
     lists.into_iter().filter(|(_, names)| !names.is_empty())
 }

@@ -58,6 +58,13 @@ impl Lineage {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let (reader, environment_id) = self.reading.open(files)?;
         let Target { node, column_name } = reader.find_target(environment_id, &self.node)?;
+        // What was removed has no lineage any more, and that is said.
+        let node = reader.find_by_id(Some(node.environment_id), &node.unique_id)?;
+        if column_name.is_some() && !self.types.is_empty() {
+            let text =
+                "`--types` is of nodes: leave it out for a column; `lineaged impact` names the exposures behind one";
+            return Err(Misuse(text.to_owned()).into());
+        }
         let reach = match (self.upstream, self.downstream) {
             (None, None) => Reach::default(),
             (upstream, downstream) => {
@@ -69,12 +76,9 @@ impl Lineage {
             None => (reader.lineage(&node, reach, &self.types, usize::MAX)?, None),
             Some(column) => {
                 let of_column = reader.column_lineage(&node, column, reach)?;
-                if !self.types.is_empty() {
-                    let text = "`--types` is of nodes: leave it out for a column; `lineaged impact` names the exposures behind one";
-                    return Err(Misuse(text.to_owned()).into());
-                }
-                unresolved = of_column.unresolved.clone();
-                (of_column.drawn(), Some(of_column.rows))
+                let drawn = of_column.drawn();
+                unresolved = of_column.unresolved;
+                (drawn, Some(of_column.rows))
             }
         };
         drop(reader);

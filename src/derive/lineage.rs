@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Statement, Transaction};
 
+use super::index::Indexes;
 use super::watched::write_watched;
 use crate::inventory::{Inventory, ResourceType, UniqueId};
 use crate::plan::{Direction, Graph};
@@ -91,17 +92,10 @@ fn count_pairs(places: &Places<'_>, most: i64) -> i64 {
 fn write_all(places: &Places<'_>) -> rusqlite::Result<()> {
     let Places { transaction, graph, keys, kept, .. } = places;
     let mut pairs = Pairs::new(transaction, keys)?;
-    let is_empty: bool = transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM reach)", [], |row| row.get(0))?;
-    if !is_empty {
-        return graph.each_connected(Direction::Upstream, kept, kept, |of, ancestry| pairs.insert(of, ancestry));
-    }
-    // Row by row, each pair would be sorted into the index by itself: it is made when all are there.
-    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'reach_by_ancestor'";
-    let index: String = transaction.query_row(sql, [], |row| row.get(0))?;
-    transaction.execute_batch("DROP INDEX reach_by_ancestor")?;
+    let indexes = Indexes::take(transaction, "reach", &["reach_by_ancestor"])?;
     graph.each_connected(Direction::Upstream, kept, kept, |of, ancestry| pairs.insert(of, ancestry))?;
     drop(pairs);
-    transaction.execute_batch(&index)
+    indexes.give_back(transaction)
 }
 
 /// Brings the pairs of whatever stands on `moved` up to date. Returns how many more there are than before.

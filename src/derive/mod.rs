@@ -4,6 +4,7 @@
 pub(crate) mod columns;
 pub(crate) mod coverage;
 pub(crate) mod health;
+mod index;
 pub(crate) mod lineage;
 mod owners;
 pub(crate) mod tests;

@@ -12,7 +12,7 @@ use super::nodes::{found, reach};
 use super::problem::Problem;
 use super::query::Query;
 use super::reading::{Json, Kept, answer};
-use crate::answers::{Impact, Target};
+use crate::answers::Target;
 
 /// Where a column comes from, and what comes from it
 #[utoipa::path(
@@ -79,7 +79,7 @@ pub(super) async fn impact(State(app): State<Arc<App>>, uri: Uri, headers: Heade
         let node = found(reader, &query, &node)?;
         let column_name = query.get("column").map(|name| reader.find_column(&node, name)).transpose()?;
         let impact = reader.impact(&Target { node, column_name })?;
-        Json::of(&Impact::table(&[impact]))
+        Json::of(&[impact])
     })
     .await
 }

@@ -70,8 +70,11 @@ fn a_node_that_went_is_told_with_what_read_it_until_then() {
         let columns = impact["columns"].as_array().expect("a list");
         assert!(columns.iter().any(|it| it["unique_id"] == INCREMENTAL && it["column_name"] == "amount"), "{impact}");
     }
-    let ran = world.run(&["show", ORDERS]);
-    assert!(ran.stderr.contains("`model.mini_shop.orders` was removed at 2"), "{ran:?}");
+    for arguments in [["show", ORDERS], ["lineage", ORDERS], ["lineage", "model.mini_shop.orders.amount"]] {
+        let ran = world.run(&arguments);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("`model.mini_shop.orders` was removed at 2"), "{ran:?}");
+    }
 }
 
 #[test]
@@ -86,7 +89,8 @@ fn what_is_not_resolved_counts_as_touched_and_is_named() {
     let told = "there may be more: not all columns are known of model.mini_shop.orders_incremental (unparsed)";
     assert!(ran.stderr.contains(told), "{ran:?}");
     assert!(world.ok(&["show", INCREMENTAL]).contains("lineage of columns is not fully known (unparsed: "));
-    assert!(impact["nodes"].as_array().expect("a list").contains(&INCREMENTAL.into()), "{impact}");
+    let touched = serde_json::json!({"unique_id": INCREMENTAL, "resource_type": "model"});
+    assert!(impact["nodes"].as_array().expect("a list").contains(&touched), "{impact}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, Transaction};
 
+use super::index::Indexes;
 use crate::inventory::{Inventory, Node, UniqueId};
 use crate::plan::{Change, ChangeKind};
 use inputs::VERSION;
@@ -75,7 +76,8 @@ pub(crate) fn write_columns(transaction: &Transaction<'_>, pass: &Pass<'_>) -> r
             None => forget_removed(pass, id, &mut store)?,
         }
     }
-    let index = Index::take(transaction)?;
+    let names = ["column_origin_by_parent", "column_use_by_parent"];
+    let indexes = Indexes::take(transaction, "column_status", &names)?;
     let renewed = with_thread(|thread| {
         let mut renewal = Renewal { transaction, pass, order: &order, store, thread, lists: HashMap::new() };
         renewal.run(&mut is_due)?;
@@ -84,7 +86,7 @@ pub(crate) fn write_columns(transaction: &Transaction<'_>, pass: &Pass<'_>) -> r
         let sql = "UPDATE identity SET last_revision = ?1 WHERE ?1 <> ?2";
         transaction.execute(sql, (revision, first_revision)).map(drop)
     });
-    index.give_back(transaction)?;
+    indexes.give_back(transaction)?;
     let version = match renewed {
         Ok(renewed) => renewed.map(|()| Some(VERSION))?,
         Err(error) => {
@@ -101,31 +103,6 @@ fn forget_removed(pass: &Pass<'_>, id: &UniqueId, store: &mut Store<'_>) -> rusq
     match pass.keys.get(id) {
         Some(key) => store.forget(*key),
         None => Ok(()),
-    }
-}
-
-/// The indexes by parent. Row by row, each row of a first sync would be sorted into them by itself: they are made when all are there.
-struct Index(Vec<String>);
-
-impl Index {
-    fn take(transaction: &Transaction<'_>) -> rusqlite::Result<Self> {
-        let is_empty: bool =
-            transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM column_status)", [], |row| row.get(0))?;
-        if !is_empty {
-            return Ok(Self(Vec::new()));
-        }
-        let names = ["column_origin_by_parent", "column_use_by_parent"];
-        let text = |name: &str| {
-            let sql = "SELECT sql FROM sqlite_schema WHERE name = ?1";
-            transaction.query_row(sql, [name], |row| row.get::<_, String>(0))
-        };
-        let texts = names.iter().map(|name| text(name)).collect::<rusqlite::Result<_>>()?;
-        names.iter().try_for_each(|name| transaction.execute_batch(&format!("DROP INDEX {name}")))?;
-        Ok(Self(texts))
-    }
-
-    fn give_back(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        self.0.iter().try_for_each(|sql| transaction.execute_batch(sql))
     }
 }
 

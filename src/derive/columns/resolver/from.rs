@@ -11,7 +11,7 @@ use super::functions::is_reader;
 use super::names::{Word, exact, text_of};
 use super::notes::{Sources, Step};
 use super::scope::{Found, Item, Scope};
-use super::table::{Column, Rest, Table};
+use super::table::{Column, Rest, Table, parts};
 use super::{Clause, Resolver};
 
 impl Resolver<'_> {
@@ -375,20 +375,6 @@ impl Resolver<'_> {
             _ => Vec::new(),
         }
     }
-}
-
-/// Columns of these names, all taken out of `sources`, but for those that are only a position.
-pub(super) fn parts<'a>(
-    names: Vec<Word>,
-    sources: &Sources,
-    is_position: impl Fn(usize, &Word) -> bool,
-) -> Vec<Column<'a>> {
-    let value = sources.raised(Step::Transformation);
-    let column = |(place, name): (usize, Word)| {
-        let sources = if is_position(place, &name) { Sources::none() } else { value.clone() };
-        Column::new(name, sources)
-    };
-    names.into_iter().enumerate().map(column).collect()
 }
 
 /// The names that items on both sides of `first` list.

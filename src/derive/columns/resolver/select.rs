@@ -7,12 +7,11 @@ use sqlparser::ast::{
 };
 
 use super::dialect::Dialect;
-use super::from::parts;
 use super::names::{Word, exact};
 use super::notes::{Sources, Step};
 use super::query::{Tail, numbered};
 use super::scope::Scope;
-use super::table::{Column, Rest, Table};
+use super::table::{Column, Rest, Table, parts};
 use super::{Clause, Resolver};
 
 /// What a select list gives.

@@ -159,3 +159,17 @@ impl<'a> Table<'a> {
         same.or((!self.is_exact).then_some(first))
     }
 }
+
+/// Columns of these names, all taken out of `sources`, but for those that are only a position.
+pub(super) fn parts<'a>(
+    names: Vec<Word>,
+    sources: &Sources,
+    is_position: impl Fn(usize, &Word) -> bool,
+) -> Vec<Column<'a>> {
+    let value = sources.raised(Step::Transformation);
+    let column = |(place, name): (usize, Word)| {
+        let sources = if is_position(place, &name) { Sources::none() } else { value.clone() };
+        Column::new(name, sources)
+    };
+    names.into_iter().enumerate().map(column).collect()
+}
