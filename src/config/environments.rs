@@ -8,7 +8,8 @@ use figment::value::{Dict, Value};
 use super::load::{FLOOR, Need, PERCENT, URL_HELP, read_schedule, readable_by_others, valid_url};
 use super::reader::{Reader, variable};
 use super::{
-    ArtifactsConfig, Config, DiscoveryConfig, Elsewhere, EnvKeys, EnvironmentConfig, OriginConfig, PlatformConfig,
+    ArtifactsConfig, Config, DiscoveryConfig, Elsewhere, EnvKeys, EnvironmentConfig, FindConfig, InterfacesConfig,
+    OriginConfig, PlatformConfig, addresses, interfaces,
 };
 use crate::plan::Policy;
 use crate::schedule::Schedule;
@@ -36,13 +37,20 @@ pub(super) fn read(reader: &mut Reader, discovery: &DiscoveryConfig, need: Need,
         "environments",
         "[[environments]] with id and name in the file, or LINEAGED_ENVIRONMENTS='[{id=834,name=\"prod\"}]'",
     );
-    if dicts.is_empty() {
-        // The schedule is checked also where nothing uses it yet.
-        schedule(reader, &Entry { place: String::new(), dict: &Dict::new() }, &shared);
+    let which = interfaces::which(reader);
+    // The schedule is checked also where nothing uses it yet.
+    if (dicts.is_empty() || which.is_some())
+        && let Some(schedule) = schedule(reader, &Entry { place: String::new(), dict: &Dict::new() }, &shared)
+    {
+        config.find = which.map(|which| FindConfig { which, access: discovery.clone(), schedule });
     }
-    if need == Need::Origins && dicts.is_empty() {
-        let help = "there is none: add [[environments]] with the id and a name of each environment to read, or with a name, \
-                    origin = \"artifacts\" and the paths of dbt's files";
+    if need == Need::Origins && config.find.is_some() && discovery.token.is_none() {
+        let help = format!("is missing: set {} or discovery.token_file", variable("discovery.token"));
+        reader.problems.add("discovery.token", "not set", help);
+    }
+    if need == Need::Origins && dicts.is_empty() && config.find.is_none() {
+        let help = "there is none: add [[environments]] with the id and a name of each environment to read (`lineaged discover` \
+                    lists them), or with a name, origin = \"artifacts\" and the paths of dbt's files";
         reader.problems.add("environments", "not set", help);
     }
     for (at, dict) in dicts.iter().enumerate() {
@@ -173,7 +181,42 @@ fn platform(
         reader.problems.add(&format!("{place}.token"), "not set", text);
     }
     let platform_id = number(reader, entry, "platform_id").or(id)?;
-    Some(PlatformConfig { platform_id, account_id: number(reader, entry, "account_id"), access })
+    let account_id = number(reader, entry, "account_id");
+    let interfaces = interfaces_of(reader, entry, &access, config);
+    let interfaces = interfaces.map(|found| InterfacesConfig { account_id: account_id.or(found.account_id), ..found });
+    Some(PlatformConfig { platform_id, account_id, access, interfaces })
+}
+
+/// The other interfaces of an environment: everybody's, unless it is of another region. There only its own token goes.
+fn interfaces_of(
+    reader: &Reader,
+    entry: &Entry<'_>,
+    access: &DiscoveryConfig,
+    config: &Config,
+) -> Option<InterfacesConfig> {
+    if !interfaces::is_asked(reader) {
+        return None;
+    }
+    let shared = config.interfaces.clone()?;
+    let Entry { place: _, dict } = entry;
+    let own_token = if has_token(dict) { access.token.clone() } else { None };
+    let elsewhere = dict.get("url").and_then(|_| addresses::access(&url::Url::parse(&access.url).ok()?));
+    match elsewhere.filter(|elsewhere| *elsewhere != shared.access) {
+        None => {
+            let token = own_token.filter(|_| !reader.is_said("platform.token")).or(shared.token);
+            Some(InterfacesConfig { token, ..shared })
+        }
+        Some(elsewhere) => Some(InterfacesConfig {
+            token: Some(own_token?),
+            semantic_layer: shared.semantic_layer.and_then(|_| addresses::semantic_layer(&elsewhere)),
+            access: elsewhere,
+            ..shared
+        }),
+    }
+}
+
+fn has_token(dict: &Dict) -> bool {
+    dict.contains_key("token") || dict.contains_key("token_file")
 }
 
 const PATHS_HELP: &str = "paths = [\"target\"]: folders or globs with dbt's manifest.json and its other files";
@@ -296,13 +339,12 @@ fn access(reader: &mut Reader, entry: &Entry<'_>, shared: &DiscoveryConfig, conf
             let host = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
             host(a) == host(b)
         };
-        let own_token = dict.contains_key("token") || dict.contains_key("token_file");
-        if !same_host(&url, &shared.url) && !own_token && shared.token.is_some() {
+        if !same_host(&url, &shared.url) && !has_token(dict) && shared.token.is_some() {
             config.warnings.push(format!("{place} has a url of its own, so `discovery.token` is sent there, too"));
         }
         discovery.url = url;
     }
-    if dict.contains_key("token") || dict.contains_key("token_file") {
+    if has_token(dict) {
         let found = reader.secret_of(&format!("{place}.token"), dict.get("token"), dict.get("token_file"));
         config.warnings.extend(found.as_ref().and_then(readable_by_others));
         discovery.token = found.map(|found| found.secret);

@@ -28,6 +28,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("http.api_token_file", ""),
     ("webhook.secret", ""),
     ("webhook.secret_file", ""),
+    ("webhook.public_url", ""),
     ("coverage.placeholders", "todo, tbd, n/a, -, none, description"),
     ("coverage.owner_meta_keys", "owner"),
     ("coverage.exclude", ""),
@@ -35,6 +36,13 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("coverage.targets.columns", ""),
     ("coverage.targets.tests", ""),
     ("health.stale_after_days", "30"),
+    ("platform.url", ""),
+    ("platform.account_id", ""),
+    ("platform.token", ""),
+    ("platform.token_file", ""),
+    ("platform.environments", ""),
+    ("platform.semantic_layer", "false"),
+    ("platform.semantic_layer_url", ""),
 ];
 
 /// The keys of one of the `[[environments]]`.
@@ -71,7 +79,7 @@ pub(super) fn of_list(section: &str) -> Option<&'static [&'static str]> {
 }
 
 /// The keys whose values are never printed, and never go through a parser that might.
-pub(super) const SECRETS: &[&str] = &["discovery.token", "webhook.secret", "http.api_token"];
+pub(super) const SECRETS: &[&str] = &["discovery.token", "platform.token", "webhook.secret", "http.api_token"];
 
 /// The default of a key; empty if it has none.
 pub(super) fn default_of(key: &str) -> &'static str {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 
+use super::addresses::is_loopback;
 use super::reader::{Found, Reader, variable};
 use super::{
     CatalogConfig, Config, CoverageConfig, CoverageTargets, DEFAULT_FILE, DiscoveryConfig, HttpConfig, Problems,
-    SyncConfig, environments, keys, receivers,
+    SyncConfig, environments, interfaces, keys, receivers,
 };
 use crate::plan::Policy;
 use crate::redact;
@@ -170,7 +171,8 @@ fn read(reader: &mut Reader, need: Need) -> Config {
         let help = format!("is not loopback, so `http.api_token` is needed: set it, or {}", variable("http.api_token"));
         reader.problems.add("http.listen", "http.api_token not set", help);
     }
-    let shared = DiscoveryConfig { token: shared_token.map(|found| found.secret), ..discovery };
+    let mut shared = DiscoveryConfig { token: shared_token.map(|found| found.secret), ..discovery };
+    interfaces::read(reader, &mut shared, &mut config);
     environments::read(reader, &shared, need, &mut config);
     receivers::read(reader, &mut config);
     config.warnings.sort();
@@ -199,6 +201,7 @@ fn read_sections(reader: &mut Reader) -> Config {
             api_token: None,
         },
         webhook_secret: None,
+        webhook_url: reader.parse("webhook.public_url", WEBHOOK_URL_HELP, webhook_url),
         coverage: CoverageConfig {
             placeholders: reader.list("coverage.placeholders"),
             owner_meta_keys: reader.list("coverage.owner_meta_keys"),
@@ -210,6 +213,8 @@ fn read_sections(reader: &mut Reader) -> Config {
             },
         },
         stale_after_days: reader.number("health.stale_after_days", 1, 36_500, "a whole number of days from 1 on"),
+        interfaces: None,
+        find: None,
         environments: Vec::new(),
         receivers: Vec::new(),
         warnings: Vec::new(),
@@ -244,22 +249,24 @@ pub(super) const FLOOR: &str = "a whole number from 0 on";
 pub(super) const URL_HELP: &str =
     "https://… as in Account settings > Access URLs, without user and password; http:// only to a loopback address";
 
+const WEBHOOK_URL_HELP: &str =
+    "the http(s) address under which the platform reaches this daemon, e.g. https://catalog.example.com";
+
+/// Where the platform's webhooks go: to the route, if the address names no path of its own.
+fn webhook_url(text: &str) -> Option<url::Url> {
+    let mut url = receivers::receiver_url(text)?;
+    if url.path().trim_end_matches('/').is_empty() {
+        url.set_path("/webhooks/dbt");
+    }
+    Some(url)
+}
+
 /// An https URL with a host and without a user; http only to loopback.
 pub(super) fn valid_url(text: &str) -> Option<String> {
     redact::keep_url(text);
     let url = url::Url::parse(text).ok()?;
     let plain = url.has_host() && url.username().is_empty() && url.password().is_none();
     (plain && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url))).then(|| text.to_owned())
-}
-
-/// True for the addresses of this machine.
-pub(super) fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 pub(super) fn read_schedule(

@@ -1,6 +1,8 @@
 //! The configuration: what may be said, its defaults, and every problem with it at once.
 
+mod addresses;
 mod environments;
+mod interfaces;
 mod keys;
 mod load;
 mod problems;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::plan::Policy;
 use crate::redact;
@@ -43,10 +46,16 @@ pub struct Config {
     pub http: HttpConfig,
     /// `[webhook] secret`; without it there is no webhook.
     pub webhook_secret: Option<SecretString>,
+    /// `[webhook] public_url`, with the route's path.
+    pub webhook_url: Option<Url>,
     /// `[coverage]`
     pub coverage: CoverageConfig,
     /// `[health] stale_after_days`: after so many days without a build or a check a node is stale.
     pub stale_after_days: u32,
+    /// `[platform]`: the platform's other interfaces, where an address of them is known.
+    pub interfaces: Option<InterfacesConfig>,
+    /// `[platform] environments`: which environments are found by themselves.
+    pub find: Option<FindConfig>,
     /// `[[environments]]`, each with the defaults of `[discovery]` and `[schedule]` filled in.
     pub environments: Vec<EnvironmentConfig>,
     /// `[[receivers]]`.
@@ -140,7 +149,7 @@ pub struct ReceiverConfig {
     /// Unique: what has arrived is remembered by it.
     pub name: String,
     /// Where events are sent; with a token `http` only to loopback addresses.
-    pub url: url::Url,
+    pub url: Url,
     /// Sent to that host alone.
     pub token: Option<SecretString>,
     /// Run events instead of static ones.
@@ -174,6 +183,47 @@ pub struct PlatformConfig {
     pub account_id: Option<i64>,
     /// How to reach it.
     pub access: DiscoveryConfig,
+    /// How the platform's other interfaces are reached for it; `None` where they are not asked.
+    pub interfaces: Option<InterfacesConfig>,
+}
+
+/// The platform's other interfaces: where they are, and what they are asked with.
+#[derive(Debug, Clone)]
+pub struct InterfacesConfig {
+    /// The access URL of the region or tenant, below which the Admin API is.
+    pub access: Url,
+    /// The account; `None` where it is the only one that the token sees.
+    pub account_id: Option<i64>,
+    /// `platform.token`, else Discovery's; `None` only for commands that do not need one.
+    pub token: Option<SecretString>,
+    /// The Semantic Layer, where it is to be asked.
+    pub semantic_layer: Option<Url>,
+    /// A PEM file with extra certificate authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Sent as `X-dbt-partner-source`.
+    pub partner_source: Option<String>,
+}
+
+/// Which environments of the platform are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Those that are marked production.
+    Production,
+    /// All but development environments.
+    All,
+    /// All but development environments of the projects with these names.
+    Projects(Vec<String>),
+}
+
+/// What the environments have in common that are found by themselves.
+#[derive(Debug, Clone)]
+pub struct FindConfig {
+    /// Which they are.
+    pub which: Which,
+    /// How Discovery is reached for them.
+    pub access: DiscoveryConfig,
+    /// When they are synced.
+    pub schedule: Schedule,
 }
 
 /// Where dbt's files are.
@@ -239,7 +289,12 @@ impl Config {
         let discovery =
             DiscoveryConfig { url, token: Some(token), requests_per_minute: 60_000, give_up_after, ..discovery };
         let policy = config.sync.policy;
-        let origin = OriginConfig::Discovery(PlatformConfig { platform_id: id, account_id: None, access: discovery });
+        let origin = OriginConfig::Discovery(PlatformConfig {
+            platform_id: id,
+            account_id: None,
+            access: discovery,
+            interfaces: None,
+        });
         config.environments = vec![EnvironmentConfig {
             id: Some(id),
             name: name.to_owned(),
@@ -255,7 +310,8 @@ impl Config {
     /// How many requests may be in flight at once, in the whole process.
     pub fn concurrency(&self) -> u32 {
         let of = |environment: &EnvironmentConfig| environment.origin.platform().map(|it| it.access.concurrency);
-        self.environments.iter().filter_map(of).max().unwrap_or(1)
+        let of_found = self.find.as_ref().map(|find| find.access.concurrency);
+        self.environments.iter().filter_map(of).chain(of_found).max().unwrap_or(1)
     }
 
     /// What views need of the configuration: it is stored in the catalog by the next command that writes.

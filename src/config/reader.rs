@@ -44,6 +44,19 @@ impl Reader {
         metadata.is_some_and(|metadata| metadata.source.is_none())
     }
 
+    /// Whether anything is said of a key; of a secret also by a file.
+    pub(super) fn is_said(&self, key: &str) -> bool {
+        let names = [key.to_owned(), format!("{key}_file")];
+        let is_secret = keys::SECRETS.contains(&key);
+        let said = |name: &String| std::env::var_os(variable(name)).is_some() || self.figment.contains(name);
+        names.iter().take(if is_secret { 2 } else { 1 }).any(said)
+    }
+
+    /// Whether what is said of a key is what holds anyway.
+    pub(super) fn is_default(&self, key: &str) -> bool {
+        self.figment.find_value(key).is_ok_and(|value| scalar(&value).as_deref() == Some(keys::default_of(key)))
+    }
+
     /// Where a relative path starts that a key gives: at the folder of the file, or at the working directory if a variable says it.
     pub(super) fn folder_of(&self, key: &str) -> PathBuf {
         self.folder_of_value(self.figment.find_value(key).ok().as_ref())

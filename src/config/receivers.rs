@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use figment::value::Dict;
 use url::Url;
 
-use super::load::{is_loopback, readable_by_others};
+use super::addresses::is_loopback;
+use super::load::readable_by_others;
 use super::reader::Reader;
 use super::{Config, ReceiverConfig};
 use crate::redact;

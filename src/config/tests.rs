@@ -2,6 +2,8 @@
 
 #![allow(clippy::result_large_err)] // figment's error, in its own signature.
 
+mod platform;
+
 use figment::providers::{Format, Toml};
 use figment::{Figment, Jail};
 use secrecy::ExposeSecret;
@@ -19,6 +21,10 @@ fn access(environment: &EnvironmentConfig) -> &DiscoveryConfig {
     &environment.origin.platform().expect("of the platform").access
 }
 
+fn interfaces(environment: &EnvironmentConfig) -> Option<InterfacesConfig> {
+    environment.origin.platform().expect("of the platform").interfaces.clone()
+}
+
 fn in_jail(check: impl FnOnce(&mut Jail) -> figment::error::Result<()>) {
     Jail::expect_with(|jail| {
         jail.clear_env();
@@ -29,7 +35,10 @@ fn in_jail(check: impl FnOnce(&mut Jail) -> figment::error::Result<()>) {
 #[test]
 fn the_example_holds_every_key_with_its_default() {
     in_jail(|jail| {
-        jail.create_file(DEFAULT_FILE, EXAMPLE)?;
+        // Nobody's environment is in it: they are appended.
+        let environments =
+            EXAMPLE.replacen("# [[environments]]\n# id = 834\n# name", "[[environments]]\nid = 834\nname", 1);
+        jail.create_file(DEFAULT_FILE, &environments)?;
         jail.set_env("LINEAGED_DISCOVERY__TOKEN", "t");
         let config = load_here(Need::Origins).expect("valid");
         let defaults = load::defaults().expect("valid");

@@ -113,7 +113,7 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
 
 /// An environment as webhooks name it, if it is one of the platform.
 fn platform(environment: &Environment) -> Option<http::Platform> {
-    let PlatformConfig { platform_id, account_id, access: _ } = environment.config.origin.platform()?;
+    let PlatformConfig { platform_id, account_id, access: _, interfaces: _ } = environment.config.origin.platform()?;
     Some(http::Platform { id: environment.id, platform_id: *platform_id, account_id: *account_id })
 }
 
