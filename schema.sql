@@ -39,7 +39,9 @@ CREATE TABLE environment (
     edge_count INTEGER NOT NULL DEFAULT 0,
     pair_count INTEGER NOT NULL DEFAULT 0,
     longest_way INTEGER,
-    resolver_version INTEGER
+    resolver_version INTEGER,
+    -- When the platform last listed it, of those that were found there and not configured.
+    found_at TEXT
 ) STRICT;
 
 -- One row for each sync that began; `outcome` is NULL while it runs. The last four are what a good read saw.
@@ -305,11 +307,12 @@ CREATE TABLE told_check (
     PRIMARY KEY (node_key, checked_at)
 ) STRICT, WITHOUT ROWID;
 
--- What an invocation of dbt Core says of itself.
-CREATE TABLE invocation (
+-- What an invocation of dbt Core says of itself, and the platform's Admin API of a run. `sync_id` is the sync that saw it first.
+CREATE TABLE run (
     environment_id INTEGER NOT NULL REFERENCES environment,
     run_id TEXT NOT NULL,
     sync_id INTEGER NOT NULL,
+    job_id INTEGER,
     job_name TEXT,
     status TEXT,
     started_at TEXT,
@@ -317,7 +320,48 @@ CREATE TABLE invocation (
     duration_seconds REAL,
     git_sha TEXT,
     cause TEXT,
+    error TEXT,
     PRIMARY KEY (environment_id, run_id)
+) STRICT, WITHOUT ROWID;
+
+-- The jobs of the platform, as they are now.
+CREATE TABLE job (
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    job_id INTEGER NOT NULL,
+    name TEXT,
+    job_type TEXT,
+    cron TEXT,
+    is_scheduled INTEGER,
+    next_run_at TEXT,
+    generates_docs INTEGER,
+    checks_freshness INTEGER,
+    last_run_id TEXT,
+    last_run_status TEXT,
+    last_run_at TEXT,
+    PRIMARY KEY (environment_id, job_id)
+) STRICT, WITHOUT ROWID;
+
+-- What each metric can be grouped by, as it is now.
+CREATE TABLE metric_dimension (
+    node_key INTEGER NOT NULL REFERENCES node,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    granularities TEXT,
+    entity_path TEXT
+) STRICT;
+CREATE INDEX metric_dimension_by_metric ON metric_dimension (node_key);
+
+-- Each of the platform's other interfaces (jobs, runs, semantic_layer) of an environment: when it last answered, and why it does not
+-- since. `read_to`: of runs, up to which end they are known; of semantic_layer, the stamp of the definition that was asked for.
+CREATE TABLE interface (
+    environment_id INTEGER NOT NULL REFERENCES environment,
+    interface TEXT NOT NULL,
+    account_id INTEGER,
+    answered_at TEXT,
+    read_to TEXT,
+    failing_since TEXT,
+    error TEXT,
+    PRIMARY KEY (environment_id, interface)
 ) STRICT, WITHOUT ROWID;
 
 -- The health of a node whenever a sync found another status; NULL since it has none. The sync may have been pruned.
@@ -420,7 +464,7 @@ CREATE TABLE horizon (
 
 -- The words of all nodes that are there, for `lineaged search`. It keeps no text: that is read from the view `_search_text`.
 CREATE VIRTUAL TABLE search USING fts5 (
-    name, columns, description, column_descriptions, tags, meta, owner, path,
+    name, columns, description, column_descriptions, tags, meta, owner, path, dimensions,
     content = '_search_text', content_rowid = 'node_key', tokenize = 'unicode61'
 );
 
@@ -1148,16 +1192,16 @@ JOIN node n ON n.node_key = t.node_key
 WHERE NOT EXISTS (
     SELECT 1 FROM run_result r WHERE r.run_id = t.run_id AND r.node_key = t.node_key AND r.is_attempt);
 
--- What neither files nor the platform's other interfaces tell of a run is NULL.
+-- What neither files nor the platform's other interfaces tell of a run is NULL; so are the counts of one that no node names.
 CREATE VIEW runs AS
 SELECT
     r.environment_id,
     r.run_id,
-    max(r.job_id) AS job_id,
+    coalesce(max(r.job_id), i.job_id) AS job_id,
     count(*) AS node_count,
     count(*) FILTER (WHERE r.status IN ('error', 'fail')) AS failed_count,
     max(r.completed_at) AS completed_at,
-    i.job_name,
+    coalesce(i.job_name, j.name) AS job_name,
     i.status,
     i.started_at,
     i.finished_at,
@@ -1165,8 +1209,54 @@ SELECT
     i.git_sha,
     i.cause
 FROM run_results r
-LEFT JOIN invocation i ON i.environment_id = r.environment_id AND i.run_id = r.run_id
-GROUP BY r.environment_id, r.run_id;
+LEFT JOIN run i ON i.environment_id = r.environment_id AND i.run_id = r.run_id
+LEFT JOIN job j ON j.environment_id = r.environment_id AND j.job_id = r.job_id
+GROUP BY r.environment_id, r.run_id
+UNION ALL
+SELECT
+    i.environment_id,
+    i.run_id,
+    i.job_id,
+    NULL,
+    NULL,
+    i.finished_at,
+    coalesce(i.job_name, j.name),
+    i.status,
+    i.started_at,
+    i.finished_at,
+    i.duration_seconds,
+    i.git_sha,
+    i.cause
+FROM run i
+LEFT JOIN job j ON j.environment_id = i.environment_id AND j.job_id = i.job_id
+WHERE NOT EXISTS (
+    SELECT 1 FROM run_result r JOIN node n ON n.node_key = r.node_key
+    WHERE r.run_id = i.run_id AND n.environment_id = i.environment_id)
+AND NOT EXISTS (
+    SELECT 1 FROM told_result t JOIN node n ON n.node_key = t.node_key
+    WHERE t.run_id = i.run_id AND n.environment_id = i.environment_id);
+
+CREATE VIEW jobs AS
+SELECT
+    environment_id,
+    job_id,
+    name,
+    job_type,
+    cron,
+    is_scheduled,
+    next_run_at,
+    generates_docs,
+    checks_freshness,
+    last_run_id,
+    last_run_status,
+    last_run_at
+FROM job;
+
+CREATE VIEW metric_dimensions AS
+SELECT n.environment_id, n.unique_id AS metric_id, d.name, d.type, d.granularities, d.entity_path
+FROM metric_dimension d
+JOIN node n ON n.node_key = d.node_key
+WHERE n.removed_at IS NULL;
 
 CREATE VIEW freshness_results AS
 SELECT n.environment_id, n.unique_id, f.checked_at, f.max_loaded_at, f.status
@@ -1238,7 +1328,9 @@ SELECT
         WHERE c.node_key = n.node_key AND c.meta <> '{}'), ''), '\n', ' ') AS meta,
     coalesce(n.owner_name || line.feed, '') || coalesce(n.owner_email || line.feed, '')
         || coalesce(n.group_name, '') AS owner,
-    n.unique_id || coalesce(line.feed || n.file_path, '') || coalesce(line.feed || n.relation_name, '') AS path
+    n.unique_id || coalesce(line.feed || n.file_path, '') || coalesce(line.feed || n.relation_name, '') AS path,
+    (SELECT group_concat(coalesce(d.entity_path || '__', '') || d.name, line.feed) FROM metric_dimension d
+     WHERE d.node_key = n.node_key) AS dimensions
 FROM node n, (SELECT '
 ' AS feed) line
 WHERE n.removed_at IS NULL;

@@ -2,7 +2,7 @@
 
 use super::view::Kind::{Flag, Integer, Json, List, Map, Real, Text, Time, Word};
 use super::view::{Column, Kind};
-use super::views::{CLAUSES, HEALTH as STATES, KINDS, ORIGINS, OUTCOMES, RESOLUTIONS, RESOURCE_TYPES};
+use super::views::{CLAUSES, HEALTH as STATES, KINDS, ORIGINS, OUTCOMES, RESOLUTIONS, RESOURCE_TYPES, RUN_STATES};
 
 const ENVIRONMENT: Column = column("environment_id", Integer, "the environment's number");
 const NODE: Column = column("unique_id", Text, "the node's id, as dbt gives it").filter();
@@ -270,16 +270,40 @@ pub(super) const RUNS: &[Column] = &[
     ENVIRONMENT,
     column("run_id", Text, "the platform's number, or the id of an invocation").filter(),
     column("job_id", Integer, "its job").filter(),
-    column("node_count", Integer, "how many nodes it processed"),
+    column("node_count", Integer, "how many nodes it processed; nothing where no node tells"),
     column("failed_count", Integer, "how many of them failed"),
-    column("completed_at", Time, "when the last of them ended"),
-    column("job_name", Text, "the name of the job"),
-    column("status", Text, "how it ended"),
+    column("completed_at", Time, "when the last of them ended, else the run"),
+    column("job_name", Text, "the name of the job").filter(),
+    column("status", Word(&RUN_STATES), "how it ended").filter(),
     column("started_at", Time, "when it began"),
     column("finished_at", Time, "when it ended"),
     column("duration_seconds", Real, "how long it took"),
     column("git_sha", Text, "the commit that it ran"),
     column("cause", Text, "why it ran"),
+];
+
+pub(super) const JOBS: &[Column] = &[
+    ENVIRONMENT,
+    column("job_id", Integer, "its number").filter(),
+    column("name", Text, "its name").filter(),
+    column("job_type", Text, "the platform's word: scheduled, ci, merge, other, …").filter(),
+    column("cron", Text, "when it runs, in dbt's cron: digits for weekdays, 0 is Sunday"),
+    column("is_scheduled", Flag, "whether that schedule starts it").filter(),
+    column("next_run_at", Time, "when it runs next, as the platform says"),
+    column("generates_docs", Flag, "whether its runs generate docs"),
+    column("checks_freshness", Flag, "whether its runs check the freshness of sources"),
+    column("last_run_id", Text, "its last run that has ended"),
+    column("last_run_status", Word(&RUN_STATES), "how that ended").filter(),
+    column("last_run_at", Time, "when that was"),
+];
+
+pub(super) const METRIC_DIMENSIONS: &[Column] = &[
+    ENVIRONMENT,
+    column("metric_id", Text, "the id of the metric").filter(),
+    column("name", Text, "the name of the dimension, without its path").filter(),
+    column("type", Word(&["categorical", "time", "entity"]), "what it is").filter(),
+    column("granularities", List, "of a time: what it can be grouped to"),
+    column("entity_path", Text, "the entities by which it is reached, joined by __"),
 ];
 
 pub(super) const FRESHNESS_RESULTS: &[Column] = &[

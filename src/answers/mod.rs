@@ -147,6 +147,12 @@ mod tests {
             "environment_id, unique_id, status, reason, column_count, resolved_columns, revision",
         ),
         (
+            "jobs",
+            "environment_id, job_id, name, job_type, cron, is_scheduled, next_run_at, generates_docs, checks_freshness, last_run_id, \
+             last_run_status, last_run_at",
+        ),
+        ("metric_dimensions", "environment_id, metric_id, name, type, granularities, entity_path"),
+        (
             "run_results",
             "environment_id, unique_id, run_id, job_id, status, completed_at, execution_seconds, error, failures",
         ),

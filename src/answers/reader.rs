@@ -120,7 +120,8 @@ impl Reader {
         let sql = format!(
             "SELECT coalesce((SELECT max(sync_id) || ' ' || count(outcome) || ' ' || count(approved_at)
                               FROM sync WHERE {of}), '') || '/' ||
-             coalesce((SELECT group_concat(name || value) FROM (SELECT name, value FROM setting ORDER BY name)), '')"
+             coalesce((SELECT group_concat(name || value) FROM (SELECT name, value FROM setting ORDER BY name)), '') || '/' ||
+             coalesce((SELECT group_concat(interface || coalesce(answered_at, '') || coalesce(error, '')) FROM interface), '')"
         );
         let syncs: String = self.connection.query_row(&sql, [], |row| row.get(0))?;
         Ok(format!("{}/{}/{}/{syncs}", self.identity, self.last_seq, self.oldest_seq))

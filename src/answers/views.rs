@@ -32,6 +32,9 @@ pub(super) const CLAUSES: [&str; 7] = ["join", "filter", "group", "having", "ord
 /// How far the columns of a node are resolved.
 pub(super) const RESOLUTIONS: [&str; 6] = ["resolved", "partial", "unparsed", "no_code", "not_sql", "too_large"];
 
+/// How a run ends.
+pub(super) const RUN_STATES: [&str; 3] = ["success", "error", "cancelled"];
+
 /// The types of nodes.
 pub const RESOURCE_TYPES: [&str; ResourceType::ALL.len()] = {
     let mut words = [""; ResourceType::ALL.len()];
@@ -132,10 +135,27 @@ pub const SHAPES: &[View] = &[
         "how far the columns of models and snapshots are resolved",
     ),
     View {
+        listed: "environment_id, name, job_id",
+        ..of("jobs", columns::JOBS, &["environment_id", "job_id"], "the platform's jobs")
+    },
+    View {
+        may_be_null: &["entity_path"],
+        listed: "environment_id, metric_id, CASE type WHEN 'time' THEN 0 WHEN 'categorical' THEN 1 ELSE 2 END, entity_path, name",
+        ..of(
+            "metric_dimensions",
+            columns::METRIC_DIMENSIONS,
+            &["environment_id", "metric_id", "type", "entity_path", "name"],
+            "what metrics can be grouped by",
+        )
+    },
+    View {
         listed: "environment_id, unique_id, completed_at DESC, run_id DESC",
         ..of("run_results", columns::RUN_RESULTS, &["environment_id", "unique_id", "run_id"], "what runs did to nodes")
     },
-    of("runs", columns::RUNS, &["environment_id", "run_id"], "the runs that were seen"),
+    View {
+        listed: "completed_at DESC, environment_id, run_id DESC",
+        ..of("runs", columns::RUNS, &["environment_id", "run_id"], "the runs that were seen")
+    },
     of(
         "freshness_results",
         columns::FRESHNESS_RESULTS,

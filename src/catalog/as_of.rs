@@ -166,7 +166,7 @@ const RUN_FACTS: &str = "
     DELETE FROM freshness_result WHERE sync_id IN (SELECT sync_id FROM temp.later);
     DELETE FROM told_result WHERE sync_id IN (SELECT sync_id FROM temp.later);
     DELETE FROM told_check WHERE sync_id IN (SELECT sync_id FROM temp.later);
-    DELETE FROM invocation WHERE sync_id IN (SELECT sync_id FROM temp.later);
+    DELETE FROM run WHERE sync_id IN (SELECT sync_id FROM temp.later);
     UPDATE node SET
         (last_run_id, last_job_id, attempt_status, last_run_at, last_run_error, last_run_failures) = (
             SELECT run_id, job_id, status, generated_at, error, failures FROM run_result r

@@ -128,7 +128,7 @@ pub(super) fn claim_name(transaction: &Transaction<'_>, number: i64, name: &str)
 }
 
 /// What is deleted with an environment, in this order: each table with the condition that chooses its rows.
-pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 24] = [
+pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 27] = [
     // Words are found by the nodes' rows, so they go before those.
     ("search", "rowid IN (SELECT node_key FROM node WHERE environment_id = ?1 AND removed_at IS NULL)"),
     ("reach", "descendant_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
@@ -144,7 +144,10 @@ pub(super) const OF_AN_ENVIRONMENT: [(&str, &str); 24] = [
     ("run_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("told_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("told_check", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
-    ("invocation", "environment_id = ?1"),
+    ("run", "environment_id = ?1"),
+    ("job", "environment_id = ?1"),
+    ("interface", "environment_id = ?1"),
+    ("metric_dimension", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("freshness_result", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("health_note", "node_key IN (SELECT node_key FROM node WHERE environment_id = ?1)"),
     ("change", "sync_id IN (SELECT sync_id FROM sync WHERE environment_id = ?1)"),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::Transaction;
 
 use super::syncs::SyncId;
-use crate::inventory::{Check, History, Invocation, RunResult, UniqueId};
+use crate::inventory::{Check, History, Run, RunResult, UniqueId};
 use crate::time::Timestamp;
 
 /// Writes what no row tells of yet: the same invocation twice changes nothing. A node that is not there has no history here.
@@ -15,7 +15,7 @@ pub(super) fn write_history(
     history: &History,
     keys: &HashMap<UniqueId, i64>,
 ) -> rusqlite::Result<()> {
-    let History { results, checks, invocations } = history;
+    let History { results, checks, runs } = history;
     for result in results {
         if let Some(key) = keys.get(&result.unique_id) {
             write_result(transaction, sync, *key, result)?;
@@ -31,7 +31,7 @@ pub(super) fn write_history(
             transaction.prepare_cached(sql)?.execute(values)?;
         }
     }
-    invocations.iter().try_for_each(|invocation| write_invocation(transaction, environment_id, sync, invocation))
+    runs.iter().try_for_each(|run| write_run(transaction, environment_id, sync, run).map(drop))
 }
 
 fn write_result(transaction: &Transaction<'_>, sync: SyncId, key: i64, result: &RunResult) -> rusqlite::Result<()> {
@@ -47,36 +47,42 @@ fn write_result(transaction: &Transaction<'_>, sync: SyncId, key: i64, result: &
     transaction.prepare_cached(sql)?.execute(values).map(drop)
 }
 
-/// What was configured later may tell more of a run that is known.
-fn write_invocation(
+/// What is told later may be more of a run that is known, or the end of one that was not over. What is the same as before is not written.
+pub(super) fn write_run(
     transaction: &Transaction<'_>,
     environment_id: i64,
     sync: SyncId,
-    invocation: &Invocation,
-) -> rusqlite::Result<()> {
-    let Invocation { run_id, job_name, status, started_at, finished_at, duration_seconds, git_sha, cause } = invocation;
-    let sql = "INSERT INTO invocation (environment_id, run_id, sync_id, job_name, status, started_at, finished_at,
-                   duration_seconds, git_sha, cause)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-               ON CONFLICT DO UPDATE SET job_name = coalesce(job_name, excluded.job_name),
-                   git_sha = coalesce(git_sha, excluded.git_sha), cause = coalesce(cause, excluded.cause)
-               WHERE job_name IS NOT coalesce(job_name, excluded.job_name)
-                   OR git_sha IS NOT coalesce(git_sha, excluded.git_sha) OR cause IS NOT coalesce(cause, excluded.cause)";
-    transaction.prepare_cached(sql)?.execute(rusqlite::params![
+    run: &Run,
+) -> rusqlite::Result<usize> {
+    let Run { run_id, job_id, job_name, status, started_at, finished_at, duration_seconds, git_sha, cause, error } =
+        run;
+    let facts =
+        ["job_id", "job_name", "status", "started_at", "finished_at", "duration_seconds", "git_sha", "cause", "error"];
+    let list = |form: fn(&str) -> String| facts.map(form).join(", ");
+    let sql = format!(
+        "INSERT INTO run (environment_id, run_id, sync_id, {}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT DO UPDATE SET {} WHERE ({}) IS NOT ({})",
+        list(str::to_owned),
+        list(|fact| format!("{fact} = coalesce(excluded.{fact}, {fact})")),
+        list(str::to_owned),
+        list(|fact| format!("coalesce(excluded.{fact}, {fact})")),
+    );
+    transaction.prepare_cached(&sql)?.execute(rusqlite::params![
         environment_id,
         run_id,
         sync.0,
+        job_id,
         job_name,
         status,
         text(*started_at),
         text(*finished_at),
         duration_seconds,
         git_sha,
-        cause
-    ])?;
-    Ok(())
+        cause,
+        error
+    ])
 }
 
-fn text(time: Option<Timestamp>) -> Option<String> {
+pub(super) fn text(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }

@@ -16,6 +16,7 @@ mod load;
 mod lock;
 mod migrations;
 mod node_rows;
+mod platform;
 mod prune;
 mod run_rows;
 mod schema;
@@ -51,6 +52,7 @@ pub use integrity::check_integrity;
 pub use load::{Stored, environment_facts};
 pub use lock::{DaemonLock, PATIENCE, Writers};
 pub use migrations::SCHEMA_VERSION;
+pub use platform::{InterfaceState, Spoken, interface_states};
 pub use selectable::selectable;
 pub use syncs::{Ending, Mode, SyncId, Trigger, requests_since};
 

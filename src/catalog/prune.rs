@@ -97,8 +97,7 @@ fn forget_states(transaction: &Transaction<'_>, before: &str) -> rusqlite::Resul
                            GROUP BY environment_id) old USING (environment_id)",
         [before],
     )?;
-    transaction.execute_batch(
-        "DELETE FROM run_result AS r WHERE EXISTS (
+    let forget = "DELETE FROM run_result AS r WHERE EXISTS (
              SELECT 1 FROM temp.beginning b WHERE b.node_key = r.node_key AND r.sync_id <= b.sync_id
              AND NOT (r.is_attempt AND r.sync_id = b.attempt) AND NOT (r.is_success AND r.sync_id = b.success));
          DELETE FROM freshness_result AS f WHERE EXISTS (
@@ -109,11 +108,16 @@ fn forget_states(transaction: &Transaction<'_>, before: &str) -> rusqlite::Resul
              SELECT 1 FROM temp.beginning b WHERE b.node_key = t.node_key AND t.sync_id <= b.sync_id);
          DELETE FROM told_check AS t WHERE EXISTS (
              SELECT 1 FROM temp.beginning b WHERE b.node_key = t.node_key AND t.sync_id <= b.sync_id);
-         DELETE FROM invocation AS i WHERE NOT EXISTS (SELECT 1 FROM run_result r WHERE r.run_id = i.run_id)
-             AND NOT EXISTS (SELECT 1 FROM told_result t WHERE t.run_id = i.run_id);
-         DROP TABLE temp.beginning;",
-    )
+         DROP TABLE temp.beginning;";
+    transaction.execute_batch(forget)?;
+    transaction.execute(OLD_RUNS, [before]).map(drop)
 }
+
+/// Runs that ended long ago, and of which no node tells any more.
+const OLD_RUNS: &str = "
+    DELETE FROM run AS i WHERE coalesce(finished_at, started_at, '') < ?1
+    AND NOT EXISTS (SELECT 1 FROM run_result r WHERE r.run_id = i.run_id)
+    AND NOT EXISTS (SELECT 1 FROM told_result t WHERE t.run_id = i.run_id)";
 
 /// The column lineage that old syncs dropped.
 const GONE_COLUMNS: &str = "

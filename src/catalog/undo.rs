@@ -115,6 +115,7 @@ impl Undo<'_> {
             "node_coverage",
             "column_status",
             "derived_column",
+            "metric_dimension",
             "node",
         ] {
             let sql = format!("DELETE FROM {table} WHERE node_key = ?1");

@@ -55,8 +55,8 @@ pub(crate) fn forget_touched(transaction: &Transaction<'_>) -> rusqlite::Result<
 
 /// Puts in the words of the nodes that are in `temp.touched`. Call it when they are written.
 pub(crate) fn index_touched(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO search (rowid, name, columns, description, column_descriptions, tags, meta, owner, path)
-               SELECT node_key, name, columns, description, column_descriptions, tags, meta, owner, path
+    let sql = "INSERT INTO search (rowid, name, columns, description, column_descriptions, tags, meta, owner, path, dimensions)
+               SELECT node_key, name, columns, description, column_descriptions, tags, meta, owner, path, dimensions
                FROM temp.touched CROSS JOIN _search_text USING (node_key)";
     transaction.execute(sql, []).map(drop)
 }

@@ -1,4 +1,4 @@
-//! What a read saw of runs and checks beside the last of each node: files hold the results of several runs.
+//! What is told of runs and checks beside the last of each node: files hold the results of several runs.
 
 use super::{FreshnessCheck, Text, UniqueId};
 use crate::time::Timestamp;
@@ -11,7 +11,7 @@ pub struct History {
     /// By source and moment, each once.
     pub checks: Vec<Check>,
     /// The runs that have results here.
-    pub invocations: Vec<Invocation>,
+    pub runs: Vec<Run>,
 }
 
 /// What became of one node in one run.
@@ -51,12 +51,14 @@ pub struct Check {
 
 /// One run of dbt, as it tells of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Invocation {
-    /// Its id.
+pub struct Run {
+    /// Its id: the platform's number, or that of the invocation.
     pub run_id: Text,
+    /// The platform's number of the job.
+    pub job_id: Option<i64>,
     /// The job that it was part of.
     pub job_name: Option<Text>,
-    /// success or error.
+    /// success, error or cancelled.
     pub status: Option<Text>,
     /// When it began.
     pub started_at: Option<Timestamp>,
@@ -68,4 +70,6 @@ pub struct Invocation {
     pub git_sha: Option<Text>,
     /// Why it ran.
     pub cause: Option<Text>,
+    /// What the platform says of one that did not do well.
+    pub error: Option<Text>,
 }

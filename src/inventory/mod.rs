@@ -5,6 +5,7 @@ mod history;
 mod merged;
 mod node;
 mod placeholder;
+pub mod platform;
 mod pool;
 pub mod shape;
 mod spelling;
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::time::Timestamp;
 
-pub use history::{Check, History, Invocation, RunResult};
+pub use history::{Check, History, Run, RunResult};
 pub use merged::merged_columns;
 pub use node::{Column, FACTS, Fact, FreshnessCheck, LastRun, Node};
 pub use placeholder::Placeholders;

@@ -10,7 +10,8 @@ use crate::answers::table::table;
 use crate::answers::{Error, Reader};
 
 /// What `matched_fields` says, in the order of the index's columns: of equal hits the first is told.
-const FIELDS: [&str; 8] = ["name", "column", "description", "column_description", "tag", "meta", "owner", "path"];
+const FIELDS: [&str; 9] =
+    ["name", "column", "description", "column_description", "tag", "meta", "owner", "path", "dimension"];
 
 /// FTS5 puts these around a hit. Neither is in a text that people wrote.
 const OPEN: char = '\u{2}';

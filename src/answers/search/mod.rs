@@ -11,8 +11,9 @@ use serde_json::Value;
 use self::words::Words;
 use super::{Chosen, Error, Reader};
 
-/// How much a word counts, by where it stands: name, columns, description, their descriptions, tags, meta, owner, path.
-const WEIGHTS: &str = "10, 4, 3, 1, 3, 1, 2, 1";
+/// How much a word counts, by where it stands: name, columns, description, their descriptions, tags, meta, owner, path,
+/// dimensions.
+const WEIGHTS: &str = "10, 4, 3, 1, 3, 1, 2, 1, 4";
 
 /// What somebody searches for.
 #[derive(Debug)]

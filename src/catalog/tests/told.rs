@@ -1,7 +1,7 @@
 //! What files told of runs and checks beside the last of each node.
 
 use super::*;
-use crate::inventory::{Check, History, Invocation, RunResult};
+use crate::inventory::{Check, History, Run, RunResult};
 
 fn at(hour: i64) -> Option<Timestamp> {
     Timestamp::from_millis(1_780_000_000_000 + hour * 3_600_000)
@@ -46,15 +46,15 @@ fn inventory(results: &[RunResult], checks: &[Check]) -> Inventory {
     Inventory { nodes, ..Inventory::default() }
 }
 
-fn sync(world: &mut TestCatalog, results: &[RunResult], checks: &[Check], run: &Invocation) {
+fn sync(world: &mut TestCatalog, results: &[RunResult], checks: &[Check], run: &Run) {
     let fetched = inventory(results, checks);
     let mut catalog = world.open();
     let (started, ended) = (world.now(), world.now());
     let sync = catalog.start_sync(1, "env1", Trigger::Manual, started).expect("started");
     let stored = Stored::load(catalog.connection(), 1, &mut Pool::default(), &Inventory::default()).expect("loaded");
     let diff = diff(&stored.inventory, &fetched, &stored.tombstones);
-    let invocations = ["1", "2"].map(|run_id| Invocation { run_id: run_id.into(), ..run.clone() }).into();
-    let mut history = History { results: results.to_vec(), checks: checks.to_vec(), invocations };
+    let runs = ["1", "2"].map(|run_id| Run { run_id: run_id.into(), ..run.clone() }).into();
+    let mut history = History { results: results.to_vec(), checks: checks.to_vec(), runs };
     // A node that is not there has no history.
     history.results.push(RunResult { unique_id: "gone".into(), ..result("9", "error", 9) });
     let ending = Ending { counts: Some(diff.counts()), ..Ending::default() };
@@ -79,7 +79,7 @@ fn each_result_and_check_is_one_row_however_often_it_is_read() {
     let mut world = TestCatalog::new();
     let results = [result("1", "error", 1), result("2", "success", 2), result("3", "error", 3)];
     let checks = [check(1, "pass"), check(2, "warn")];
-    let run = Invocation { status: Some("error".into()), ..Invocation::default() };
+    let run = Run { status: Some("error".into()), ..Run::default() };
     sync(&mut world, &results[..2], &checks[..1], &run);
     for _ in 0..2 {
         sync(&mut world, &results, &checks, &run);
@@ -99,8 +99,8 @@ fn each_result_and_check_is_one_row_however_often_it_is_read() {
 fn a_run_keeps_what_is_known_and_learns_what_is_configured_later() {
     let mut world = TestCatalog::new();
     let (results, checks) = ([result("1", "success", 1)], [check(1, "pass")]);
-    sync(&mut world, &results, &checks, &Invocation { cause: Some("cron".into()), ..Invocation::default() });
-    let later = Invocation { cause: Some("person".into()), git_sha: Some("abc".into()), ..Invocation::default() };
+    sync(&mut world, &results, &checks, &Run { cause: Some("cron".into()), ..Run::default() });
+    let later = Run { cause: Some("person".into()), git_sha: Some("abc".into()), ..Run::default() };
     sync(&mut world, &results, &checks, &later);
     let reader = open_to_read(&world.path()).expect("a catalog");
     assert_eq!(rows(&reader, "SELECT cause || ' ' || git_sha FROM runs"), ["cron abc"]);
@@ -111,7 +111,7 @@ fn what_was_told_later_is_not_there_before_and_pruned_with_its_time() {
     let mut world = TestCatalog::new();
     let results = [result("1", "error", 1), result("2", "success", 2), result("3", "success", 3)];
     let checks = [check(1, "pass"), check(2, "warn"), check(3, "pass")];
-    let run = Invocation { status: Some("success".into()), ..Invocation::default() };
+    let run = Run { status: Some("success".into()), ..Run::default() };
     sync(&mut world, &results[1..2], &checks[1..2], &run);
     let then = world.now();
     sync(&mut world, &results, &checks, &run);
@@ -127,5 +127,5 @@ fn what_was_told_later_is_not_there_before_and_pruned_with_its_time() {
         "from the last of each node its history goes on"
     );
     assert_eq!(rows(catalog.connection(), CHECKS), ["pass"]);
-    assert_eq!(rows(catalog.connection(), "SELECT run_id FROM invocation"), Vec::<String>::new());
+    assert_eq!(rows(catalog.connection(), "SELECT run_id FROM run"), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use super::older::Invocations;
 use super::place::{is_same_place, place_of_node};
 use super::results::{Command, Outcome, Results};
 use crate::config::EnvKeys;
-use crate::inventory::{Age, Check, Code, Invocation, LastRun, ResourceType, RunResult, Text, Told, UniqueId};
+use crate::inventory::{Age, Check, Code, LastRun, ResourceType, Run, RunResult, Text, Told, UniqueId};
 use crate::origin::CodeText;
 use crate::origin::draft::{Draft, text, time};
 use crate::time::Timestamp;
@@ -162,8 +162,9 @@ impl Runs<'_> {
         {
             self.newest = Some((at, git_sha.clone()));
         }
-        self.told.history.invocations.push(Invocation {
+        self.told.history.runs.push(Run {
             run_id,
+            job_id: None,
             job_name: metadata.job_name(self.keys),
             status: Some(if has_failed { "error" } else { "success" }.into()),
             started_at: metadata.started_at.or_else(began),
@@ -171,6 +172,7 @@ impl Runs<'_> {
             duration_seconds: run.elapsed,
             git_sha,
             cause: metadata.cause(self.keys),
+            error: None,
         });
     }
 

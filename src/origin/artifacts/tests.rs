@@ -141,8 +141,8 @@ fn a_build_at_night_and_tests_at_noon_add_up() {
     assert_eq!(second.nodes[B].last_run.error.as_deref(), Some("words"));
     assert_eq!((second.nodes[T].last_run.failures, second.nodes[A].last_run.failures), (Some(7), None));
     let history = history.expect("of files");
-    assert_eq!((history.results.len(), history.invocations.len()), (1, 1));
-    let run = &history.invocations[0];
+    assert_eq!((history.results.len(), history.runs.len()), (1, 1));
+    let run = &history.runs[0];
     assert_eq!(
         (run.status.as_deref(), run.started_at, run.duration_seconds),
         (Some("error"), Timestamp::parse("2026-11-24T11:59:00Z"), Some(60.0))
@@ -163,7 +163,7 @@ fn a_command_that_only_compiles_does_not_overwrite_a_build() {
             .with("later/run_results.json", &later);
         let Carried { inventory, history, .. } = target.fold("*/", &Inventory::default());
         assert_eq!([status(&inventory, A), status(&inventory, T)], [Some("error"), Some("fail")], "{which}");
-        assert_eq!(history.expect("of files").invocations.len(), 1, "{which}");
+        assert_eq!(history.expect("of files").runs.len(), 1, "{which}");
     }
 }
 
@@ -209,7 +209,7 @@ fn the_newest_result_wins_and_all_are_history() {
     let history = carried.history.expect("of files");
     let told: Vec<_> = history.results.iter().map(|result| (&*result.run_id, result.completed_at)).collect();
     assert_eq!(told, [("early", time("03")), ("late", time("04")), ("skipping", time("05"))]);
-    assert_eq!(history.invocations.len(), 3);
+    assert_eq!(history.runs.len(), 3);
 }
 
 #[test]
@@ -468,7 +468,7 @@ fn a_run_tells_of_itself_what_the_environment_says() {
     let env_keys = EnvKeys { git_sha: key("GITHUB_SHA"), job_name: key("DBT_ENV_CUSTOM_ENV_DAG"), cause: key("WHY") };
     let place = ArtifactsConfig { env_keys, ..target.place("") };
     let reading = read(&place, now(), &mut |_| {}, &|_, _, _| {}).expect("read").reading;
-    let told = &reading.told.as_ref().expect("of files").history.invocations[0];
+    let told = &reading.told.as_ref().expect("of files").history.runs[0];
     assert_eq!(
         (told.git_sha.as_deref(), told.job_name.as_deref(), told.cause.as_deref()),
         (Some("abc"), Some("nightly"), None)

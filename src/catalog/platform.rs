@@ -1,0 +1,240 @@
+//! What the platform's other interfaces told, in a transaction of its own: the sync's has ended by then, since it waits for none of them.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::{Value, json};
+
+use super::feed::note_feed;
+use super::history::{text, write_run};
+use super::syncs::SyncId;
+use super::{Catalog, Error};
+use crate::derive::words::{forget_touched, index_touched};
+use crate::inventory::Text;
+use crate::inventory::platform::{Dimension, Interface, Job, Told};
+use crate::redact::redact;
+use crate::time::Timestamp;
+
+/// What is known of one of the interfaces of an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InterfaceState {
+    /// The account that it was asked for.
+    pub account_id: Option<i64>,
+    /// When it last told something.
+    pub answered_at: Option<Timestamp>,
+    /// Of the Semantic Layer: the stamp of the definition that it was asked about.
+    pub read_to: Option<String>,
+    /// Why it does not answer.
+    pub error: Option<String>,
+}
+
+/// What one of the interfaces said after a sync.
+#[derive(Debug)]
+pub struct Spoken {
+    /// Which one.
+    pub interface: Interface,
+    /// The account that it was asked for, where that is known.
+    pub account_id: Option<i64>,
+    /// What it told; or why it did not.
+    pub told: Result<Told, String>,
+    /// What was odd, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// What is known of the interfaces of an environment that were asked, and when the last run ended that is known by them.
+pub fn interface_states(
+    connection: &Connection,
+    environment_id: i64,
+) -> Result<(BTreeMap<&'static str, InterfaceState>, Option<Timestamp>), Error> {
+    let read = || {
+        let sql = "SELECT account_id, answered_at, read_to, error FROM interface WHERE environment_id = ?1 AND interface = ?2";
+        let time = |text: Option<String>| text.as_deref().and_then(Timestamp::parse);
+        let mut statement = connection.prepare(sql)?;
+        let mut states = BTreeMap::new();
+        for interface in Interface::ALL {
+            let state = statement.query_row((environment_id, interface.as_str()), |row| {
+                Ok(InterfaceState {
+                    account_id: row.get(0)?,
+                    answered_at: time(row.get(1)?),
+                    read_to: row.get(2)?,
+                    error: row.get(3)?,
+                })
+            });
+            states.extend(state.optional()?.map(|state| (interface.as_str(), state)));
+        }
+        let sql = "SELECT max(finished_at) FROM run WHERE environment_id = ?1";
+        Ok((states, time(connection.query_row(sql, [environment_id], |row| row.get(0))?)))
+    };
+    read().map_err(Error::sqlite("read"))
+}
+
+impl Catalog {
+    /// Keeps what the interfaces said, each by itself: one that failed leaves what is known of it. What was odd goes to the sync's warnings.
+    ///
+    /// # Errors
+    /// If the catalog can't be written; then nothing of it is.
+    pub fn keep_spoken(
+        &mut self,
+        (environment_id, sync): (i64, SyncId),
+        spoken: &[Spoken],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.write(|transaction| {
+            for said in spoken {
+                if let Ok(told) = &said.told {
+                    write_told(transaction, (environment_id, sync), told)?;
+                }
+                write_state(transaction, environment_id, said, now)?;
+            }
+            add_warnings(transaction, sync, spoken)
+        })
+    }
+}
+
+fn write_told(
+    transaction: &Transaction<'_>,
+    (environment_id, sync): (i64, SyncId),
+    told: &Told,
+) -> rusqlite::Result<()> {
+    match told {
+        Told::Runs(runs) => runs.iter().try_for_each(|run| write_run(transaction, environment_id, sync, run).map(drop)),
+        Told::Jobs(jobs) => write_jobs(transaction, environment_id, jobs),
+        Told::Metrics(metrics, _) => write_dimensions(transaction, (environment_id, sync), metrics),
+    }
+}
+
+/// What failed before and answers now is known to do so, even where it tells nothing new.
+fn write_state(
+    transaction: &Transaction<'_>,
+    environment_id: i64,
+    said: &Spoken,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let error = said.told.as_ref().err().map(|error| redact(error));
+    let (answered_at, failing_since) = match error {
+        None => (Some(now.to_string()), None),
+        Some(_) => (None, Some(now.to_string())),
+    };
+    let read_to = match &said.told {
+        Ok(Told::Metrics(_, stamp)) => stamp.clone(),
+        _ => None,
+    };
+    let sql = "INSERT INTO interface (environment_id, interface, account_id, answered_at, read_to, failing_since, error)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+               ON CONFLICT DO UPDATE SET account_id = coalesce(excluded.account_id, account_id),
+                   answered_at = coalesce(excluded.answered_at, answered_at), read_to = coalesce(excluded.read_to, read_to),
+                   failing_since = iif(excluded.error IS NULL, NULL, coalesce(failing_since, excluded.failing_since)),
+                   error = excluded.error";
+    let interface = said.interface.as_str();
+    let values = params![environment_id, interface, said.account_id, answered_at, read_to, failing_since, error];
+    transaction.execute(sql, values).map(drop)
+}
+
+/// The jobs are those that were told: a deleted one is gone.
+fn write_jobs(transaction: &Transaction<'_>, environment_id: i64, jobs: &[Job]) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM job WHERE environment_id = ?1", [environment_id])?;
+    let sql = "INSERT OR REPLACE INTO job (environment_id, job_id, name, job_type, cron, is_scheduled, next_run_at, generates_docs,
+                   checks_freshness, last_run_id, last_run_status, last_run_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let mut insert = transaction.prepare(sql)?;
+    for job in jobs {
+        let Job { job_id, name, job_type, cron, is_scheduled, next_run_at, .. } = job;
+        let Job { generates_docs, checks_freshness, last_run_id, last_run_status, last_run_at, .. } = job;
+        insert.execute(params![
+            environment_id,
+            job_id,
+            name,
+            job_type,
+            cron,
+            is_scheduled,
+            text(*next_run_at),
+            generates_docs,
+            checks_freshness,
+            last_run_id,
+            last_run_status,
+            text(*last_run_at)
+        ])?;
+    }
+    Ok(())
+}
+
+/// Writes the dimensions of the metrics that are other than before, with a row of the feed for each such metric. One that is told for the
+/// first time has not changed.
+fn write_dimensions(
+    transaction: &Transaction<'_>,
+    (environment_id, sync): (i64, SyncId),
+    metrics: &[(Text, Vec<Dimension>)],
+) -> rusqlite::Result<()> {
+    let metrics: BTreeMap<&str, &Vec<Dimension>> = metrics.iter().map(|(name, list)| (&**name, list)).collect();
+    let sql = "SELECT node_key, name, EXISTS (SELECT 1 FROM interface i WHERE i.environment_id = node.environment_id
+                   AND i.interface = 'semantic_layer' AND i.answered_at > node.first_seen_at)
+               FROM node WHERE environment_id = ?1 AND resource_type = 'metric' AND removed_at IS NULL ORDER BY unique_id";
+    let mut statement = transaction.prepare(sql)?;
+    let known = statement.query_map([environment_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let known: Vec<(i64, Option<String>, bool)> = known.collect::<rusqlite::Result<_>>()?;
+    transaction.execute("DELETE FROM temp.touched", [])?;
+    let mut other = Vec::new();
+    for (key, name, was_told) in known {
+        let Some(told) = name.as_deref().and_then(|name| metrics.get(name)) else { continue };
+        let mut after = (*told).clone();
+        after.sort();
+        after.dedup();
+        let before = dimensions(transaction, key)?;
+        if before != after {
+            transaction.execute("INSERT INTO temp.touched VALUES (?1)", [key])?;
+            other.push((key, (was_told || !before.is_empty()).then_some(before), after));
+        }
+    }
+    forget_touched(transaction)?;
+    for (key, before, after) in &other {
+        transaction.execute("DELETE FROM metric_dimension WHERE node_key = ?1", [key])?;
+        for Dimension { name, kind, granularities, entity_path } in after {
+            let granularities = (&**kind == "time").then(|| json!(granularities).to_string());
+            let sql = "INSERT INTO metric_dimension (node_key, name, type, granularities, entity_path) VALUES (?1, ?2, ?3, ?4, ?5)";
+            transaction.execute(sql, params![key, name, kind, granularities, entity_path])?;
+        }
+        if let Some(before) = before {
+            let sql = "INSERT INTO change (sync_id, node_key, resource_type, kind, field, before, after)
+                       VALUES (?1, ?2, 'metric', 'changed', 'dimensions', ?3, ?4)";
+            transaction.execute(sql, (sync.0, key, json!(before).to_string(), json!(after).to_string()))?;
+        }
+    }
+    index_touched(transaction)?;
+    note_feed(transaction)
+}
+
+fn dimensions(transaction: &Transaction<'_>, key: i64) -> rusqlite::Result<Vec<Dimension>> {
+    let sql = "SELECT name, type, granularities, entity_path FROM metric_dimension WHERE node_key = ?1";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let dimension = |row: &rusqlite::Row<'_>| {
+        let granularities: Option<String> = row.get(2)?;
+        let granularities = granularities.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        Ok(Dimension { name: row.get(0)?, kind: row.get(1)?, granularities, entity_path: row.get(3)? })
+    };
+    let mut found: Vec<Dimension> = statement.query_map([key], dimension)?.collect::<rusqlite::Result<_>>()?;
+    found.sort();
+    Ok(found)
+}
+
+/// Adds to what the sync's row says.
+fn add_warnings(transaction: &Transaction<'_>, sync: SyncId, spoken: &[Spoken]) -> rusqlite::Result<()> {
+    let warnings: Vec<String> = spoken.iter().flat_map(Spoken::told_people).collect();
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT coalesce(warnings, '[]') FROM sync WHERE sync_id = ?1";
+    let before: Option<String> = transaction.query_row(sql, [sync.0], |row| row.get(0)).optional()?;
+    let mut all: Vec<Value> = before.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    all.extend(warnings.iter().map(|warning| Value::from(redact(warning))));
+    let sql = "UPDATE sync SET warnings = ?2 WHERE sync_id = ?1";
+    transaction.execute(sql, (sync.0, json!(all).to_string())).map(drop)
+}
+
+impl Spoken {
+    /// What people should know of it, a sentence each.
+    pub fn told_people(&self) -> Vec<String> {
+        let failed = self.told.as_ref().err();
+        let failed = failed.map(|error| format!("{}: {error}; what was known of it stays", self.interface));
+        failed.into_iter().chain(self.warnings.iter().map(|odd| format!("{}: {odd}", self.interface))).collect()
+    }
+}
