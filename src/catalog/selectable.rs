@@ -8,7 +8,7 @@ use crate::selection::{Candidate, Needs, Project};
 
 /// Whether the last check of a source saw newer data than the one before, or is the first. One that saw no data is not fresher, nor is the
 /// one after it; one that failed has no time, and is passed over. These are the rows of the view `freshness_results`, found by their keys:
-/// through the view all checks there are would be read for each source.
+/// through the view all checks there are would be read for each source. Where older ones were forgotten, an old one is not the first.
 const IS_FRESHER: &str = "CASE WHEN resource_type = 'source' THEN
     checked_at IS NOT NULL AND max_loaded_at IS NOT NULL AND coalesce((
         SELECT ifnull(p.max_loaded_at < node.max_loaded_at, 0) FROM (
@@ -21,7 +21,7 @@ const IS_FRESHER: &str = "CASE WHEN resource_type = 'source' THEN
                 SELECT t.checked_at, t.max_loaded_at, 0 FROM told_check t
                 WHERE t.node_key = node.node_key AND t.checked_at < node.checked_at
                 ORDER BY t.checked_at DESC LIMIT 1)
-        ) p ORDER BY p.checked_at DESC, p.sync_id DESC LIMIT 1), 1)
+        ) p ORDER BY p.checked_at DESC, p.sync_id DESC LIMIT 1), checked_at > coalesce((SELECT pruned_at FROM horizon), ''))
     END";
 
 /// What can be selected in an environment, and the ids of those nodes. Of their properties only what is needed is there.

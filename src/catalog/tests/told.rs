@@ -186,6 +186,18 @@ fn a_source_is_fresher_where_its_last_check_saw_newer_data_than_the_one_before()
 }
 
 #[test]
+fn a_check_is_not_the_first_where_the_one_before_was_forgotten() {
+    let mut world = TestCatalog::new();
+    let (same, run) = ([saw(Some(1), Some(0)), saw(Some(2), Some(0))], Invocation::default());
+    sync(&mut world, &[result("1", "success", 1)], &same, &run);
+    let now = world.now();
+    let mut catalog = world.open();
+    catalog.forget(now, now).expect("pruned");
+    assert_eq!(rows(catalog.connection(), "SELECT count(*) || '' FROM freshness_results"), ["1"]);
+    assert!(!selected_by(catalog.connection()).1);
+}
+
+#[test]
 fn as_of_a_time_results_and_fresher_sources_are_those_of_then() {
     let mut world = TestCatalog::new();
     let run = Invocation::default();
