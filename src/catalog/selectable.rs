@@ -6,6 +6,24 @@ use rusqlite::{Connection, Row};
 
 use crate::selection::{Candidate, Needs, Project};
 
+/// Whether the last check of a source saw newer data than the one before, or is the first that saw any, as dbt has it. One that saw no data is
+/// not fresher; one that failed has no time, and is passed over. These are the rows of the view `freshness_results`, found by their keys:
+/// through the view all checks there are would be read for each source. Where older ones were forgotten, an old one is not the first.
+const IS_FRESHER: &str = "CASE WHEN resource_type = 'source' THEN
+    checked_at IS NOT NULL AND max_loaded_at IS NOT NULL AND coalesce((
+        SELECT ifnull(p.max_loaded_at < node.max_loaded_at, 1) FROM (
+            SELECT * FROM (
+                SELECT f.checked_at, f.max_loaded_at, f.sync_id FROM freshness_result f
+                WHERE f.node_key = node.node_key AND f.checked_at < node.checked_at
+                ORDER BY f.checked_at DESC, f.sync_id DESC LIMIT 1)
+            UNION ALL
+            SELECT * FROM (
+                SELECT t.checked_at, t.max_loaded_at, 0 FROM told_check t
+                WHERE t.node_key = node.node_key AND t.checked_at < node.checked_at
+                ORDER BY t.checked_at DESC LIMIT 1)
+        ) p ORDER BY p.checked_at DESC, p.sync_id DESC LIMIT 1), checked_at > coalesce((SELECT pruned_at FROM horizon), ''))
+    END";
+
 /// What can be selected in an environment, and the ids of those nodes. Of their properties only what is needed is there.
 ///
 /// # Errors
@@ -23,19 +41,21 @@ pub fn selectable(
             WHEN resource_type IN ('model', 'seed', 'snapshot', 'source', 'test')
             THEN json_object('materialized', materialization, 'enabled', json('true')) END, '{}'))";
     let group = "coalesce(json_extract(properties, '$.config.group'), group_name)";
-    let [patch_path, group, source_name, test_name, test_type, config] = [
+    let [patch_path, group, source_name, test_name, test_type, config, last_run_status, is_fresher] = [
         (needs.patch_path, "json_extract(properties, '$.patch_path')"),
         (needs.group, group),
         (needs.source_name, "CASE resource_type WHEN 'source' THEN json_extract(properties, '$.source_name') END"),
         (needs.test, "CASE resource_type WHEN 'test' THEN json_extract(properties, '$.test_metadata.name') END"),
         (needs.test, "CASE resource_type WHEN 'test' THEN json_extract(properties, '$.test_type') END"),
         (needs.config, config),
+        (needs.last_run_status, "last_run_status"),
+        (needs.is_fresher, IS_FRESHER),
     ]
     .map(|(is_needed, sql)| if is_needed { sql } else { "NULL" });
     let sql = format!(
         "SELECT unique_id, resource_type, coalesce(name, ''), coalesce(package_name, ''), coalesce(file_path, ''),
              {patch_path}, fqn, tags, access, {group}, version, latest_version, {source_name}, {test_name}, {test_type}, {config},
-             node_key
+             {last_run_status}, {is_fresher}, node_key
          FROM node WHERE environment_id = ?1 AND removed_at IS NULL AND resource_type <> 'group' ORDER BY unique_id"
     );
     let (mut project, mut ids, mut places) = (Project::default(), Vec::new(), HashMap::new());
@@ -45,7 +65,7 @@ pub fn selectable(
     let mut rows = statement.query([environment_id])?;
     while let Some(row) = rows.next()? {
         let Some(candidate) = candidate(row)? else { continue };
-        places.insert(row.get::<_, i64>(16)?, ids.len());
+        places.insert(row.get::<_, i64>(18)?, ids.len());
         ids.push(row.get(0)?);
         project.nodes.push(candidate);
     }
@@ -90,5 +110,7 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Option<Candidate>> {
         test_name: row.get(13)?,
         test_type: row.get(14)?,
         config: config.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        last_run_status: row.get(16)?,
+        is_fresher: row.get::<_, Option<bool>>(17)?.unwrap_or_default(),
     }))
 }

@@ -86,7 +86,7 @@ impl Printing {
 /// Which nodes, in dbt's selection grammar.
 #[derive(Debug, Args)]
 pub(super) struct Choosing {
-    /// Only these nodes, in dbt's selection grammar: +orders, tag:nightly, path:models/marts
+    /// Only these nodes, in dbt's selection grammar: +orders, tag:nightly, path:models/marts, result:error
     #[arg(long, short = 's', value_name = "SELECTOR", num_args = 1..)]
     select: Vec<String>,
     /// Not these nodes

@@ -149,6 +149,8 @@ mod tests {
             test_name: None,
             test_type: None,
             config: Value::Null,
+            last_run_status: None,
+            is_fresher: false,
         }
     }
 
@@ -247,6 +249,40 @@ mod tests {
         assert_eq!(found("*"), [0, 2]);
         let all = select(&project, None, &Selector(Vec::new()), &Budget::until(None));
         assert_eq!(all.expect("within the budget").nodes.into_iter().collect::<Vec<_>>(), [0, 2]);
+    }
+
+    #[test]
+    fn what_runs_and_checks_left_is_a_beginning_like_any_other() {
+        use ResourceType::{Model, Source, Test};
+        let kinds = [Source, Source, Model, Model, Test, Model];
+        let results = [None, None, Some("success"), Some("error"), Some("fail"), Some("skipped")];
+        let edges = [(0, 2), (1, 3), (2, 4), (3, 5)];
+        let mut project = Project { parents: vec![vec![]; 6], children: vec![vec![]; 6], ..Project::default() };
+        for (number, (kind, result)) in kinds.into_iter().zip(results).enumerate() {
+            let last_run_status = result.map(str::to_owned);
+            // Only of sources it means anything.
+            let is_fresher = [0, 5].contains(&number);
+            project.nodes.push(Candidate { last_run_status, is_fresher, ..candidate(number, kind) });
+        }
+        for (parent, child) in edges {
+            project.children[parent].push(child);
+            project.parents[child].push(parent);
+        }
+        for (text, expected) in [
+            ("result:error", vec![3]),
+            ("result:error+", vec![3, 5]),
+            ("1+result:fail", vec![2, 4]),
+            ("result:success", vec![2, 4]),
+            ("result:warn", vec![]),
+            ("result:error result:skipped", vec![3, 5]),
+            ("source_status:fresher", vec![0]),
+            ("source_status:fresher+", vec![0, 2, 4]),
+            ("source_status:fresher+,result:fail", vec![4]),
+        ] {
+            let selector = parse(&[text.to_owned()]).expect(text);
+            let found = select(&project, Some(&selector), &Selector(Vec::new()), &Budget::until(None));
+            assert_eq!(found.expect(text).nodes.into_iter().collect::<Vec<_>>(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -25,10 +25,14 @@ pub(super) enum Method {
     /// Nodes of this type by name, or by package and name.
     Named(ResourceType),
     Version,
+    /// How the last run ended.
+    Result,
+    /// What the last freshness check saw.
+    SourceStatus,
 }
 
 /// Their names, but for `config`, which takes arguments.
-pub(super) const METHODS: [(&str, Method); 17] = [
+pub(super) const METHODS: [(&str, Method); 19] = [
     ("fqn", Method::Fqn),
     ("tag", Method::Tag),
     ("group", Method::Group),
@@ -46,6 +50,8 @@ pub(super) const METHODS: [(&str, Method); 17] = [
     ("saved_query", Method::Named(ResourceType::SavedQuery)),
     ("unit_test", Method::Named(ResourceType::UnitTest)),
     ("version", Method::Version),
+    ("result", Method::Result),
+    ("source_status", Method::SourceStatus),
 ];
 
 /// dbt's resource types that a selector may name; those that the platform does not serve match nothing.
@@ -64,6 +70,9 @@ const RESOURCE_TYPES: [&str; 13] = [
     "function",
     "macro",
 ];
+
+/// How a run can end: the words of the views.
+const RESULTS: [&str; 6] = ["error", "fail", "pass", "skipped", "success", "warn"];
 
 /// A value, taken apart once for all nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +122,10 @@ impl Method {
 
     /// Whether a value can mean anything; the error says what could.
     pub(super) fn check(&self, value: &str) -> Result<(), String> {
-        let one_of = |known: &[&str]| match known.contains(&value) {
-            true => Ok(()),
-            false => Err(format!("`{value}` is none of {}", known.join(", "))),
+        let one_of = |known: &[&str]| match known {
+            _ if known.contains(&value) => Ok(()),
+            [only] => Err(format!("`{value}` is not `{only}`, the only value there is")),
+            _ => Err(format!("`{value}` is none of {}", known.join(", "))),
         };
         let parts = |most: usize| match value.split('.').count() <= most {
             true => Ok(()),
@@ -125,6 +135,8 @@ impl Method {
             Self::ResourceType => one_of(&RESOURCE_TYPES),
             Self::TestType => one_of(&["generic", "singular", "unit", "data", "schema"]),
             Self::Version => one_of(&["latest", "prerelease", "old", "none"]),
+            Self::Result => one_of(&RESULTS),
+            Self::SourceStatus => one_of(&["fresher"]),
             Self::Source => parts(3),
             Self::Named(_) => parts(2),
             _ => Ok(()),
@@ -164,6 +176,9 @@ impl Method {
             Self::ResourceType => node.resource_type.as_str() == value,
             Self::Named(wanted_type) => is(*wanted_type) && by_name(node, &wanted.patterns, budget),
             Self::Version => is(ResourceType::Model) && by_version(node, value),
+            Self::Result => node.last_run_status.as_deref() == Some(value),
+            // There is no other word.
+            Self::SourceStatus => is(ResourceType::Source) && node.is_fresher,
         }
     }
 }

@@ -45,6 +45,10 @@ pub struct Candidate {
     pub test_type: Option<String>,
     /// Null where the type has none.
     pub config: Value,
+    /// How its last run ended.
+    pub last_run_status: Option<String>,
+    /// Of a source: whether its last check saw newer data than the one before.
+    pub is_fresher: bool,
 }
 
 /// The nodes of one environment that can be selected, and who reads whom.

@@ -24,6 +24,8 @@ impl Selector {
                 Method::Group => needs.group = true,
                 Method::Source => needs.source_name = true,
                 Method::TestName | Method::TestType => needs.test = true,
+                Method::Result => needs.last_run_status = true,
+                Method::SourceStatus => needs.is_fresher = true,
                 _ => {}
             }
         }
@@ -42,6 +44,8 @@ pub struct Needs {
     pub source_name: bool,
     /// `test_name` and `test_type`.
     pub test: bool,
+    pub last_run_status: bool,
+    pub is_fresher: bool,
 }
 
 impl Needs {
@@ -53,6 +57,8 @@ impl Needs {
             group: self.group || other.group,
             source_name: self.source_name || other.source_name,
             test: self.test || other.test,
+            last_run_status: self.last_run_status || other.last_run_status,
+            is_fresher: self.is_fresher || other.is_fresher,
         }
     }
 }
@@ -207,9 +213,10 @@ impl Method {
             "config" => {
                 Ok(Self::Config(arguments.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect()))
             }
-            "state" | "result" | "source_status" => Err(format!(
-                "`{name}:` compares with an earlier run, which is not supported yet: see `lineaged changes`"
-            )),
+            "state" => {
+                Err("`state:` compares with an earlier manifest, which is not supported yet: see `lineaged changes`"
+                    .to_owned())
+            }
             "selector" => {
                 Err("`selector:` names a selector of the project's files, which the platform does not serve".to_owned())
             }
@@ -275,8 +282,10 @@ mod tests {
         for (text, at, part) in [
             ("ok tag:nightly,stat:x", 15, "no method `stat`"),
             ("state:modified", 0, "not supported yet"),
-            ("a,+result:error", 3, "not supported yet"),
-            ("source_status:fresher+", 0, "not supported yet"),
+            ("a,1+result:failed+", 11, "`failed` is none of error, fail, pass, skipped, success, warn"),
+            ("result:Error", 7, "`Error`"),
+            ("result:err*", 7, "`err*`"),
+            ("x @source_status:stale", 17, "`stale` is not `fresher`"),
             ("selector:nightly", 0, "does not serve"),
             ("@orders+", 7, "can't be combined"),
             ("a,,b", 2, "nothing to select by"),

@@ -96,3 +96,38 @@ fn the_configuration_that_follows_from_what_is_known_can_be_selected() {
     let sources = ["ls", "--select", "config.enabled:true", "--resource-type", "source", "--format", "json"];
     assert_eq!(json(&world.ok(&sources)).len(), 4);
 }
+
+#[test]
+fn what_the_last_runs_and_checks_left_can_be_selected() {
+    const CUSTOMERS: &str = "source.mini_shop.raw_shop.customers";
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let first = world.cells("SELECT max(finished_at) FROM syncs").remove(0);
+    let ids = |arguments: &[&str]| -> Vec<String> {
+        let rows = json(&world.ok(&[&["ls", "--format", "json"], arguments].concat()));
+        rows.iter().map(|row| row["unique_id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let broken = ["model.mini_shop.broken_model".to_owned()];
+    assert_eq!(ids(&["-s", "result:error"]), broken);
+    assert_eq!(ids(&["-s", "result:error+"]), ["model.mini_shop.after_broken", "model.mini_shop.broken_model"]);
+    let fresher = |more: &[&str]| ids(&[&["-s", "source_status:fresher", "--resource-type", "source"], more].concat());
+    assert_eq!(fresher(&[]).len(), 3, "each has had its first check");
+    world.change(|project| {
+        project.break_node("model.mini_shop.stg_orders", "boom");
+        project.freshness(CUSTOMERS, "error", None);
+        project.freshness("source.mini_shop.raw_shop.orders", "pass", Some(Timestamp::now()));
+    });
+    world.ok(&["sync"]);
+    let stg_orders = "model.mini_shop.stg_orders".to_owned();
+    assert!(ids(&["-s", "result:error"]).contains(&stg_orders));
+    assert_eq!(ids(&["-s", "result:error", "--as-of", &first]), broken);
+    assert!(!fresher(&[]).contains(&CUSTOMERS.to_owned()));
+    assert_eq!(fresher(&["--as-of", &first]).len(), 3);
+    assert!(ids(&["-s", "source_status:fresher+,result:error"]).contains(&stg_orders));
+    let wrong = world.run(&["ls", "-s", "result:failed"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(
+        wrong.stderr.contains("error, fail, pass, skipped, success, warn\n  result:failed\n         ^"),
+        "{wrong:?}"
+    );
+}

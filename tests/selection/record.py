@@ -16,7 +16,8 @@ What the Discovery API does not know is left out:
   - `config` of types other than model, snapshot and test: the API has no configuration of seeds, sources, exposures, metrics,
     saved queries and semantic models, so `config:` is always intersected with those three types;
   - `group` of metrics and of seeds: the API has none, so `group:` is intersected with models, snapshots and tests;
-  - `state`, `result`, `source_status` and `selector`: lineaged does not have them.
+  - `state` and `selector`: lineaged does not have them;
+  - `result` and `source_status`: dbt compares with files of another run for them.
 """
 
 import contextlib
