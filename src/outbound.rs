@@ -2,11 +2,14 @@
 //! somebody asks to wait. What is asked, and of whom, is elsewhere.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
+
+const PARTNER_SOURCE: HeaderName = HeaderName::from_static("x-dbt-partner-source");
 
 const USER_AGENT: &str = concat!("lineaged/", env!("CARGO_PKG_VERSION"));
 
@@ -38,6 +41,35 @@ pub(crate) fn client(host: &str, build: impl Fn(ClientBuilder) -> ClientBuilder)
         let bundled = roots.filter_map(|root| Certificate::from_der(root).ok());
         builder().tls_certs_merge(bundled).build().map_err(|error| chain(&error.without_url()))
     })
+}
+
+/// The headers that go with every request to a host: a token, and who asks. Neither is ever printed.
+///
+/// # Errors
+/// If one of them is no header's value; the text says which.
+pub(crate) fn headers(token: &str, partner_source: Option<&str>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    let unfit = |what: &str| format!("{what} holds characters that no HTTP header may hold");
+    let mut bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| unfit("the token"))?;
+    bearer.set_sensitive(true);
+    headers.insert(AUTHORIZATION, bearer);
+    if let Some(source) = partner_source {
+        let source = HeaderValue::try_from(source).map_err(|_| unfit("`discovery.partner_source`"))?;
+        headers.insert(PARTNER_SOURCE, source);
+    }
+    Ok(headers)
+}
+
+/// The certificates of the file that `discovery.ca_file` names.
+///
+/// # Errors
+/// If there is none in it; the text says why.
+pub(crate) fn certificates(file: Option<&Path>) -> Result<Vec<Certificate>, String> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    let unfit = |why: String| format!("`discovery.ca_file` `{}` {why}", file.display());
+    let pem = std::fs::read(file).map_err(|error| unfit(format!("cannot be read: {error}")))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|error| unfit(format!("is no PEM: {}", chain(&error))))?;
+    if found.is_empty() { Err(unfit("holds no certificate".into())) } else { Ok(found) }
 }
 
 /// An error with its causes, on one line.
@@ -84,7 +116,6 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
 
     fn wait(name: &'static str, value: &'static str) -> Option<Duration> {
         let now = DateTime::parse_from_rfc3339("2026-11-24T10:00:00Z").expect("a time").with_timezone(&Utc);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -66,13 +66,10 @@ impl Target {
     /// # Errors
     /// If the token is no header's value, or TLS can't be set up.
     pub(crate) fn new(url: &Url, token: Option<&SecretString>) -> Result<Self, Failure> {
-        let mut headers = HeaderMap::new();
-        if let Some(token) = token {
-            let unfit = |_| Failure::of("the token holds characters that no HTTP header may hold".to_owned());
-            let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(unfit)?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
+        let headers = match token {
+            Some(token) => outbound::headers(token.expose_secret(), None).map_err(Failure::of)?,
+            None => HeaderMap::new(),
+        };
         let name = url.host_str().unwrap_or_default();
         let build = |builder: reqwest::ClientBuilder| builder.default_headers(headers.clone()).timeout(TIMEOUT);
         let client = outbound::client(name, build).map_err(|why| Failure::of(format!("can't set up TLS: {why}")))?;

@@ -5,6 +5,7 @@ pub mod artifacts;
 mod assembly;
 pub mod discovery;
 mod draft;
+pub mod platform;
 mod reference;
 
 use std::sync::Arc;

@@ -41,6 +41,8 @@ pub struct Limits {
     paces: Arc<Mutex<HashMap<PaceKey, Arc<Pace>>>>,
     /// By environment, the questions asked again that nobody has taken note of.
     retries: Arc<Mutex<HashMap<i64, u64>>>,
+    /// Until when each of the platform's other interfaces is not asked, since it said so.
+    quiet: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 /// Host and the token's hash.
@@ -51,7 +53,8 @@ impl Limits {
     pub fn new(concurrency: u32, clients: usize) -> Self {
         let permits = (concurrency.max(1) as usize).min(Semaphore::MAX_PERMITS);
         let share = (permits / clients.max(1)).max(1);
-        Self { in_flight: Arc::new(Semaphore::new(permits)), share, paces: Arc::default(), retries: Arc::default() }
+        let in_flight = Arc::new(Semaphore::new(permits));
+        Self { in_flight, share, paces: Arc::default(), retries: Arc::default(), quiet: Arc::default() }
     }
 
     fn note_retry(&self, environment_id: i64) {
@@ -61,6 +64,17 @@ impl Limits {
     /// How many questions of the environment were asked again since the last call, also in reads that failed.
     pub fn take_retries(&self, environment_id: i64) -> u64 {
         self.retries.lock().unwrap_or_else(PoisonError::into_inner).remove(&environment_id).unwrap_or_default()
+    }
+
+    /// How long the interface with this name is not asked any more; nothing once it is.
+    pub(crate) fn quiet(&self, name: &str) -> Option<Duration> {
+        let until = self.quiet.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+    }
+
+    /// It asks not to be asked for so long.
+    pub(crate) fn keep_quiet(&self, name: &str, wait: Duration) {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Instant::now() + wait);
     }
 
     /// The one pace of this host and token. Requests of other processes count where it begins; those of this one are in it.
