@@ -140,6 +140,16 @@ impl Server {
         self.shared.has_one_token.store(true, Ordering::Relaxed);
     }
 
+    /// The variables of a client's environment, with their values, by which `lineaged` finds all interfaces.
+    pub fn settings(&self) -> [(&'static str, String); 4] {
+        [
+            ("LINEAGED_PLATFORM__URL", self.platform_url()),
+            ("LINEAGED_DISCOVERY__TOKEN", self.token().to_owned()),
+            ("LINEAGED_PLATFORM__TOKEN", self.platform_token().to_owned()),
+            ("LINEAGED_PLATFORM__SEMANTIC_LAYER", "true".to_owned()),
+        ]
+    }
+
     /// Reads or changes a project, between two requests.
     ///
     /// # Panics

@@ -40,9 +40,9 @@ pub(in crate::demo) fn edit(action: &Action, answer: &mut Value) {
 
 /// The items of the envelope, of a page, or of a plain list.
 pub(in crate::demo) fn each_list(answer: &mut Value, change: &mut dyn FnMut(&mut Vec<Value>)) {
-    match &mut answer["data"] {
-        Value::Array(items) => change(items),
-        Value::Object(fields) => {
+    match answer.get_mut("data") {
+        Some(Value::Array(items)) => change(items),
+        Some(Value::Object(fields)) => {
             let lists = fields.values_mut().filter_map(|field| match field {
                 Value::Object(page) => page.get_mut("items")?.as_array_mut(),
                 list => list.as_array_mut(),
@@ -76,7 +76,8 @@ fn set(answer: &mut Value, names: &[&str], value: impl Fn(&Value) -> Value) {
             }
         }
     }
-    let pages = answer["data"].as_object_mut().into_iter().flat_map(|fields| fields.values_mut());
+    let pages =
+        answer.get_mut("data").and_then(Value::as_object_mut).into_iter().flat_map(|fields| fields.values_mut());
     for page in pages.filter(|page| page["items"].is_array()) {
         for name in names {
             if !page[*name].is_null() {
