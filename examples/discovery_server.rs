@@ -1,4 +1,4 @@
-//! Serves the Discovery API of a dbt project's artifacts on loopback, for trying clients by hand.
+//! Serves the Discovery API of a dbt project's artifacts on loopback, and the dbt platform's other interfaces, for trying clients by hand.
 //!
 //! `cargo run --example discovery_server -- [TARGET_FOLDER] [--grow MODELS] [--port PORT]`: without a folder, the bundled
 //! project. It serves until its standard input ends.
@@ -34,6 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let nodes = project.ids().len();
     let server = Server::start_on(SocketAddr::from(([127, 0, 0, 1], port)), vec![(1, project)])?;
     println!("url          {}\ntoken        {}\nenvironment  1 ({nodes} nodes)", server.url(), server.token());
+    for (name, value) in server.settings() {
+        println!("export {name}={value}");
+    }
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

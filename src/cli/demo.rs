@@ -1,18 +1,21 @@
-//! `lineaged demo`: the whole thing in a few seconds, without network or configuration.
+//! `lineaged demo`: the whole thing in a few seconds, without network or configuration; or the server alone, to try clients against.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::progress::Progress;
+use super::stop::told_to_end;
 use super::sync::tell;
 use super::{Exit, Files, Misuse};
 use crate::answers::{self, Question, Reader};
 use crate::catalog::{self, Trigger, Writers};
 use crate::config::Config;
 use crate::demo::{Project, Server};
+use crate::inventory::ResourceType;
 use crate::origin::discovery::Limits;
 use crate::output::{self, Format};
 use crate::sync::{self, Request, Stop};
@@ -34,20 +37,23 @@ pub(super) struct Demo {
     /// A dbt project's target folder, with manifest.json and what else there is
     /// (catalog.json, run_results.json, sources.json) [default: a small bundled project]
     target_folder: Option<PathBuf>,
+    /// Instead, serve the project as the dbt platform would, on 127.0.0.1, until Control-C or the end
+    /// of standard input
+    #[arg(long)]
+    serve_platform: bool,
+    /// Where to serve it [default: a free port]
+    #[arg(long, value_name = "PORT", requires = "serve_platform")]
+    port: Option<u16>,
 }
 
 impl Demo {
     pub(super) async fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        if self.serve_platform {
+            return self.serve_platform(out).await;
+        }
         let path = files.catalog.clone().unwrap_or_else(|| PathBuf::from(CATALOG));
         start_afresh(&path)?;
-        let now = Timestamp::now();
-        let (project, steps) = match &self.target_folder {
-            Some(folder) => (Project::load(folder, now)?, 0),
-            None => (Project::unpacked(now)?, 2),
-        };
-        for odd in project.notes() {
-            super::note(&format!("note: {}", output::sanitize(odd)));
-        }
+        let (project, steps) = (self.project()?, if self.target_folder.is_some() { 0 } else { 2 });
         let server = Server::start(vec![(ENVIRONMENT, project)])?;
         let config = Arc::new(Config::for_one(
             ENVIRONMENT,
@@ -75,6 +81,41 @@ impl Demo {
         match &self.target_folder {
             Some(folder) => tell_lasting_way(folder, out)?,
             None => writeln!(out, "\nWith a Discovery API and a token: `lineaged init`, then `lineaged check`.")?,
+        }
+        Ok(Exit::Done)
+    }
+
+    fn project(&self) -> anyhow::Result<Project> {
+        let now = Timestamp::now();
+        let project = match &self.target_folder {
+            Some(folder) => Project::load(folder, now)?,
+            None => Project::unpacked(now)?,
+        };
+        for odd in project.notes() {
+            super::note(&format!("note: {}", output::sanitize(odd)));
+        }
+        Ok(project)
+    }
+
+    async fn serve_platform(&self, out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let project = self.project()?;
+        let metric = project.nodes().find(|(_, node)| node.resource_type == ResourceType::Metric);
+        let metric = metric.and_then(|(_, node)| node.name.as_deref()).unwrap_or("NODE").to_owned();
+        let server = Server::start_on(
+            SocketAddr::from(([127, 0, 0, 1], self.port.unwrap_or_default())),
+            vec![(ENVIRONMENT, project)],
+        )?;
+        writeln!(out, "The project is served as the dbt platform would. In another terminal, in an empty folder:\n")?;
+        for (name, value) in server.settings() {
+            writeln!(out, "  export {name}={value}")?;
+        }
+        writeln!(out, "\n  lineaged init\n  lineaged discover --write\n  lineaged sync\n  lineaged runs")?;
+        writeln!(out, "  lineaged show {}\n\nControl-C ends it.", output::sanitize(&metric))?;
+        out.flush()?;
+        let input = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        tokio::select! {
+            signal = told_to_end() => signal?,
+            end = input => drop(end??),
         }
         Ok(Exit::Done)
     }

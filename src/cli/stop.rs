@@ -38,8 +38,9 @@ fn see_to_the_end(writers: &Writers, exit: Exit) {
     std::process::exit(exit as i32);
 }
 
+/// Waits for either signal.
 #[cfg(unix)]
-async fn told_to_end() -> std::io::Result<()> {
+pub(super) async fn told_to_end() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
@@ -49,7 +50,8 @@ async fn told_to_end() -> std::io::Result<()> {
     Ok(())
 }
 
+/// Waits for Control-C.
 #[cfg(not(unix))]
-async fn told_to_end() -> std::io::Result<()> {
+pub(super) async fn told_to_end() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }

@@ -1,20 +1,19 @@
-//! One GraphQL request to one answer: parsed, validated against the public schema, executed on the environments. Refusals read
+//! One GraphQL request to one answer: parsed, validated against a public schema, executed from its root. Refusals read
 //! as Apollo's do, with HTTP 400.
-
-use std::collections::BTreeMap;
 
 use apollo_compiler::collections::HashMap;
 use apollo_compiler::executable::ExecutableDocument;
-use apollo_compiler::resolvers::Execution;
+use apollo_compiler::resolvers::{Execution, ObjectValue};
 use apollo_compiler::response::{GraphQLError, JsonMap};
 use apollo_compiler::schema::{ExtendedType, Implementers};
 use apollo_compiler::validation::{DiagnosticList, Valid};
 use apollo_compiler::{Name, Schema};
 use serde_json::json;
 
-use super::objects::{Environment, Query};
-
-const SCHEMA: &str = include_str!("../../queries/schema/discovery.graphql");
+/// The public schema of the Discovery API.
+pub(super) const DISCOVERY: &str = include_str!("../../queries/schema/discovery.graphql");
+/// What is known of the schema of the Semantic Layer.
+pub(super) const SEMANTIC_LAYER: &str = include_str!("../../queries/schema/semantic_layer.graphql");
 
 /// A request as its body states it.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
@@ -44,10 +43,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// An engine of the public schema that lacks these fields, each `field` (of every type) or `Type.field`.
+    /// An engine of this schema that lacks these fields, each `field` (of every type) or `Type.field`.
     #[allow(clippy::expect_used)]
-    pub(super) fn without(fields: &[&str]) -> Self {
-        let mut schema = Schema::parse(SCHEMA, "discovery.graphql").expect("the public schema can be read");
+    pub(super) fn without(schema: &str, fields: &[&str]) -> Self {
+        let mut schema = Schema::parse(schema, "schema.graphql").expect("the public schema can be read");
         for &field in fields {
             let (type_name, field) = field.split_once('.').map_or((None, field), |(ty, field)| (Some(ty), field));
             for (name, ty) in schema.types.iter_mut().filter(|(name, _)| type_name.is_none_or(|it| it == name.as_str()))
@@ -66,7 +65,7 @@ impl Engine {
     }
 
     /// The status and the JSON text of the answer.
-    pub(super) fn execute(&self, body: &Body, environments: BTreeMap<i64, Environment<'_>>) -> (u16, Vec<u8>) {
+    pub(super) fn execute(&self, body: &Body, root: &dyn ObjectValue) -> (u16, Vec<u8>) {
         let document = match ExecutableDocument::parse(&self.schema, &body.query, "query.graphql") {
             Ok(document) => {
                 document.validate(&self.schema).map_err(|invalid| ("GRAPHQL_VALIDATION_FAILED", invalid.errors))
@@ -84,7 +83,7 @@ impl Engine {
         let execution = Execution::new(&self.schema, &document).implementers_map(&self.implementers);
         let execution = execution.raw_variable_values(&variables).enable_schema_introspection(true);
         let name = body.operation_name.as_deref();
-        let response = execution.operation_name(name).and_then(|it| it.execute_sync(&Query(environments)));
+        let response = execution.operation_name(name).and_then(|it| it.execute_sync(root));
         match response {
             Ok(mut response) => {
                 response.errors =
@@ -116,6 +115,9 @@ fn with_code(mut error: GraphQLError, code: &str) -> GraphQLError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::objects::{Environment, Query};
     use super::super::project::{Index, Project};
     use super::*;
     use crate::time::Timestamp;
@@ -126,7 +128,7 @@ mod tests {
         let index = Index::of(project);
         let environments = BTreeMap::from([(1, Environment { project, index: &index })]);
         let body = Body { query: query.to_owned(), operation_name: None, variables: None };
-        let (status, bytes) = engine.execute(&body, environments);
+        let (status, bytes) = engine.execute(&body, &Query(environments));
         (status, serde_json::from_slice(&bytes).expect("JSON"))
     }
 
@@ -169,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_field_of_every_type_is_answered() {
-        let engine = Engine::without(&[]);
+        let engine = Engine::without(DISCOVERY, &[]);
         every_field_is_answered(&engine, &Project::bundled(Timestamp::now()), 4, true);
         let Some(folder) = super::super::load::tests::sample_data() else { return };
         for name in [
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_an_inventory_does_not_hold_is_refused_by_name() {
-        let (engine, project) = (Engine::without(&[]), Project::bundled(Timestamp::now()));
+        let (engine, project) = (Engine::without(DISCOVERY, &[]), Project::bundled(Timestamp::now()));
         for field in ["environmentId", "ancestors(types: []) { uniqueId }", "children { uniqueId }"] {
             let query =
                 format!("{{ environment(id: 1) {{ applied {{ models {{ edges {{ node {{ {field} }} }} }} }} }} }}");
@@ -221,8 +223,11 @@ mod tests {
 
     #[test]
     fn an_unknown_environment_has_no_data() {
-        let (status, answer) =
-            ask(&Engine::without(&[]), &Project::bundled(Timestamp::now()), "{ environment(id: 7) { adapterType } }");
+        let (status, answer) = ask(
+            &Engine::without(DISCOVERY, &[]),
+            &Project::bundled(Timestamp::now()),
+            "{ environment(id: 7) { adapterType } }",
+        );
         assert_eq!((status, &answer["data"]), (200, &Value::Null));
         assert_eq!(answer["errors"][0]["message"], "There is no data available for this input");
     }
@@ -230,7 +235,7 @@ mod tests {
     #[test]
     fn refusals_read_as_apollos_do() {
         let project = Project::bundled(Timestamp::now());
-        let (engine, poorer) = (Engine::without(&[]), Engine::without(&["relationName"]));
+        let (engine, poorer) = (Engine::without(DISCOVERY, &[]), Engine::without(DISCOVERY, &["relationName"]));
         let query = "{ environment(id: 1) { applied { models { edges { node { relationName } } } } } }";
         assert_eq!(ask(&engine, &project, query).0, 200);
         let (status, answer) = ask(&poorer, &project, query);
@@ -246,7 +251,7 @@ mod tests {
 
     #[test]
     fn filters_let_through_what_they_name() {
-        let (engine, project) = (Engine::without(&[]), Project::bundled(Timestamp::now()));
+        let (engine, project) = (Engine::without(DISCOVERY, &[]), Project::bundled(Timestamp::now()));
         for (field, expected) in [
             ("models(filter: {uniqueIds: [\"model.mini_shop.orders\", \"model.mini_shop.gone\"]})", 1),
             ("models(filter: {lastRunStatus: error})", 1),

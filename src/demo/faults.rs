@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::engine::Body;
+use super::platform;
 use super::project::Side;
 
 /// Which pages of a connection a fault is for.
@@ -83,6 +84,21 @@ pub enum Action {
     MoveAfter(Side),
     /// Answers null for a state, without an error.
     NullState(Side),
+    /// Puts this code and message in the envelope of the Admin API, and null for the data; the HTTP status stays.
+    EnvelopeError(i64, String),
+    /// Says this of how many items the page has (`pagination.count`); `None` says nothing.
+    PageCount(Option<i64>),
+    /// Adds this to what the answer says of how many items there are (`total_count`, `totalItems`), to none at least.
+    TotalOff(i64),
+    /// Does not say how many items there are.
+    NoTotal,
+    /// Gives so many items of a page at most, though more were asked for and follow.
+    ShortPage(usize),
+    /// After this answer an item comes before those of its page, until the list is read from its beginning: the next page of the Admin
+    /// API repeats the last item.
+    ItemCameBefore,
+    /// After this answer an item before the next page is gone, until the list is read from its beginning: the next page skips one.
+    ItemWentBefore,
     /// Answers a web page with status 200, as a proxy's login does.
     HtmlPage,
     /// Answers nothing with status 200.
@@ -152,7 +168,8 @@ impl Fault {
 
     /// Whether it may still strike an answer to this.
     pub(super) fn is_about(&self, operation: &str, body: &Body) -> bool {
-        let first = body.variables.as_ref().and_then(|variables| variables["first"].as_i64()).unwrap_or_default();
+        let number = |name: &&str| body.variables.as_ref().and_then(|variables| variables[*name].as_i64());
+        let first = ["first", "limit", "pageSize"].iter().find_map(number).unwrap_or_default();
         self.times > 0 && first > self.larger_than && self.operation.as_deref().is_none_or(|it| it == operation)
     }
 
@@ -176,7 +193,7 @@ impl Fault {
     }
 }
 
-/// Where in a connection an answer is.
+/// Where in a connection, or in another list, an answer is.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Place {
     pub is_first: bool,
@@ -184,8 +201,12 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn of(after: Option<&str>, answer: &mut Value) -> Self {
-        let mut has_next = false;
+    pub(super) fn of(body: &Body, answer: &mut Value) -> Self {
+        let variables = body.variables.as_ref().unwrap_or(&Value::Null);
+        if let Some(place) = platform::place(variables, answer) {
+            return place;
+        }
+        let (after, mut has_next) = (variables["after"].as_str(), false);
         each_connection(answer, &mut |it| has_next |= it["pageInfo"]["hasNextPage"] == true);
         Self { is_first: after.is_none_or(str::is_empty), is_last: !has_next }
     }
@@ -264,6 +285,7 @@ fn bomb(bytes: usize) -> Vec<u8> {
 
 /// Spoils an answer's JSON; actions on bytes do nothing here. `after` is the cursor that the request came with.
 pub(super) fn edit(action: &Action, answer: &mut Value, after: Option<&str>) {
+    platform::edit(action, answer);
     match action {
         Action::GraphqlErrors { keep_data, code, message } => {
             let extensions = code.as_ref().map(|code| json!({"code": code}));
@@ -317,8 +339,9 @@ pub(super) fn edit(action: &Action, answer: &mut Value, after: Option<&str>) {
     }
 }
 
-/// The items of each list, whether they are edges or the nodes of a lineage.
+/// The items of each list, whether they are edges, the nodes of a lineage, or another interface's.
 fn each_edges(answer: &mut Value, mut change: impl FnMut(&mut Vec<Value>)) {
+    platform::each_list(answer, &mut change);
     each_lineage(answer, &mut change);
     each_connection(answer, &mut |connection| {
         if let Some(edges) = connection["edges"].as_array_mut() {

@@ -1,5 +1,5 @@
-//! HTTP by hand, so that answers can be cut, dripped and reset at any byte: a listener, keep-alive, one route. What is answered
-//! is decided elsewhere.
+//! HTTP by hand, so that answers can be cut, dripped and reset at any byte: a listener, keep-alive, and which interface is at which path.
+//! What is answered is decided elsewhere.
 
 use std::io::{Error, ErrorKind, Result, Write};
 use std::net::TcpListener as Bound;
@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 
 use super::engine::Body;
 use super::faults::{Delivery, Length, Reply};
-use super::server::Shared;
+use super::platform::{Call, refused};
+use super::server::{Access, Interface, Shared};
 
 const LARGEST_HEAD: usize = 64 * 1024;
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -36,7 +37,7 @@ pub(super) async fn serve(listener: Bound, shared: Arc<Shared>, stopped: oneshot
 /// One request as HTTP states it.
 struct Asked {
     method: String,
-    path: String,
+    target: String,
     authorization: String,
     accepts_gzip: bool,
     keeps_alive: bool,
@@ -58,19 +59,43 @@ async fn converse(mut stream: TcpStream, shared: &Shared) -> Result<()> {
 
 /// Every request is recorded, refused ones too.
 fn reply(asked: &Asked, shared: &Shared) -> Reply {
-    let body = serde_json::from_slice::<Body>(&asked.body);
-    let reply = if asked.method != "POST" || asked.path.trim_end_matches('/') != "/graphql" {
-        message(404, "only POST /graphql is served here")
-    } else if !shared.accepts(&asked.authorization) {
-        message(401, "Unauthorized")
-    } else {
-        match &body {
-            Ok(body) => shared.answer(body),
-            Err(error) => message(400, &format!("the body is not a GraphQL request: {error}")),
-        }
+    let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
+    let path = path.trim_end_matches('/');
+    let access = shared.access(&asked.authorization);
+    let (body, reply) = match (asked.method.as_str(), path) {
+        ("POST", "/graphql") => graphql(asked, shared, Interface::Discovery, access),
+        ("POST", "/api/graphql") => graphql(asked, shared, Interface::SemanticLayer, access),
+        ("GET", _) if path.starts_with("/api/v") => admin(Call::parse(path, query), shared, access),
+        _ => (Body::default(), message(404, "only POST /graphql, POST /api/graphql and GET /api/v… are served here")),
     };
-    shared.record(&body.unwrap_or_default(), &reply);
+    shared.record(&asked.target, &body, &reply);
     reply
+}
+
+fn graphql(asked: &Asked, shared: &Shared, interface: Interface, access: Access) -> (Body, Reply) {
+    let body = serde_json::from_slice::<Body>(&asked.body);
+    let reply = match &body {
+        _ if access == Access::None => message(401, "Unauthorized"),
+        Ok(body) => shared.answer(interface, body),
+        Err(error) => message(400, &format!("the body is not a GraphQL request: {error}")),
+    };
+    (body.unwrap_or_default(), reply)
+}
+
+/// Refusals come in the API's envelope, too.
+fn admin(call: Option<Call>, shared: &Shared, access: Access) -> (Body, Reply) {
+    let refuse = |status, words| {
+        let (status, envelope) = refused(status, words);
+        Reply::json(status, envelope.to_string().into_bytes())
+    };
+    let body = call.as_ref().map(Call::body).unwrap_or_default();
+    let reply = match (call, access) {
+        (_, Access::None) => refuse(401, "Invalid token."),
+        (_, Access::Metadata) => refuse(403, "You do not have permission to perform this action."),
+        (Some(call), Access::Everything) => shared.administer(&call),
+        (None, Access::Everything) => refuse(404, "The requested resource was not found."),
+    };
+    (body, reply)
 }
 
 fn message(status: u16, text: &str) -> Reply {
@@ -115,7 +140,7 @@ fn parse(buffer: &[u8]) -> Result<Option<(Asked, usize, usize)>> {
     };
     let asked = Asked {
         method: request.method.unwrap_or_default().to_owned(),
-        path: request.path.unwrap_or_default().to_owned(),
+        target: request.path.unwrap_or_default().to_owned(),
         authorization: header("authorization").to_owned(),
         accepts_gzip: header("accept-encoding").contains("gzip"),
         keeps_alive: !header("connection").eq_ignore_ascii_case("close"),

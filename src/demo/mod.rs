@@ -2,7 +2,8 @@
 //!
 //! It executes real GraphQL against the public schema, on an inventory that is read from the artifacts of a dbt project. [`Project`] is
 //! the plain, mutable state of one environment; [`Server`] answers for any number of them; [`Fault`] makes it misbehave. What
-//! the API would say of a node is told in one file, `object`.
+//! the API would say of a node is told in one file, `object`. The dbt platform's other interfaces (Admin API, Semantic Layer) are answered
+//! from the same projects by `platform`; [`Platform`] is what they know beside them.
 //!
 //! ```
 //! # use lineaged::demo::{Project, Server};
@@ -24,6 +25,7 @@ mod load;
 mod node_object;
 mod object;
 mod objects;
+mod platform;
 mod project;
 mod server;
 
@@ -34,6 +36,9 @@ use crate::origin::artifacts;
 pub use evolve::Evolution;
 pub use faults::{Action, Fault, Length, Page};
 pub use grow::Growth;
+pub use platform::{
+    ACTIVE, Account, DELETED, Job, Platform, PlatformEnvironment, PlatformProject, Run, RunStatus, Subscription,
+};
 pub use project::{Project, Side};
 pub use server::{Request, Server};
 

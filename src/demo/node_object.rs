@@ -99,9 +99,16 @@ fn type_name(kind: ResourceType, side: Side, nested: &str) -> String {
 }
 
 /// An object that is nothing but JSON.
-struct Json<'e> {
+pub(super) struct Json<'e> {
     type_name: &'e str,
     value: &'e Value,
+}
+
+impl<'e> Json<'e> {
+    /// The object as this type of the schema.
+    pub(super) fn new(type_name: &'e str, value: &'e Value) -> Self {
+        Self { type_name, value }
+    }
 }
 
 impl ObjectValue for Json<'_> {

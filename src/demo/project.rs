@@ -110,7 +110,12 @@ impl Project {
 
     /// A commit that moves with every run, made up.
     pub(super) fn git_sha(&self) -> String {
-        let text = format!("{}{}", self.name().unwrap_or_default(), self.run_id);
+        self.git_sha_of(self.run_id)
+    }
+
+    /// The commit that a run ran.
+    pub(super) fn git_sha_of(&self, run_id: i64) -> String {
+        let text = format!("{}{run_id}", self.name().unwrap_or_default());
         Code::of(&text).sha256[..40].to_owned()
     }
 

@@ -2,25 +2,29 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::engine::{Body, Engine};
+use super::engine::{Body, DISCOVERY, Engine, SEMANTIC_LAYER};
 use super::faults::{Action, Delivery, Fault, Place, Reply, edit};
-use super::objects::Environment;
+use super::objects::{Environment, Query};
+use super::platform::{Call, Platform, SemanticQuery};
 use super::project::{Index, Project, Side};
 use super::{Error, http};
 
 /// A request that the server has answered.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The operation's name, empty if it has none.
+    /// The operation's name, empty if it has none; of the Admin API what is asked for, as `runs`.
     pub operation: String,
-    /// The variables, null if there are none.
+    /// The variables, null if there are none; of the Admin API the parameters.
     pub variables: Value,
+    /// The path and the query string.
+    pub target: String,
     /// The status it was answered with; 0 if the connection was reset.
     pub status: u16,
     /// When.
@@ -33,14 +37,46 @@ struct Held {
     index: OnceLock<Index>,
 }
 
-/// What the server's tasks and its owner share.
+type Environments = BTreeMap<i64, Held>;
+
+/// What a request's token opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Nothing.
+    None,
+    /// Discovery and the Semantic Layer.
+    Metadata,
+    /// The Admin API, too.
+    Everything,
+}
+
+/// What is asked in GraphQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Interface {
+    Discovery,
+    SemanticLayer,
+}
+
+impl Interface {
+    fn engine_without(self, fields: &[&str]) -> Engine {
+        Engine::without(if self == Self::Discovery { DISCOVERY } else { SEMANTIC_LAYER }, fields)
+    }
+}
+
+/// What the server's tasks and its owner share. Who locks several of these does it in this order.
 pub(super) struct Shared {
     token: String,
-    engine: Engine,
+    platform_token: String,
+    has_one_token: AtomicBool,
+    discovery: Engine,
+    semantic_layer: Engine,
     /// Engines of schemas that lack fields, by those.
-    poorer: Mutex<HashMap<String, Arc<Engine>>>,
-    environments: RwLock<BTreeMap<i64, Held>>,
+    poorer: Mutex<HashMap<(Interface, String), Arc<Engine>>>,
     faults: Mutex<Vec<Fault>>,
+    environments: RwLock<Environments>,
+    platform: Mutex<Platform>,
+    /// How many items fewer than at first are before the next page, by the list's operation.
+    gone: Mutex<HashMap<String, i64>>,
     requests: Mutex<Vec<Request>>,
 }
 
@@ -70,15 +106,7 @@ impl Server {
         let listener = TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let held = |project| Held { project, index: OnceLock::new() };
-        let shared = Arc::new(Shared {
-            token: format!("demo_{:016x}", fastrand::u64(..)),
-            engine: Engine::without(&[]),
-            poorer: Mutex::default(),
-            environments: RwLock::new(environments.into_iter().map(|(id, project)| (id, held(project))).collect()),
-            faults: Mutex::default(),
-            requests: Mutex::default(),
-        });
+        let shared = Arc::new(Shared::of(environments));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
@@ -92,9 +120,34 @@ impl Server {
         format!("http://{}/graphql", self.address)
     }
 
-    /// The token that it accepts.
+    /// The address under which the platform's other interfaces are: `/api/v2`, `/api/v3` and `/api/graphql`.
+    pub fn platform_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The token that Discovery and the Semantic Layer accept.
     pub fn token(&self) -> &str {
         &self.shared.token
+    }
+
+    /// The token that the Admin API accepts, and the others as well.
+    pub fn platform_token(&self) -> &str {
+        if self.shared.has_one_token.load(Ordering::Relaxed) { self.token() } else { &self.shared.platform_token }
+    }
+
+    /// Lets one token open everything: from now on both are [`token`](Self::token).
+    pub fn use_one_token(&self) {
+        self.shared.has_one_token.store(true, Ordering::Relaxed);
+    }
+
+    /// The variables of a client's environment, with their values, by which `lineaged` finds all interfaces.
+    pub fn settings(&self) -> [(&'static str, String); 4] {
+        [
+            ("LINEAGED_PLATFORM__URL", self.platform_url()),
+            ("LINEAGED_DISCOVERY__TOKEN", self.token().to_owned()),
+            ("LINEAGED_PLATFORM__TOKEN", self.platform_token().to_owned()),
+            ("LINEAGED_PLATFORM__SEMANTIC_LAYER", "true".to_owned()),
+        ]
     }
 
     /// Reads or changes a project, between two requests.
@@ -106,7 +159,15 @@ impl Server {
         let held =
             environments.get_mut(&environment).unwrap_or_else(|| panic!("there is no environment {environment}"));
         held.index = OnceLock::new();
-        change(&mut held.project)
+        let result = change(&mut held.project);
+        // Now, since the next change may leave no node that names this one's run.
+        lock(&self.shared.platform).follow(environment, &held.project);
+        result
+    }
+
+    /// Reads or changes what the platform holds around the environments, between two requests.
+    pub fn change_platform<R>(&self, change: impl FnOnce(&mut Platform) -> R) -> R {
+        change(&mut lock(&self.shared.platform))
     }
 
     /// Adds a rule. All rules that match an answer spoil it, in the order in which they were added.
@@ -141,45 +202,97 @@ impl Drop for Server {
 }
 
 impl Shared {
-    pub(super) fn accepts(&self, authorization: &str) -> bool {
-        let token = ["Bearer ", "Token "].iter().find_map(|prefix| authorization.strip_prefix(prefix));
-        token == Some(self.token.as_str())
+    fn of(environments: Vec<(i64, Project)>) -> Self {
+        let held = |project| Held { project, index: OnceLock::new() };
+        let environments: Environments = environments.into_iter().map(|(id, project)| (id, held(project))).collect();
+        Self {
+            token: format!("demo_{:016x}", fastrand::u64(..)),
+            platform_token: format!("demo_platform_{:016x}", fastrand::u64(..)),
+            has_one_token: AtomicBool::new(false),
+            discovery: Interface::Discovery.engine_without(&[]),
+            semantic_layer: Interface::SemanticLayer.engine_without(&[]),
+            poorer: Mutex::default(),
+            faults: Mutex::default(),
+            platform: Mutex::new(Platform::of(projects(&environments))),
+            environments: RwLock::new(environments),
+            gone: Mutex::default(),
+            requests: Mutex::default(),
+        }
     }
 
-    /// Answers a request, spoiled by every fault that matches.
-    pub(super) fn answer(&self, body: &Body) -> Reply {
+    pub(super) fn access(&self, authorization: &str) -> Access {
+        match ["Bearer ", "Token "].iter().find_map(|prefix| authorization.strip_prefix(prefix)) {
+            Some(token) if token == self.platform_token => Access::Everything,
+            Some(token) if token == self.token && self.has_one_token.load(Ordering::Relaxed) => Access::Everything,
+            Some(token) if token == self.token => Access::Metadata,
+            _ => Access::None,
+        }
+    }
+
+    /// Answers a request in GraphQL, spoiled by every fault that matches.
+    pub(super) fn answer(&self, interface: Interface, body: &Body) -> Reply {
+        let engine = match interface {
+            Interface::Discovery => &self.discovery,
+            Interface::SemanticLayer => &self.semantic_layer,
+        };
+        let poorer = self.engine_for(interface, body);
+        let engine = poorer.as_deref().unwrap_or(engine);
+        self.reply(body, &|| match interface {
+            Interface::Discovery => self.execute(engine, body),
+            Interface::SemanticLayer => engine.execute(body, &SemanticQuery::of(projects(&self.environments()))),
+        })
+    }
+
+    /// Answers a request to the Admin API, spoiled by every fault that matches.
+    pub(super) fn administer(&self, call: &Call) -> Reply {
+        let body = call.body();
         let operation = body.operation();
-        let engine = self.engine_for(&operation, body);
-        let execute = || self.execute(engine.as_deref().unwrap_or(&self.engine), body);
+        if call.is_first() {
+            lock(&self.gone).remove(&operation);
+        }
+        self.reply(&body, &|| {
+            let gone = lock(&self.gone).get(&operation).copied().unwrap_or_default();
+            let (status, envelope) = call.answer(&lock(&self.platform), gone);
+            (status, serde_json::to_vec(&envelope).unwrap_or_default())
+        })
+    }
+
+    /// Notes that a request was answered.
+    pub(super) fn record(&self, target: &str, body: &Body, reply: &Reply) {
+        let status = if reply.delivery == Delivery::Reset { 0 } else { reply.status };
+        let variables = body.variables.clone().unwrap_or_default();
+        let (operation, target) = (body.operation(), target.to_owned());
+        lock(&self.requests).push(Request { operation, variables, target, status, at: Instant::now() });
+    }
+
+    fn environments(&self) -> RwLockReadGuard<'_, Environments> {
+        self.environments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reply(&self, body: &Body, execute: &dyn Fn() -> (u16, Vec<u8>)) -> Reply {
+        let operation = body.operation();
         let mut faults = lock(&self.faults);
         if faults.iter().any(|fault| fault.is_about(&operation, body)) {
-            return self.spoiled(body, &operation, &mut faults, &execute);
+            return self.spoiled(body, &operation, &mut faults, execute);
         }
         drop(faults);
         let (status, bytes) = execute();
         Reply::json(status, bytes)
     }
 
-    /// Notes that a request was answered.
-    pub(super) fn record(&self, body: &Body, reply: &Reply) {
-        let status = if reply.delivery == Delivery::Reset { 0 } else { reply.status };
-        let variables = body.variables.clone().unwrap_or_default();
-        lock(&self.requests).push(Request { operation: body.operation(), variables, status, at: Instant::now() });
-    }
-
     fn execute(&self, engine: &Engine, body: &Body) -> (u16, Vec<u8>) {
-        let environments = self.environments.read().unwrap_or_else(PoisonError::into_inner);
+        let environments = self.environments();
         let ready = environments.iter().map(|(&id, held)| {
             let index = held.index.get_or_init(|| Index::of(&held.project));
             (id, Environment { project: &held.project, index })
         });
-        engine.execute(body, ready.collect())
+        engine.execute(body, &Query(ready.collect()))
     }
 
     /// The engine whose schema lacks what a fault says it lacks, if one does.
-    fn engine_for(&self, operation: &str, body: &Body) -> Option<Arc<Engine>> {
-        let mut missing = Vec::new();
-        for fault in lock(&self.faults).iter_mut().filter(|fault| fault.is_about(operation, body)) {
+    fn engine_for(&self, interface: Interface, body: &Body) -> Option<Arc<Engine>> {
+        let (mut missing, operation) = (Vec::new(), body.operation());
+        for fault in lock(&self.faults).iter_mut().filter(|fault| fault.is_about(&operation, body)) {
             let Action::UnknownField(field) = &fault.action else { continue };
             let field = field.clone();
             if fault.strikes(&Place { is_first: true, is_last: true }) {
@@ -187,8 +300,8 @@ impl Shared {
             }
         }
         let fields: Vec<&str> = missing.iter().map(String::as_str).collect();
-        let make = || Arc::new(Engine::without(&fields));
-        (!fields.is_empty()).then(|| Arc::clone(lock(&self.poorer).entry(fields.join(" ")).or_insert_with(make)))
+        let (key, make) = ((interface, fields.join(" ")), || Arc::new(interface.engine_without(&fields)));
+        (!fields.is_empty()).then(|| Arc::clone(lock(&self.poorer).entry(key).or_insert_with(make)))
     }
 
     fn spoiled(
@@ -202,7 +315,7 @@ impl Shared {
         let parse = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
         let (mut status, bytes) = execute();
         let mut answer = parse(&bytes);
-        let place = Place::of(after, &mut answer);
+        let place = Place::of(body, &mut answer);
         let striking: Vec<&Fault> = faults
             .iter_mut()
             .filter(|fault| fault.is_about(operation, body) && !matches!(fault.action, Action::UnknownField(_)))
@@ -218,8 +331,11 @@ impl Shared {
         }
         for fault in &striking {
             edit(&fault.action, &mut answer, after);
-            if let Action::MoveAfter(side) = fault.action {
-                self.move_state(body, side);
+            match fault.action {
+                Action::MoveAfter(side) => self.move_state(body, side),
+                Action::ItemCameBefore => *lock(&self.gone).entry(operation.to_owned()).or_default() -= 1,
+                Action::ItemWentBefore => *lock(&self.gone).entry(operation.to_owned()).or_default() += 1,
+                _ => {}
             }
         }
         let mut reply = Reply::json(status, serde_json::to_vec(&answer).unwrap_or_default());
@@ -240,6 +356,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn projects(environments: &Environments) -> impl Iterator<Item = (i64, &Project)> {
+    environments.iter().map(|(&id, held)| (id, &held.project))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -284,9 +404,9 @@ mod tests {
 
     fn send(server: &Server, token: &str, path: &str, body: &str) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(server.address)?;
-        let length = body.len();
+        let (method, length) = (if body.is_empty() { "GET" } else { "POST" }, body.len());
         let head =
-            format!("POST {path} HTTP/1.1\r\nHost: it\r\nAuthorization: {token}\r\nContent-Length: {length}\r\n");
+            format!("{method} {path} HTTP/1.1\r\nHost: it\r\nAuthorization: {token}\r\nContent-Length: {length}\r\n");
         stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes())?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes)?;
@@ -295,6 +415,29 @@ mod tests {
         let head = String::from_utf8(bytes).expect("text");
         let status = head.split(' ').nth(1).and_then(|it| it.parse().ok()).expect("a status");
         Ok(Answer { status, json: serde_json::from_slice(&body).unwrap_or_default(), head, body })
+    }
+
+    fn admin(server: &Server, target: &str) -> Answer {
+        send(server, &format!("Token {}", server.platform_token()), target, "").expect("an answer")
+    }
+
+    fn runs(server: &Server, parameters: &str) -> Answer {
+        admin(server, &format!("/api/v2/accounts/1/runs/?{parameters}"))
+    }
+
+    fn metrics(server: &Server, query: &str) -> Answer {
+        let body = json!({"query": query, "variables": {"environmentId": "1"}}).to_string();
+        send(server, &format!("Bearer {}", server.token()), "/api/graphql", &body).expect("an answer")
+    }
+
+    fn ids_of(answer: &Answer) -> Vec<i64> {
+        answer.json["data"].as_array().into_iter().flatten().filter_map(|item| item["id"].as_i64()).collect()
+    }
+
+    /// All runs, read in pages of ten.
+    fn walk(server: &Server) -> Vec<i64> {
+        let pages = (0..5).map(|page| ids_of(&runs(server, &format!("limit=10&offset={}", page * 10))));
+        pages.flatten().collect()
     }
 
     fn page(server: &Server, first: i64, after: Option<&str>) -> std::io::Result<Answer> {
@@ -544,6 +687,107 @@ mod tests {
         assert_eq!(statuses(fault().always()), [500; 4]);
         assert_eq!(statuses(fault().larger_than(3).always()), [200; 4]);
         assert_eq!(statuses(fault().larger_than(2)), [500, 200, 200, 200]);
+    }
+
+    #[test]
+    fn the_admin_api_wants_its_own_token() {
+        let server = server();
+        let status = |token: &str| send(&server, token, "/api/v3/accounts/?state=1", "").expect("an answer").status;
+        let (first, second) = (format!("Bearer {}", server.token()), format!("Token {}", server.platform_token()));
+        assert_eq!([status(""), status("Bearer wrong"), status(&first), status(&second)], [401, 401, 403, 200]);
+        let refused = send(&server, &first, "/api/v2/accounts/1/", "").expect("an answer").json;
+        assert_eq!((&refused["data"], &refused["status"]["code"]), (&Value::Null, &json!(403)));
+        assert_eq!(
+            send(&server, &second, "/graphql", r#"{"query": "{ __typename }"}"#).expect("an answer").status,
+            200
+        );
+        server.use_one_token();
+        assert_eq!((status(&first), server.token()), (200, server.platform_token()));
+        let last = server.requests().pop().expect("asked");
+        assert_eq!((last.operation.as_str(), last.target.as_str()), ("accounts", "/api/v3/accounts/?state=1"));
+        assert_eq!(admin(&server, "/api/v2/nothing/").status, 404);
+    }
+
+    #[test]
+    fn paging_walks_all_runs_once() {
+        let server = server();
+        let all = ids_of(&runs(&server, ""));
+        assert_eq!((all.len(), walk(&server)), (31, all));
+    }
+
+    #[test]
+    fn an_evolved_project_has_new_runs() {
+        let server = server();
+        let newest = |server: &Server| runs(server, "order_by=-finished_at&limit=1").json["data"][0].clone();
+        let before = newest(&server);
+        server.change(1, |project| project.evolve(1));
+        let after = newest(&server);
+        assert!(before["id"].as_i64() < after["id"].as_i64());
+        let applied = server.change(1, |project| (project.last_updated_at(Side::Applied), project.git_sha()));
+        assert_eq!(Timestamp::parse(after["finished_at"].as_str().expect("a time")), applied.0);
+        assert_eq!((after["git_sha"].as_str(), &after["is_error"]), (Some(applied.1.as_str()), &json!(true)));
+    }
+
+    #[test]
+    fn lists_that_are_miscounted_or_shift() {
+        let under = |action| {
+            let server = server();
+            server.add_fault(Fault::new(action).on("runs"));
+            (runs(&server, "limit=10").json, walk(&server))
+        };
+        let pagination = |action| under(action).0["extra"]["pagination"].clone();
+        assert_eq!(pagination(Action::PageCount(Some(0))), json!({"count": 0, "total_count": 31}));
+        assert_eq!(pagination(Action::TotalOff(-21)), json!({"count": 10, "total_count": 10}));
+        assert_eq!(pagination(Action::NoTotal), json!({"count": 10}));
+        assert_eq!(pagination(Action::ShortPage(4)), json!({"count": 4, "total_count": 31}));
+        assert_eq!(under(Action::LosePage).0["data"], json!([]));
+        let (envelope, again) = under(Action::EnvelopeError(500, "no".to_owned()));
+        assert_eq!((&envelope["data"], &envelope["status"]["is_success"]), (&Value::Null, &json!(false)));
+        assert_eq!(again.len(), 31);
+    }
+
+    #[test]
+    fn items_come_and_go_between_two_pages() {
+        for (action, expected) in [(Action::ItemCameBefore, 32), (Action::ItemWentBefore, 30)] {
+            let server = server();
+            let all = walk(&server);
+            server.add_fault(Fault::new(action).on("runs").page(Page::First));
+            let (first, second) = (runs(&server, "limit=10"), runs(&server, "limit=10&offset=10"));
+            assert_eq!(second.json["extra"]["pagination"]["total_count"], expected);
+            let begins = ids_of(&second)[0];
+            assert_eq!(begins, if expected == 32 { *ids_of(&first).last().expect("ten") } else { all[11] });
+            assert_eq!(walk(&server), all, "from its beginning the list is whole");
+        }
+    }
+
+    #[test]
+    fn rules_know_the_last_page_of_a_list() {
+        let server = server();
+        server.add_fault(Fault::new(Action::HtmlPage).on("runs").page(Page::Last));
+        assert!(!runs(&server, "limit=20").head.contains("text/html"));
+        assert!(runs(&server, "limit=20&offset=20").head.contains("text/html"));
+        server.add_fault(Fault::new(Action::Status(429, Vec::new(), String::new())).on("jobs").larger_than(50));
+        assert_eq!(admin(&server, "/api/v2/accounts/1/jobs/?limit=50").status, 200);
+        assert_eq!(admin(&server, "/api/v2/accounts/1/jobs/").status, 429);
+    }
+
+    #[test]
+    fn the_semantic_layer_answers_and_refuses_what_does_not_fit() {
+        let server = server();
+        let query = "query Metrics($environmentId: BigInt!) { metricsPaginated(environmentId: $environmentId, pageSize: 3) {
+            items { name dimensions { name qualifiedName type queryableGranularities } } pageNum totalItems totalPages } }";
+        let page = metrics(&server, query).json["data"]["metricsPaginated"].clone();
+        assert_eq!((&page["totalItems"], &page["totalPages"]), (&json!(4), &json!(2)));
+        assert_eq!(page["items"][0]["name"], "average_order_value");
+        assert_eq!(metrics(&server, &query.replace("qualifiedName", "fullName")).status, 400);
+        server.add_fault(Fault::new(Action::UnknownField("Dimension.qualifiedName".to_owned())).on("Metrics"));
+        assert_eq!(metrics(&server, query).status, 400);
+        server.add_fault(Fault::new(Action::ShortPage(1)).on("Metrics"));
+        server.add_fault(Fault::new(Action::TotalOff(5)).on("Metrics"));
+        let page = metrics(&server, query).json["data"]["metricsPaginated"].clone();
+        assert_eq!((page["items"].as_array().map(Vec::len), &page["totalItems"]), (Some(1), &json!(9)));
+        let unknown = metrics(&server, "{ metrics(environmentId: 9001) { name } }").json;
+        assert!(unknown["data"].is_null() && unknown["errors"].is_array());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The commands as a stranger uses them: help, exit codes, messages that tell the way out.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
 
 use crate::support::{World, binary, json, rows, run};
 
@@ -42,6 +44,37 @@ fn reading_commands_need_no_token_and_say_where_no_catalog_is() {
         assert!(ran.stderr.contains("there is no catalog at") && ran.stderr.contains("lineaged sync"), "{ran:?}");
         assert!(!folder.path().join("lineaged.db").exists());
     }
+}
+
+#[test]
+fn the_demo_serves_the_platform_until_its_input_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = binary(folder.path(), &["demo", "--serve-platform"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut text = String::new();
+    while !text.contains("Control-C") {
+        assert_ne!(output.read_line(&mut text).expect("read"), 0, "{text}");
+    }
+    let said = |name: &str| {
+        let line = text.lines().find_map(|line| line.trim().strip_prefix(&format!("export {name}=")));
+        line.unwrap_or_else(|| panic!("{name}: {text}")).to_owned()
+    };
+    let address = said("LINEAGED_PLATFORM__URL").replace("http://", "");
+    assert!(said("LINEAGED_DISCOVERY__TOKEN") != said("LINEAGED_PLATFORM__TOKEN"), "{text}");
+    assert_eq!(said("LINEAGED_PLATFORM__SEMANTIC_LAYER"), "true");
+    assert!(text.contains("lineaged show average_order_value\n"), "{text}");
+    let mut stream = TcpStream::connect(&address).expect("connected");
+    let token = said("LINEAGED_PLATFORM__TOKEN");
+    let head = format!("GET /api/v3/accounts/ HTTP/1.1\r\nAuthorization: Token {token}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"Shop\""), "{answer}");
+    assert!(child.try_wait().expect("asked").is_none(), "it serves as long as its input is open");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    assert!(!folder.path().join("lineaged.db").exists());
 }
 
 #[test]
