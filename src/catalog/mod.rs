@@ -52,7 +52,7 @@ pub use integrity::check_integrity;
 pub use load::{Stored, environment_facts};
 pub use lock::{DaemonLock, PATIENCE, Writers};
 pub use migrations::SCHEMA_VERSION;
-pub use platform::{InterfaceState, Spoken, interface_states};
+pub use platform::{InterfaceState, InterfacesKnown, Spoken, interfaces_known};
 pub use selectable::selectable;
 pub use syncs::{Ending, Mode, SyncId, Trigger, requests_since};
 

@@ -1,6 +1,7 @@
 //! What the platform's other interfaces told, in a transaction of its own: the sync's has ended by then, since it waits for none of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Value, json};
@@ -41,31 +42,71 @@ pub struct Spoken {
     pub warnings: Vec<String>,
 }
 
-/// What is known of the interfaces of an environment that were asked, and when the last run ended that is known by them.
-pub fn interface_states(
+/// What the catalog knows by the interfaces of an environment.
+#[derive(Debug, Default)]
+pub struct InterfacesKnown {
+    /// Those that were asked.
+    pub states: BTreeMap<Interface, InterfaceState>,
+    /// When the last run ended that is known.
+    pub last_end: Option<Timestamp>,
+    /// The runs that ended shortly before that, or then.
+    pub last_runs: BTreeSet<String>,
+    /// When the next job runs, as it was told.
+    pub next_job_at: Option<Timestamp>,
+    /// The stamp of the definition that was read last.
+    pub definition: Option<String>,
+}
+
+/// What the catalog knows by the interfaces of an environment; of runs, the ids of those that ended up to `overlap` before the last.
+///
+/// # Errors
+/// If the catalog can't be read.
+pub fn interfaces_known(
     connection: &Connection,
     environment_id: i64,
-) -> Result<(BTreeMap<&'static str, InterfaceState>, Option<Timestamp>), Error> {
+    overlap: Duration,
+) -> Result<InterfacesKnown, Error> {
     let read = || {
-        let sql = "SELECT account_id, answered_at, read_to, error FROM interface WHERE environment_id = ?1 AND interface = ?2";
-        let time = |text: Option<String>| text.as_deref().and_then(Timestamp::parse);
-        let mut statement = connection.prepare(sql)?;
-        let mut states = BTreeMap::new();
-        for interface in Interface::ALL {
-            let state = statement.query_row((environment_id, interface.as_str()), |row| {
-                Ok(InterfaceState {
-                    account_id: row.get(0)?,
-                    answered_at: time(row.get(1)?),
-                    read_to: row.get(2)?,
-                    error: row.get(3)?,
-                })
-            });
-            states.extend(state.optional()?.map(|state| (interface.as_str(), state)));
-        }
-        let sql = "SELECT max(finished_at) FROM run WHERE environment_id = ?1";
-        Ok((states, time(connection.query_row(sql, [environment_id], |row| row.get(0))?)))
+        let time = |sql: &str| -> rusqlite::Result<Option<Timestamp>> {
+            connection.query_row(sql, [environment_id], |row| row.get(0)).map(moment)
+        };
+        let last_end = time("SELECT max(finished_at) FROM run WHERE environment_id = ?1")?;
+        let since =
+            last_end.map(|end| end.plus_millis(-i64::try_from(overlap.as_millis()).unwrap_or_default()).to_string());
+        let sql = "SELECT run_id FROM run WHERE environment_id = ?1 AND finished_at >= ?2";
+        let last_runs =
+            connection.prepare(sql)?.query_map((environment_id, since), |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let sql = "SELECT definition_at FROM environments WHERE environment_id = ?1";
+        let definition: Option<Option<String>> =
+            connection.query_row(sql, [environment_id], |row| row.get(0)).optional()?;
+        Ok(InterfacesKnown {
+            states: states(connection, environment_id)?,
+            last_end,
+            last_runs,
+            next_job_at: time("SELECT min(next_run_at) FROM job WHERE environment_id = ?1")?,
+            definition: definition.flatten(),
+        })
     };
     read().map_err(Error::sqlite("read"))
+}
+
+fn moment(text: Option<String>) -> Option<Timestamp> {
+    text.as_deref().and_then(Timestamp::parse)
+}
+
+fn states(connection: &Connection, environment_id: i64) -> rusqlite::Result<BTreeMap<Interface, InterfaceState>> {
+    let sql =
+        "SELECT account_id, answered_at, read_to, error FROM interface WHERE environment_id = ?1 AND interface = ?2";
+    let mut statement = connection.prepare(sql)?;
+    let mut states = BTreeMap::new();
+    for interface in Interface::ALL {
+        let state = statement.query_row((environment_id, interface.as_str()), |row| {
+            let answered_at = moment(row.get(1)?);
+            Ok(InterfaceState { account_id: row.get(0)?, answered_at, read_to: row.get(2)?, error: row.get(3)? })
+        });
+        states.extend(state.optional()?.map(|state| (interface, state)));
+    }
+    Ok(states)
 }
 
 impl Catalog {

@@ -20,6 +20,7 @@ mod http;
 mod kill;
 mod lies;
 mod origins;
+mod platform;
 mod questions;
 mod reads;
 mod search;

@@ -1,4 +1,5 @@
-//! Lists of the Admin API, page by page, and the proof that nothing is missing: as many different items came as the platform counts.
+//! Lists of the Admin API, page by page, and the proof that nothing is missing: as many different items came as the platform counts, and
+//! counted the same on every page, since where an item went meanwhile another one is skipped.
 
 use std::collections::BTreeMap;
 
@@ -38,13 +39,16 @@ impl Client {
 
     async fn walk(&self, List { what, path, query }: &List<'_>) -> Result<Vec<Value>, Error> {
         let incomplete = |why: String| Error::Incomplete { what, why };
-        let (mut items, mut offset) = (BTreeMap::new(), 0);
+        let (mut items, mut offset, mut counted) = (BTreeMap::new(), 0, None);
         loop {
             let mut query = query.clone();
             query.extend([("limit", PAGE.to_string()), ("offset", offset.to_string())]);
             let mut answer = self.get(path, &query).await?;
             let total =
                 answer["extra"]["pagination"]["total_count"].as_u64().and_then(|total| usize::try_from(total).ok());
+            if *counted.get_or_insert(total) != total {
+                return Err(incomplete("it changed while it was read".into()));
+            }
             let page = match answer["data"].take() {
                 Value::Array(page) => page,
                 Value::Null => Vec::new(),

@@ -52,7 +52,7 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     async fn all(&mut self) -> Result<Metrics, Error> {
-        let (mut found, mut came) = (BTreeMap::new(), 0);
+        let (mut found, mut came, mut counted) = (BTreeMap::new(), 0, None);
         for page in 1.. {
             let data = self.answer(page).await?;
             let (items, total) = match &data["metricsPaginated"] {
@@ -60,6 +60,9 @@ impl Asker<'_> {
                 paged => (&paged["items"], number(&paged["totalItems"])),
             };
             let Some(items) = items.as_array() else { return Err(incomplete("an answer holds no metrics".into())) };
+            if *counted.get_or_insert(total) != total {
+                return Err(incomplete("they changed while they were read".into()));
+            }
             came += items.len();
             found.extend(items.iter().filter_map(metric));
             let is_more = self.is_paged && !items.is_empty() && total.is_none_or(|total| (came as i64) < total);

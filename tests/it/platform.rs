@@ -1,0 +1,173 @@
+//! The platform's other interfaces: jobs, runs and dimensions beside a sync, each failing by itself.
+
+use std::process::Command;
+
+use lineaged::demo::{Action, Fault, Run, RunStatus};
+use lineaged::time::Timestamp;
+
+use super::support::{ENVIRONMENT, Ran, World, run};
+
+/// The binary, with the second token and the Semantic Layer.
+fn command(world: &World, arguments: &[&str]) -> Command {
+    let mut command = world.command(arguments);
+    command.env("LINEAGED_PLATFORM__TOKEN", world.server.platform_token());
+    command.env("LINEAGED_PLATFORM__SEMANTIC_LAYER", "true");
+    command
+}
+
+#[track_caller]
+fn sync(world: &World) -> Ran {
+    let ran = run(&mut command(world, &["sync"]));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran
+}
+
+/// The targets of the requests since the last look, without their queries.
+fn asked(world: &World) -> Vec<String> {
+    let requests = world.server.requests();
+    world.server.clear_requests();
+    let path = |target: &str| target.split('?').next().unwrap_or_default().to_owned();
+    requests.iter().map(|request| path(&request.target)).filter(|path| path != "/graphql").collect()
+}
+
+fn warnings(world: &World) -> String {
+    world.cells("SELECT warnings FROM syncs ORDER BY sync_id DESC LIMIT 1").swap_remove(0)
+}
+
+const RUNS: &str = "/api/v2/accounts/1/runs/";
+const JOBS: &str = "/api/v2/accounts/1/jobs/";
+const METRICS: &str = "/api/graphql";
+
+#[test]
+fn jobs_runs_and_dimensions_arrive_with_a_sync_and_an_idle_one_asks_once() {
+    let world = World::bundled();
+    sync(&world);
+    assert_eq!(asked(&world), ["/api/v3/accounts/", RUNS, JOBS, METRICS]);
+    assert!(world.rows("SELECT * FROM runs WHERE status IS NOT NULL AND node_count IS NULL").len() >= 20);
+    let joined = "SELECT job_name, status, cause FROM runs WHERE node_count > 0 AND finished_at IS NOT NULL LIMIT 1";
+    assert_eq!(world.rows(joined).len(), 1, "{:?}", world.rows("SELECT * FROM runs"));
+    assert!(world.rows("SELECT name FROM jobs WHERE next_run_at IS NOT NULL AND is_scheduled = 1 AND last_run_status IS NOT NULL").len() == 1);
+    let dimensions =
+        world.rows("SELECT name, type, granularities, entity_path FROM metric_dimensions ORDER BY metric_id, name");
+    assert!(
+        dimensions.iter().any(|row| row[0] == "metric_time" && row[1] == "time" && row[3].is_empty()),
+        "{dimensions:?}"
+    );
+    assert!(
+        dimensions.iter().any(|row| row[1] == "entity" && row[2].is_empty() && row[3].is_empty()),
+        "{dimensions:?}"
+    );
+    assert!(
+        world.cells("SELECT 1 FROM changes WHERE field = 'dimensions'").is_empty(),
+        "what is told first has not changed"
+    );
+    assert_eq!(warnings(&world), "[]");
+    let before = std::fs::read(world.catalog()).expect("read");
+    sync(&world);
+    assert_eq!(asked(&world), [RUNS]);
+    assert_eq!(world.cells("SELECT outcome FROM syncs ORDER BY sync_id"), ["applied", "unchanged"]);
+    drop(before);
+}
+
+#[test]
+fn a_run_that_ends_or_is_told_late_is_not_lost() {
+    let world = World::bundled();
+    sync(&world);
+    let last = world.cells("SELECT max(finished_at) FROM runs").swap_remove(0);
+    let last = Timestamp::parse(&last).expect("a time");
+    // It ended before the last one that is known, and was told after it.
+    let late = |id: i64, minutes: i64| {
+        let run = Run { id, job_id: 5001, environment_id: ENVIRONMENT, ..Run::default() };
+        run.ended(last.plus_millis(-minutes * 60_000), RunStatus::Cancelled)
+    };
+    world.server.change_platform(|platform| platform.runs.push(late(99, 9)));
+    sync(&world);
+    assert_eq!(
+        world.rows("SELECT run_id, status, job_name FROM runs WHERE run_id = '99'"),
+        [["99", "cancelled", "Nightly"]]
+    );
+}
+
+#[test]
+fn each_interface_fails_alone_and_what_was_known_of_it_stays() {
+    for (operation, action, says) in [
+        ("runs", Action::Status(401, Vec::new(), String::new()), "the platform's runs: dbt refused the token (401)"),
+        ("runs", Action::Status(503, Vec::new(), String::new()), "the platform's runs"),
+        ("runs", Action::HtmlPage, "did not answer as this interface"),
+        ("runs", Action::EnvelopeError(400, "no such filter".into()), "no such filter"),
+        ("runs", Action::TotalOff(5), "the list of runs is not complete"),
+        ("runs", Action::LosePage, "the list of runs is not complete"),
+        ("Metrics", Action::Status(403, Vec::new(), String::new()), "the Semantic Layer: dbt refused the token (403)"),
+        ("Metrics", Action::DropLastNode, "the list of metrics is not complete"),
+    ] {
+        let world = World::bundled();
+        sync(&world);
+        let held = |what: &str| world.rows(&format!("SELECT * FROM {what} ORDER BY 1, 2, 3, 4"));
+        let views = ["runs WHERE node_count IS NULL", "jobs", "metric_dimensions"];
+        let before = views.map(held);
+        world.change(|project| project.describe("model.mini_shop.orders", "one row per order, at last"));
+        world.server.add_fault(Fault::new(action).on(operation).always());
+        world.ok(&["status"]);
+        let ran = run(&mut command(&world, &["sync", "--full"]));
+        assert_eq!(ran.code, Some(0), "{operation} {says}: {ran:?}");
+        assert!(ran.stderr.contains(says) && warnings(&world).contains(says), "{says}: {}", warnings(&world));
+        assert_eq!(views.map(held), before, "{says}");
+        assert!(world.cells("SELECT 1 FROM changes WHERE after LIKE '%at last%'").len() == 1, "Discovery went on");
+        world.server.clear_faults();
+        let ran = run(&mut command(&world, &["sync"]));
+        assert_eq!((ran.code, warnings(&world).as_str()), (Some(0), "[]"), "the next sync repairs it: {ran:?}");
+    }
+}
+
+#[test]
+fn pages_that_shift_or_are_short_are_read_to_their_end() {
+    for action in [Action::PageCount(Some(0)), Action::ShortPage(7), Action::ItemCameBefore, Action::ItemWentBefore] {
+        let world = World::bundled();
+        let end = Timestamp::now().plus_millis(-86_400_000);
+        world.server.change_platform(|platform| {
+            let more = |id: i64| {
+                let run = Run { id, job_id: 5001, environment_id: ENVIRONMENT, ..Run::default() };
+                run.ended(end.plus_millis(-id * 1000), RunStatus::Success)
+            };
+            platform.runs.extend((1..=250).map(more));
+        });
+        world.server.add_fault(Fault::new(action).on("runs"));
+        let ran = sync(&world);
+        assert_eq!(warnings(&world), "[]", "{ran:?}");
+        assert_eq!(world.cells("SELECT count(*) FROM runs WHERE CAST(run_id AS INTEGER) BETWEEN 1 AND 250"), ["250"]);
+    }
+}
+
+#[test]
+fn a_metrics_new_dimension_is_a_row_of_the_feed() {
+    let world = World::bundled();
+    sync(&world);
+    let metric =
+        world.cells("SELECT metric_id FROM metric_dimensions WHERE type = 'categorical' LIMIT 1").swap_remove(0);
+    let rename = |node: &mut serde_json::Value| {
+        for dimension in node["dimensions"].as_array_mut().into_iter().flatten() {
+            if dimension["type"] == "CATEGORICAL" {
+                dimension["qualifiedName"] = "order__brand_new".into();
+            }
+        }
+    };
+    world.server.add_fault(Fault::new(Action::RewriteNode(Box::new(rename))).on("Metrics").always());
+    sync(&world);
+    assert!(world.cells("SELECT 1 FROM changes WHERE field = 'dimensions'").is_empty(), "the definition has not moved");
+    world.change(|project| project.move_last_updated_at(lineaged::demo::Side::Definition));
+    sync(&world);
+    let rows = world.rows("SELECT unique_id, kind, resource_type, before LIKE '%brand_new%', after LIKE '%brand_new%' FROM changes WHERE field = 'dimensions'");
+    assert!(rows.contains(&[metric.as_str(), "changed", "metric", "0", "1"].map(str::to_owned).to_vec()), "{rows:?}");
+    let found = world.ok(&["search", "brand_new", "--format", "json"]);
+    assert!(found.contains(&metric) && found.contains("\"dimension\""), "{found}");
+    let last = world.cells("SELECT max(seq) FROM changes");
+    assert_eq!(world.cells("SELECT last_seq FROM catalog_info"), last);
+}
+
+#[test]
+fn nothing_is_asked_where_nothing_is_said_of_these_interfaces() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    assert_eq!(asked(&world), [""; 0]);
+    assert!(world.rows("SELECT * FROM jobs").is_empty() && world.rows("SELECT * FROM metric_dimensions").is_empty());
+}
