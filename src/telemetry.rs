@@ -121,7 +121,7 @@ type Moment = Gauge<f64, AtomicU64>;
 #[derive(Debug, Clone)]
 pub struct Telemetry {
     registry: Arc<Registry>,
-    environments: Arc<Vec<(i64, String)>>,
+    environments: Arc<Mutex<Vec<(i64, String)>>>,
     began: Timestamp,
     seen: Arc<Mutex<Seen>>,
     syncs: Family<SyncLabels, Counter>,
@@ -162,7 +162,7 @@ impl Telemetry {
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("lineaged_build", "The program that runs", Info::new(version));
         let mut telemetry = Self {
-            environments: Arc::new(environments.to_vec()),
+            environments: Arc::default(),
             began: Timestamp::now(),
             seen: Arc::default(),
             syncs: listed(&mut registry, "lineaged_syncs", "Syncs that ended, by outcome"),
@@ -229,23 +229,34 @@ impl Telemetry {
         };
         registry.register("lineaged_sync_duration_seconds", "How long syncs took", telemetry.duration.clone());
         telemetry.registry = Arc::new(registry);
+        environments.iter().for_each(|(id, name)| telemetry.add(*id, name));
         telemetry.initialise();
         telemetry
     }
 
-    /// The gauges have no series before the catalog was read: a 0 would be a lie.
-    fn initialise(&self) {
-        for (_, environment) in self.environments.iter() {
-            let of = Of { environment: environment.clone() };
-            drop(self.duration.get_or_create(&of));
-            for family in [&self.requests, &self.retries, &self.bytes] {
-                drop(family.get_or_create(&of));
-            }
-            drop(self.cooldown.get_or_create(&of));
-            for outcome in OUTCOMES {
-                drop(self.syncs.get_or_create(&labels(environment, outcome)));
-            }
+    /// Counters at 0 for one more environment. The gauges have no series before the catalog was read: a 0 would be a lie.
+    pub fn add(&self, id: i64, environment: &str) {
+        let mut environments = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        if environments.iter().any(|(known, _)| *known == id) {
+            return;
         }
+        environments.push((id, environment.to_owned()));
+        let of = Of { environment: environment.to_owned() };
+        drop(self.duration.get_or_create(&of));
+        for family in [&self.requests, &self.retries, &self.bytes] {
+            drop(family.get_or_create(&of));
+        }
+        drop(self.cooldown.get_or_create(&of));
+        for outcome in OUTCOMES {
+            drop(self.syncs.get_or_create(&labels(environment, outcome)));
+        }
+    }
+
+    fn environments(&self) -> Vec<(i64, String)> {
+        self.environments.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn initialise(&self) {
         for delivery in Delivery::ALL {
             drop(self.deliveries.get_or_create(&ResultLabels { result: delivery.as_str() }));
         }
@@ -262,7 +273,7 @@ impl Telemetry {
             return Ok(());
         }
         let watched = reader.watched()?;
-        for (id, environment) in self.environments.iter() {
+        for (id, environment) in &self.environments() {
             let last = seen.counted.get(id).copied();
             for ended in reader.ended_since(*id, last, self.began)? {
                 self.count(environment, &ended);
@@ -286,7 +297,7 @@ impl Telemetry {
         let nothing = Watched::default();
         // A type that is gone has no series any more.
         self.nodes.clear();
-        for (id, environment) in self.environments.iter() {
+        for (id, environment) in &self.environments() {
             self.show(environment, watched.get(id).unwrap_or(&nothing));
         }
     }

@@ -28,9 +28,11 @@ struct Held {
     id: i64,
     name: String,
     origin: String,
+    /// The platform's id and account, of one that was found there.
+    found: Option<(Option<i64>, Option<i64>)>,
 }
 
-/// The numbers of `configured`, in their order: its own, else the one that the catalog keeps with the name, else the smallest that is
+/// The numbers of `configured`, in their order: that under which the same environment was found on the platform, else its own, else the one that the catalog keeps with the name, else the smallest that is
 /// free. `catalog` may be none yet.
 ///
 /// # Errors
@@ -41,6 +43,11 @@ pub fn numbers(catalog: Option<&Connection>, configured: &[Configured]) -> Resul
     taken.extend(configured.iter().filter_map(|environment| environment.id));
     let mut numbers = Vec::new();
     for environment in configured {
+        let ids = (environment.platform_id, environment.account_id);
+        if let Some(found) = held.iter().find(|held| held.found == Some(ids)) {
+            numbers.push(found.id);
+            continue;
+        }
         refuse_another(environment, &held)?;
         let of_name = |held: &&Held| held.name == environment.name && held.origin == environment.origin;
         let kept = held.iter().find(of_name).map(|held| held.id);
@@ -73,8 +80,12 @@ fn refuse_another(environment: &Configured, held: &[Held]) -> Result<(), Error> 
 }
 
 fn held(connection: &Connection) -> rusqlite::Result<Vec<Held>> {
-    let sql = "SELECT environment_id, name, origin FROM environment ORDER BY environment_id";
-    let held = |row: &rusqlite::Row<'_>| Ok(Held { id: row.get(0)?, name: row.get(1)?, origin: row.get(2)? });
+    let sql = "SELECT environment_id, name, origin, found_at IS NOT NULL, platform_id, account_id FROM environment
+               ORDER BY environment_id";
+    let held = |row: &rusqlite::Row<'_>| {
+        let found = if row.get(3)? { Some((row.get(4)?, row.get(5)?)) } else { None };
+        Ok(Held { id: row.get(0)?, name: row.get(1)?, origin: row.get(2)?, found })
+    };
     connection.prepare(sql)?.query_map([], held)?.collect()
 }
 

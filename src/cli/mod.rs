@@ -7,6 +7,7 @@ mod check;
 mod coverage;
 #[cfg(feature = "demo")]
 mod demo;
+mod discover;
 mod exit;
 mod export;
 mod forget;
@@ -55,6 +56,7 @@ Examples:
   lineaged demo                      see it work, without network or configuration
   lineaged demo target/              the same with the artifacts of your own dbt project
   lineaged init                      write a commented lineaged.toml
+  lineaged discover --write          name the platform's production environments in it
   lineaged check                     is the configuration right, and can the platform be reached?
   lineaged sync                      bring the catalog up to date
   lineaged search customer email     nodes with these words, in names, descriptions, columns, tags …
@@ -96,6 +98,8 @@ enum Command {
     Init,
     /// Check the configuration, the token and each environment, and say what to mend
     Check(check::Check),
+    /// List the environments that the platform has, and append them to the configuration
+    Discover(discover::Discover),
     /// Read the environments completely and bring the catalog up to date
     Sync(sync::Sync),
     /// Sync on schedule and on events, and serve the catalog over HTTP
@@ -161,6 +165,7 @@ impl Cli {
             Command::Demo(demo) => block_on(demo.run(&files, &mut out)),
             Command::Init => init::run(files, &mut out),
             Command::Check(check) => check.run(&files, &mut Redacted::new(out)),
+            Command::Discover(discover) => block_on(discover.run(&files, &mut out)),
             Command::Sync(sync) => block_on(sync.run(&files, &mut Redacted::new(out))),
             Command::Forget(forget) => forget.run(&files, &mut out),
             Command::Approve(approve) => approve.run(&files, &mut out),

@@ -35,7 +35,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let config = files.load(Need::Reading)?;
+        let config = sync::with_kept(files.load(Need::Reading)?)?;
         let (reader, id) = self.reading.open(files)?;
         let mut status = reader.status(id)?;
         let deliveries = match self.reading.as_of {

@@ -42,13 +42,22 @@ pub(super) struct Sync {
 
 impl Sync {
     pub(super) async fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        let config = Arc::new(files.load(Need::Origins)?);
-        let environments = choose(&config, &self.environment)?;
+        let config = files.load(Need::Origins)?;
         let limits = Limits::new(config.concurrency(), 1);
         let writers = Writers::default();
         let mut stop = on_signal(&writers, Exit::Interrupted);
-        let mut deliveries = Vec::new();
         let mut exits = Vec::new();
+        let found = tokio::select! {
+            found = sync::with_found(config, &limits, &writers) => found?,
+            () = stop.pulled() => return Ok(Exit::Interrupted),
+        };
+        if let Some(failed) = &found.failed {
+            note(&format!("error: {}", sanitize(failed)));
+            exits.push(Exit::Failed);
+        }
+        let config = Arc::new(found.config);
+        let environments = choose(&config, &self.environment)?;
+        let mut deliveries = Vec::new();
         for environment in environments {
             if stop.is_pulled() {
                 exits.push(Exit::Interrupted);

@@ -96,6 +96,12 @@ pub(super) fn shared_defaults() -> Result<(DiscoveryConfig, Schedule), Problems>
     }
 }
 
+/// The configuration that is in use: the one that is named, else the nearest; `None` if there is none.
+pub fn file(named: Option<&Path>) -> Option<PathBuf> {
+    let source = Source { config: named.map(Path::to_owned), catalog: None };
+    choose_file(&source, &mut Problems::default())
+}
+
 fn choose_file(source: &Source, problems: &mut Problems) -> Option<PathBuf> {
     let named = source.config.clone().or_else(|| std::env::var_os("LINEAGED_CONFIG").map(PathBuf::from));
     match named {

@@ -25,7 +25,7 @@ use crate::plan::Policy;
 use crate::redact;
 use crate::schedule::Schedule;
 
-pub use load::{Need, Source, load};
+pub use load::{Need, Source, file, load};
 pub use problems::{Problem, Problems};
 pub(crate) use receivers::receiver_url;
 

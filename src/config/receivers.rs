@@ -61,7 +61,9 @@ fn word(reader: &mut Reader, place: &str, dict: &Dict, key: &str, words: &'stati
 
 fn environments(reader: &mut Reader, place: &str, dict: &Dict, config: &Config) -> Vec<String> {
     let Some(value) = dict.get("environments") else { return Vec::new() };
-    let named = |name: &str| config.environments.iter().any(|environment| environment.name == name);
+    // Of those that are found by themselves nobody knows the names yet.
+    let is_own = |name: &str| config.environments.iter().any(|environment| environment.name == name);
+    let named = |name: &str| config.find.is_some() || is_own(name);
     let names: Option<Vec<String>> =
         value.as_array().and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
     match names.filter(|names| !names.is_empty() && names.iter().all(|name| named(name))) {

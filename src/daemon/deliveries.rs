@@ -1,6 +1,5 @@
 //! A task for each receiver and each environment that it is told of: so one that is down delays nobody.
 
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Shared;
@@ -10,7 +9,7 @@ use crate::telemetry::Telemetry;
 /// Delivers whatever has not arrived: at the start, and when a sync of the environment was applied. After a failure it rests; only what
 /// was refused is tried again with the next such sync.
 pub(super) async fn keep_delivered(shared: Shared, mut delivery: Delivery, environment_id: i64) {
-    let Some(mut applied) = shared.applied.get(&environment_id).map(watch::Sender::subscribe) else { return };
+    let mut applied = shared.applied(environment_id).subscribe();
     let (mut stop, telemetry) = (shared.stop.clone(), shared.telemetry.clone());
     let (receiver, environment) = (delivery.receiver().to_owned(), delivery.environment().to_owned());
     let took = || telemetry.receiver_took(&receiver, &environment);

@@ -1,108 +1,108 @@
-//! `lineaged serve`: a task for each environment that waits until it is due and syncs it, timers that make it due, and the HTTP
-//! server. No pipeline logic, no SQL.
+//! `lineaged serve`: a task for each environment that waits until it is due and syncs it, timers that make it due, a look for new
+//! environments, and the HTTP server. No pipeline logic, no SQL.
 
 mod deliveries;
+mod syncs;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::Instant;
 
-use crate::answers::Reader;
-use crate::catalog::{self, Catalog, DaemonLock, Trigger, Writers};
+use crate::catalog::{self, Catalog, DaemonLock, Writers};
 use crate::config::{Config, PlatformConfig};
 use crate::deliver::Delivery;
-use crate::http;
-use crate::origin;
-use crate::origin::discovery::{self, Kind, Limits};
-use crate::schedule::Schedule;
-use crate::sync::{self, Due, Environment, Interrupted, Outcome, Report, Request, Stop, Watch};
+use crate::http::{self, Served};
+use crate::origin::discovery::Limits;
+use crate::sync::{self, Due, Environment, Stop};
 use crate::telemetry::Telemetry;
-use crate::time::Timestamp;
 
-/// The clock is looked at this often, so that a suspended machine or a clock that jumps is noticed.
-const LOOK: Duration = Duration::from_secs(30);
+/// Whether new environments are to be looked for is seen this often at least …
+const LOOK_FOR_NEW: Duration = Duration::from_secs(900);
 
-/// After a failed sync the environment rests so long, twice as long after each further one …
-const FIRST_REST: Duration = Duration::from_secs(15);
-
-/// … and at most so long.
-const LONGEST_REST: Duration = Duration::from_secs(3600);
-
-/// After so long what is held is read again.
-const LOOK_AGAIN: Duration = Duration::from_millis(catalog::LOOK_AGAIN.unsigned_abs());
+/// … and after a failure this often.
+const LOOK_AGAIN_FOR_NEW: Duration = Duration::from_secs(60);
 
 /// What all tasks of the daemon share.
 #[derive(Debug, Clone)]
 struct Shared {
-    config: Arc<Config>,
+    /// With the environments that there are now.
+    config: watch::Sender<Arc<Config>>,
+    served: watch::Sender<Served>,
     due: Due,
     limits: Limits,
     writers: Writers,
     telemetry: Telemetry,
     stop: Stop,
     /// By environment, who is told when a sync of it was applied.
-    applied: Arc<BTreeMap<i64, watch::Sender<()>>>,
+    applied: Arc<Mutex<BTreeMap<i64, watch::Sender<()>>>>,
+}
+
+impl Shared {
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.borrow())
+    }
+
+    /// Whether there is such an environment now.
+    fn has(&self, environment_id: i64) -> bool {
+        self.served.borrow().environments.iter().any(|(id, _)| *id == environment_id)
+    }
+
+    fn applied(&self, environment_id: i64) -> watch::Sender<()> {
+        let mut all = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(environment_id).or_default().clone()
+    }
 }
 
 /// Serves until `stop` is pulled: then the reads in hand are dropped, and a commit in hand is finished, or rolled back when `writers`
-/// are interrupted.
+/// are interrupted. `configured`: without the environments that are found by themselves.
 ///
 /// # Errors
 /// If the catalog can't be opened, if another daemon serves it, or if the address can't be listened at.
-pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> anyhow::Result<()> {
-    let _only = DaemonLock::take(&config.catalog.path)?;
-    tokio::select! {
+pub(crate) async fn serve(configured: Config, writers: Writers, mut stop: Stop) -> anyhow::Result<()> {
+    let _only = DaemonLock::take(&configured.catalog.path)?;
+    let (limits, mut tasks) = (Limits::new(configured.concurrency(), configured.environments.len()), JoinSet::new());
+    let (config, failed) = tokio::select! {
         biased;
         () = stop.pulled() => {
             tracing::info!("told to end before it served");
             return Ok(());
         }
-        prepared = prepare(&config, &writers) => prepared?,
-    }
+        prepared = prepare(&configured, &limits, &writers) => prepared?,
+    };
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen at {listen}"))?;
     let address = listener.local_addr().context("can't tell the address that is listened at")?;
-    let environments = sync::environments(&config)?;
-    let names: Vec<(i64, String)> = environments.iter().map(|it| (it.id, it.config.name.clone())).collect();
+    let (catalog, http, webhook_secret) =
+        (config.catalog.path.clone(), config.http.clone(), config.webhook_secret.clone());
     let shared = Shared {
-        due: Due::new(environments.iter().map(|environment| environment.id)),
-        limits: Limits::new(config.concurrency(), config.environments.len()),
-        telemetry: Telemetry::new(&names),
-        applied: Arc::new(environments.iter().map(|it| (it.id, watch::Sender::default())).collect()),
+        due: Due::new([]),
+        limits,
+        telemetry: Telemetry::new(&[]),
+        applied: Arc::default(),
+        served: watch::Sender::default(),
         writers,
         stop: stop.clone(),
-        config: Arc::new(config),
+        config: watch::Sender::new(Arc::new(config)),
     };
-    let state = http::State {
-        due: shared.due.clone(),
-        catalog: shared.config.catalog.path.clone(),
-        http: shared.config.http.clone(),
-        webhook_secret: shared.config.webhook_secret.clone(),
-        telemetry: shared.telemetry.clone(),
-        environments: names,
-        platforms: environments.iter().filter_map(platform).collect(),
-        limits: http::Limits::default(),
-    };
-    let mut tasks = JoinSet::new();
-    for environment in &environments {
-        tasks.spawn(keep_time(shared.clone(), environment.clone()));
-        tasks.spawn(keep_synced(shared.clone(), environment.clone()));
-        for delivery in Delivery::all(&shared.config, (environment.id, &environment.config), &shared.writers)? {
-            tasks.spawn(deliveries::keep_delivered(shared.clone(), delivery, environment.id));
-        }
-    }
+    let (due, telemetry) = (shared.due.clone(), shared.telemetry.clone());
+    let (served, limits) = (shared.served.subscribe(), http::Limits::default());
+    let state = http::State { due, catalog: catalog.clone(), http, webhook_secret, telemetry, served, limits };
+    let mut begun = BTreeSet::new();
+    begin(&shared, &mut begun, &mut tasks)?;
     let mut stop_http = stop.clone();
     let server = tokio::spawn(http::serve(listener, state, async move { stop_http.pulled().await }));
-    tracing::info!(%address, catalog = %shared.config.catalog.path.display(), "serving");
+    tracing::info!(%address, catalog = %catalog.display(), "serving");
     // Only systemd listens; without it there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    stop.pulled().await;
+    tokio::select! {
+        ended = look_for_new(&shared, configured, failed, (&mut begun, &mut tasks)) => ended?,
+        () = stop.pulled() => {}
+    }
     tracing::info!("ending");
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     while tasks.join_next().await.is_some() {}
@@ -111,16 +111,93 @@ pub(crate) async fn serve(config: Config, writers: Writers, mut stop: Stop) -> a
     Ok(())
 }
 
+/// Begins the tasks of environments that have none, and tells everybody which environments there are now.
+fn begin(shared: &Shared, begun: &mut BTreeSet<i64>, tasks: &mut JoinSet<()>) -> anyhow::Result<()> {
+    let config = shared.config();
+    let environments = sync::environments(&config)?;
+    shared.served.send_replace(Served {
+        environments: environments.iter().map(|it| (it.id, it.config.name.clone())).collect(),
+        platforms: environments.iter().filter_map(platform).collect(),
+    });
+    for environment in environments {
+        if !begun.insert(environment.id) {
+            continue;
+        }
+        shared.due.add(environment.id);
+        shared.telemetry.add(environment.id, &environment.config.name);
+        for delivery in Delivery::all(&config, (environment.id, &environment.config), &shared.writers)? {
+            tasks.spawn(deliveries::keep_delivered(shared.clone(), delivery, environment.id));
+        }
+        tasks.spawn(syncs::keep_time(shared.clone(), environment.clone()));
+        tasks.spawn(syncs::keep_synced(shared.clone(), environment));
+    }
+    Ok(())
+}
+
+/// Looks for new environments for ever, where they are to be found by themselves. One that vanished is no longer made due; its tasks wait, since it may
+/// come back.
+async fn look_for_new(
+    shared: &Shared,
+    configured: Config,
+    mut failed: bool,
+    (begun, tasks): (&mut BTreeSet<i64>, &mut JoinSet<()>),
+) -> anyhow::Result<()> {
+    if configured.find.is_none() {
+        std::future::pending::<()>().await;
+    }
+    loop {
+        let pause = if failed { LOOK_AGAIN_FOR_NEW } else { LOOK_FOR_NEW };
+        tokio::time::sleep(pause.min(configured.sync.full_every)).await;
+        let found = sync::with_found(configured.clone(), &shared.limits, &shared.writers).await;
+        let config = match found {
+            Ok(found) => {
+                complain(found.failed.as_deref());
+                failed = found.failed.is_some();
+                found.config
+            }
+            Err(error) => {
+                complain(Some(&format!("{error:#}")));
+                failed = true;
+                continue;
+            }
+        };
+        tell_of_changes(&shared.config(), &config);
+        shared.config.send_replace(Arc::new(config));
+        begin(shared, begun, tasks)?;
+    }
+}
+
+fn tell_of_changes(before: &Config, after: &Config) {
+    let names = |config: &Config| config.environments.iter().map(|it| it.name.clone()).collect::<BTreeSet<_>>();
+    let (before, after) = (names(before), names(after));
+    for name in after.difference(&before) {
+        tracing::info!(environment = name, "found a new environment");
+    }
+    for name in before.difference(&after) {
+        tracing::warn!(environment = name, "the platform lists this environment no longer: it is not synced any more");
+    }
+}
+
+fn complain(failed: Option<&str>) {
+    if let Some(error) = failed {
+        tracing::error!(error, "no environments could be looked for");
+    }
+}
+
 /// An environment as webhooks name it, if it is one of the platform.
 fn platform(environment: &Environment) -> Option<http::Platform> {
-    let PlatformConfig { platform_id, account_id, access: _, interfaces: _ } = environment.config.origin.platform()?;
+    let PlatformConfig { platform_id, account_id, .. } = environment.config.origin.platform()?;
     Some(http::Platform { id: environment.id, platform_id: *platform_id, account_id: *account_id })
 }
 
-/// Makes or migrates the catalog, and looks whether its file is whole, before anybody reads it.
-async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
+/// Finds environments, makes or migrates the catalog, and looks whether its file is whole, before anybody reads it. Also tells whether looking for
+/// environments failed.
+async fn prepare(configured: &Config, limits: &Limits, writers: &Writers) -> anyhow::Result<(Config, bool)> {
+    let found = sync::with_found(configured.clone(), limits, writers).await?;
+    complain(found.failed.as_deref());
+    let (config, failed) = (found.config, found.failed.is_some());
     let (path, writers) = (config.catalog.path.clone(), writers.clone());
-    let (settings, environments) = (config.settings(), sync::configured(config));
+    let (settings, environments) = (config.settings(), sync::configured(&config));
     let open = move || -> Result<(), catalog::Error> {
         let waiting = |holder: &str| tracing::warn!(holder, "waiting for another process that writes the catalog");
         let mut catalog = Catalog::open(&path, &writers, "start of serve", &waiting)?;
@@ -128,171 +205,6 @@ async fn prepare(config: &Config, writers: &Writers) -> anyhow::Result<()> {
         catalog.check()?;
         catalog.checkpoint()
     };
-    Ok(spawn_blocking(open).await.context("the catalog could not be prepared")??)
-}
-
-/// Marks the environment at each firing of its schedule, and once at the start if one was missed or the last sync failed.
-async fn keep_time(shared: Shared, environment: Environment) {
-    let path = shared.config.catalog.path.clone();
-    let id = environment.id;
-    let last = spawn_blocking(move || {
-        let reader = Reader::open(&path, None).ok()?;
-        reader.last_sync_at(id, Timestamp::now()).ok().flatten()
-    });
-    let last = last.await.ok().flatten();
-    let missed =
-        last.is_none_or(|last| environment.config.schedule.next(last).is_some_and(|next| next <= Timestamp::now()));
-    if missed {
-        shared.due.mark(id, Trigger::Startup);
-    }
-    let mut stop = shared.stop.clone();
-    let mut asked = Timestamp::now();
-    while let Some(next) = environment.config.schedule.next(asked) {
-        tracing::info!(environment = environment.config.name, at = %next, "next firing");
-        let came = tokio::select! {
-            came = wait_until(next, asked, &environment.config.schedule) => came,
-            () = stop.pulled() => return,
-        };
-        if came {
-            shared.due.mark(id, Trigger::Cron);
-        }
-        asked = Timestamp::now();
-    }
-}
-
-/// Waits for a moment on the clock on the wall, and then a little more, so that not everybody asks the platform at once. False if
-/// the clock was set back meanwhile: then another moment is the next.
-async fn wait_until(moment: Timestamp, asked: Timestamp, schedule: &Schedule) -> bool {
-    let mut before = asked;
-    loop {
-        let now = Timestamp::now();
-        match look(before, now, moment) {
-            Look::Come => break,
-            Look::SetBack => return false,
-            Look::Ahead(wait) => tokio::time::sleep(wait).await,
-        }
-        before = now;
-    }
-    let gap = schedule.next(moment).map_or(0, |next| next.since(moment)).clamp(0, 600_000).unsigned_abs();
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=gap / 20))).await;
-    true
-}
-
-/// What a look at the clock says of a moment that is waited for.
-#[derive(Debug, PartialEq, Eq)]
-enum Look {
-    /// It has come.
-    Come,
-    /// Look again after this.
-    Ahead(Duration),
-    /// The clock was wrong when the moment was chosen.
-    SetBack,
-}
-
-fn look(before: Timestamp, now: Timestamp, moment: Timestamp) -> Look {
-    if Duration::from_millis(before.since(now).max(0).unsigned_abs()) > LOOK {
-        return Look::SetBack;
-    }
-    match moment.since(now) {
-        ..=0 => Look::Come,
-        left => Look::Ahead(LOOK.min(Duration::from_millis(left.unsigned_abs()))),
-    }
-}
-
-/// Syncs the environment whenever it is due. Its trouble is its own: it rests, and the others go on.
-async fn keep_synced(shared: Shared, environment: Environment) {
-    let mut stop = shared.stop.clone();
-    let mut failures = 0;
-    // What a webhook told of is still unread after a failure.
-    let mut full = false;
-    // What is held is looked at again, however rarely the schedule fires.
-    let mut look_again: Option<Instant> = None;
-    loop {
-        let trigger = tokio::select! {
-            trigger = shared.due.take(environment.id) => trigger,
-            () = tokio::time::sleep_until(look_again.unwrap_or_else(Instant::now)), if look_again.is_some() => {
-                look_again = None;
-                shared.due.mark(environment.id, Trigger::Retry);
-                continue;
-            }
-            () = stop.pulled() => return,
-        };
-        full |= trigger == Trigger::Webhook;
-        let request = Request {
-            config: Arc::clone(&shared.config),
-            environment: environment.clone(),
-            trigger,
-            dry_run: false,
-            full,
-            writers: shared.writers.clone(),
-            stop: shared.stop.clone(),
-            watch: Watch::nobody(),
-        };
-        let result = sync::run(&request, &shared.limits).await;
-        look_again = match &result {
-            // A firing that only probed does not put the next look off.
-            Ok(Report { outcome: Outcome::Held(..), seen: None, .. }) => look_again,
-            Ok(Report { outcome: Outcome::Held(..), .. }) => Some(Instant::now() + LOOK_AGAIN),
-            _ => None,
-        };
-        if let (Ok(Report { outcome: Outcome::Applied(_), .. }), Some(applied)) =
-            (&result, shared.applied.get(&environment.id))
-        {
-            applied.send_replace(());
-        }
-        let (telemetry, name) = (&shared.telemetry, environment.config.name.as_str());
-        if let Some(platform) = environment.config.origin.platform() {
-            telemetry.retried(name, shared.limits.take_retries(platform.platform_id));
-        }
-        let Err(error) = result else {
-            telemetry.cooldown(name, None);
-            shared.due.done(environment.id);
-            (failures, full) = (0, false);
-            continue;
-        };
-        if error.is::<Interrupted>() {
-            return;
-        }
-        let rest = rest_after(&error, failures);
-        failures += 1;
-        telemetry
-            .cooldown(name, Some(Timestamp::now().plus_millis(i64::try_from(rest.as_millis()).unwrap_or(i64::MAX))));
-        tracing::error!(environment = name, error = format!("{error:#}"), rest = rest.as_secs(), "sync failed");
-        shared.due.failed(environment.id, rest);
-    }
-}
-
-/// How long an environment rests: as long as the platform asks, else longer with each failure; an hour where only a person can help.
-fn rest_after(error: &anyhow::Error, failures: u32) -> Duration {
-    let grown = FIRST_REST.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LONGEST_REST);
-    let kind = error.downcast_ref::<origin::Error>().and_then(origin::Error::platform).map(discovery::Error::kind);
-    match kind {
-        Some(Kind::RateLimited { wait }) => (*wait).max(FIRST_REST),
-        Some(Kind::Unauthorized { .. } | Kind::Forbidden { .. }) if failures > 0 => LONGEST_REST,
-        _ => grown.mul_f64(0.75 + fastrand::f64() / 2.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rest_grows_with_each_failure_and_ends_at_an_hour() {
-        let error = anyhow::anyhow!("the network is gone");
-        let rests: Vec<Duration> = (0..12).map(|failures| rest_after(&error, failures)).collect();
-        assert!(rests[0] < Duration::from_secs(20), "{rests:?}");
-        assert!(rests[3] > rests[0], "{rests:?}");
-        assert!(rests.iter().all(|rest| *rest <= LONGEST_REST.mul_f64(1.25)), "{rests:?}");
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_while_a_moment_is_waited_for_chooses_another() {
-        let at = |seconds: i64| Timestamp::from_millis(1_790_000_000_000 + seconds * 1000).expect("a time");
-        assert_eq!(look(at(0), at(0), at(10)), Look::Ahead(Duration::from_secs(10)));
-        assert_eq!(look(at(0), at(30), at(900)), Look::Ahead(LOOK));
-        assert_eq!(look(at(0), at(11), at(10)), Look::Come);
-        assert_eq!(look(at(5), at(3), at(10)), Look::Ahead(Duration::from_secs(7)), "a clock that is put right");
-        assert_eq!(look(at(315_360_000), at(0), at(315_360_900)), Look::SetBack);
-    }
+    spawn_blocking(open).await.context("the catalog could not be prepared")??;
+    Ok((config, failed))
 }

@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::HttpConfig;
 use crate::sync::Due;
@@ -35,15 +35,22 @@ use crate::telemetry::Telemetry;
 pub use server::serve;
 pub use webhook::Platform;
 
+/// The environments that may be synced.
+#[derive(Debug, Clone, Default)]
+pub struct Served {
+    /// All of them (id and name).
+    pub environments: Vec<(i64, String)>,
+    /// Those of the platform, as webhooks name them.
+    pub platforms: Vec<Platform>,
+}
+
 /// What is served, and to whom.
 #[derive(Debug, Clone)]
 pub struct State {
     /// Where requests and the webhook mark what is due.
     pub due: Due,
-    /// The configured environments (id and name).
-    pub environments: Vec<(i64, String)>,
-    /// Those of the platform, as webhooks name them.
-    pub platforms: Vec<Platform>,
+    /// Which environments there are.
+    pub served: watch::Receiver<Served>,
     /// The catalog's file.
     pub catalog: PathBuf,
     /// `[http]`.

@@ -29,7 +29,7 @@ use crate::catalog::Trigger;
 pub(super) async fn sync(State(app): State<Arc<App>>, uri: Uri) -> Result<(StatusCode, Json<Value>), Problem> {
     let query = Query::of(&uri, &["environment"])?;
     let (due, wanted) = (&app.state.due, query.get("environment"));
-    let all = &app.state.environments;
+    let all = app.state.served.borrow().environments.clone();
     let chosen: Vec<&(i64, String)> = all
         .iter()
         .filter(|(id, name)| wanted.is_none_or(|wanted| wanted == name || wanted == id.to_string()))

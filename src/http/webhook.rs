@@ -145,7 +145,8 @@ pub(super) async fn dbt(
         return Err(Problem::Forged);
     }
     let (state, now) = (&app.state, Timestamp::now());
-    let delivery = take(&state.platforms, &state.due, &app.deliveries, &body, now);
+    let platforms = state.served.borrow().platforms.clone();
+    let delivery = take(&platforms, &state.due, &app.deliveries, &body, now);
     count(delivery);
     match delivery {
         Delivery::Ahead => tracing::warn!("a webhook's time stamp is too far ahead: are the clocks right?"),

@@ -48,6 +48,11 @@ impl Due {
         Self(Arc::new(Mutex::new(environments.into_iter().map(|id| (id, State::default())).collect())))
     }
 
+    /// One more environment may be due from now on.
+    pub fn add(&self, environment_id: i64) {
+        self.lock().entry(environment_id).or_default();
+    }
+
     /// True while the environment is being synced.
     pub fn is_running(&self, environment_id: i64) -> bool {
         self.lock().get(&environment_id).is_some_and(|state| state.running)

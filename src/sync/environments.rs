@@ -20,7 +20,9 @@ pub struct Environment {
 /// If the catalog is needed for a number and can't be read, or two would have one number.
 pub fn environments(config: &Config) -> Result<Vec<Environment>, catalog::Error> {
     let configured = configured(config);
-    let numbers = match configured.iter().all(|environment| environment.id.is_some()) {
+    // One with an account may have been found before, under another number.
+    let is_given = |environment: &Configured| environment.id.is_some() && environment.account_id.is_none();
+    let numbers = match configured.iter().all(is_given) {
         true => catalog::numbers(None, &configured),
         false => numbers(&config.catalog.path, &configured),
     };

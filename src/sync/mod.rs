@@ -4,6 +4,7 @@ mod beside;
 mod conclude;
 mod due;
 mod environments;
+mod found;
 mod read;
 mod request;
 
@@ -24,6 +25,7 @@ use crate::time::Timestamp;
 use conclude::{Job, Step, conclude};
 pub use due::{DEBOUNCE, Due, Marked};
 pub use environments::{Environment, configured, environments};
+pub use found::{Found, Named, list, name, with_found, with_kept};
 use read::{find, sharers};
 pub use request::{Interrupted, Request, Stop, Watch};
 

@@ -9,14 +9,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use lineaged::answers::VIEWS;
 use lineaged::config::HttpConfig;
 use lineaged::demo::Project;
-use lineaged::http::{Limits, Platform, State, serve};
+use lineaged::http::{Limits, Platform, Served, State, serve};
 use lineaged::sync::Due;
 use lineaged::telemetry::Telemetry;
 use lineaged::time::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::support::{ENVIRONMENT, World};
 
@@ -74,12 +74,12 @@ impl Site {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address");
         let environments = vec![(ENVIRONMENT, "prod".to_owned())];
+        let platforms = vec![Platform { id: ENVIRONMENT, platform_id: ENVIRONMENT, account_id: None }];
         let due = Due::new([ENVIRONMENT]);
         let mut state = State {
             due: due.clone(),
             telemetry: Telemetry::new(&environments),
-            environments,
-            platforms: vec![Platform { id: ENVIRONMENT, platform_id: ENVIRONMENT, account_id: None }],
+            served: watch::Sender::new(Served { environments, platforms }).subscribe(),
             catalog: world.catalog(),
             http: HttpConfig { listen: address, allowed_hosts: vec!["Catalog.example".to_owned()], api_token: None },
             webhook_secret: Some(SECRET.into()),

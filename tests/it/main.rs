@@ -9,6 +9,7 @@ mod columns;
 mod core;
 mod coverage;
 mod deliver;
+mod discover;
 mod docs;
 mod documents;
 mod export;
