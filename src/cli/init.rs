@@ -9,6 +9,8 @@ use crate::config;
 pub(super) fn run(files: Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let path = files.config.unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
     config::init(&path)?;
-    writeln!(out, "wrote {}: set the token and the environments, then run `lineaged check`", path.display())?;
+    let next =
+        "set the token, name the environments (`lineaged discover --write` appends them), then run `lineaged check`";
+    writeln!(out, "wrote {}: {next}", path.display())?;
     Ok(Exit::Done)
 }

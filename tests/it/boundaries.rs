@@ -33,7 +33,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 /// A crate and the files (or folders) under `src` that may name it.
 const HOMES: [(&str, &[&str]); 13] = [
     ("rusqlite", &["catalog/", "derive/", "answers/"]),
-    ("reqwest", &["outbound.rs", "origin/discovery/", "deliver/"]),
+    ("reqwest", &["outbound.rs", "origin/discovery/", "origin/platform/", "deliver/"]),
     ("graphql_client", &["origin/discovery/"]),
     ("glob", &["origin/artifacts/"]),
     ("petgraph", &["plan/graph.rs"]),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lineaged::demo::{Action, Fault, Run, RunStatus};
+use lineaged::demo::{Action, Fault, Project, Run, RunStatus};
 use lineaged::time::Timestamp;
 
 use super::support::{ENVIRONMENT, Ran, World, run};
@@ -13,6 +13,11 @@ fn command(world: &World, arguments: &[&str]) -> Command {
     command.env("LINEAGED_PLATFORM__TOKEN", world.server.platform_token());
     command.env("LINEAGED_PLATFORM__SEMANTIC_LAYER", "true");
     command
+}
+
+/// With time enough for whatever is tried again.
+fn world() -> World {
+    World::with(vec![(ENVIRONMENT, Project::bundled(Timestamp::now()))], "give_up_after = \"30s\"\ntimeout = \"20s\"\n")
 }
 
 #[track_caller]
@@ -40,7 +45,7 @@ const METRICS: &str = "/api/graphql";
 
 #[test]
 fn jobs_runs_and_dimensions_arrive_with_a_sync_and_an_idle_one_asks_once() {
-    let world = World::bundled();
+    let world = world();
     sync(&world);
     assert_eq!(asked(&world), ["/api/v3/accounts/", RUNS, JOBS, METRICS]);
     assert!(world.rows("SELECT * FROM runs WHERE status IS NOT NULL AND node_count IS NULL").len() >= 20);
@@ -71,7 +76,7 @@ fn jobs_runs_and_dimensions_arrive_with_a_sync_and_an_idle_one_asks_once() {
 
 #[test]
 fn a_run_that_ends_or_is_told_late_is_not_lost() {
-    let world = World::bundled();
+    let world = world();
     sync(&world);
     let last = world.cells("SELECT max(finished_at) FROM runs").swap_remove(0);
     let last = Timestamp::parse(&last).expect("a time");
@@ -100,18 +105,21 @@ fn each_interface_fails_alone_and_what_was_known_of_it_stays() {
         ("Metrics", Action::Status(403, Vec::new(), String::new()), "the Semantic Layer: dbt refused the token (403)"),
         ("Metrics", Action::DropLastNode, "the list of metrics is not complete"),
     ] {
-        let world = World::bundled();
+        let world = world();
         sync(&world);
         let held = |what: &str| world.rows(&format!("SELECT * FROM {what} ORDER BY 1, 2, 3, 4"));
-        let views = ["runs WHERE node_count IS NULL", "jobs", "metric_dimensions"];
-        let before = views.map(held);
+        let views: &[&str] = match operation {
+            "runs" => &["runs WHERE node_count IS NULL", "jobs"],
+            _ => &["metric_dimensions"],
+        };
+        let before: Vec<_> = views.iter().map(|view| held(view)).collect();
         world.change(|project| project.describe("model.mini_shop.orders", "one row per order, at last"));
         world.server.add_fault(Fault::new(action).on(operation).always());
         world.ok(&["status"]);
         let ran = run(&mut command(&world, &["sync", "--full"]));
         assert_eq!(ran.code, Some(0), "{operation} {says}: {ran:?}");
         assert!(ran.stderr.contains(says) && warnings(&world).contains(says), "{says}: {}", warnings(&world));
-        assert_eq!(views.map(held), before, "{says}");
+        assert_eq!(views.iter().map(|view| held(view)).collect::<Vec<_>>(), before, "{says}");
         assert!(world.cells("SELECT 1 FROM changes WHERE after LIKE '%at last%'").len() == 1, "Discovery went on");
         world.server.clear_faults();
         let ran = run(&mut command(&world, &["sync"]));
@@ -122,7 +130,7 @@ fn each_interface_fails_alone_and_what_was_known_of_it_stays() {
 #[test]
 fn pages_that_shift_or_are_short_are_read_to_their_end() {
     for action in [Action::PageCount(Some(0)), Action::ShortPage(7), Action::ItemCameBefore, Action::ItemWentBefore] {
-        let world = World::bundled();
+        let world = world();
         let end = Timestamp::now().plus_millis(-86_400_000);
         world.server.change_platform(|platform| {
             let more = |id: i64| {
@@ -140,7 +148,7 @@ fn pages_that_shift_or_are_short_are_read_to_their_end() {
 
 #[test]
 fn a_metrics_new_dimension_is_a_row_of_the_feed() {
-    let world = World::bundled();
+    let world = world();
     sync(&world);
     let metric =
         world.cells("SELECT metric_id FROM metric_dimensions WHERE type = 'categorical' LIMIT 1").swap_remove(0);
@@ -166,8 +174,62 @@ fn a_metrics_new_dimension_is_a_row_of_the_feed() {
 
 #[test]
 fn nothing_is_asked_where_nothing_is_said_of_these_interfaces() {
-    let world = World::bundled();
+    let world = world();
     world.ok(&["sync"]);
     assert_eq!(asked(&world), [""; 0]);
     assert!(world.rows("SELECT * FROM jobs").is_empty() && world.rows("SELECT * FROM metric_dimensions").is_empty());
+}
+
+#[test]
+fn a_token_that_one_of_them_repeats_is_neither_printed_nor_stored() {
+    let world = world();
+    sync(&world);
+    let token = world.server.platform_token().to_owned();
+    let said =
+        format!(r#"{{"status":{{"user_message":"no access for Token {token}"}},"errors":[{{"message":"{token}"}}]}}"#);
+    for status in [200, 400, 401, 403, 404, 500] {
+        world.server.add_fault(Fault::new(Action::Status(status, Vec::new(), said.clone())).on("runs").always());
+        world.server.add_fault(Fault::new(Action::Status(status, Vec::new(), said.clone())).on("Metrics").always());
+        let ran = run(command(&world, &["sync", "--full"]).env("LINEAGED_LOG", "trace"));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(!format!("{ran:?}").contains(&token), "{status}: {ran:?}");
+        let stored = world.cells("SELECT group_concat(error) FROM interface").concat() + &warnings(&world);
+        assert!(!stored.contains(&token), "{status}: {stored}");
+        world.server.clear_faults();
+    }
+    for (path, bytes) in std::fs::read_dir(world.folder.path()).expect("a folder").map(|entry| {
+        let path = entry.expect("an entry").path();
+        (path.clone(), std::fs::read(path).expect("read"))
+    }) {
+        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{path:?}");
+    }
+}
+
+#[test]
+fn no_request_carries_a_token_to_where_a_redirect_points() {
+    let (world, elsewhere) = (world(), world());
+    let to = vec![("Location".to_owned(), format!("{}api/v2/accounts/1/runs/", elsewhere.server.platform_url()))];
+    world.server.add_fault(Fault::new(Action::Status(302, to.clone(), String::new())).on("runs").always());
+    world.server.add_fault(Fault::new(Action::Status(302, to, String::new())).on("Metrics").always());
+    let ran = sync(&world);
+    assert!(ran.stderr.contains("redirects elsewhere"), "{ran:?}");
+    assert!(elsewhere.server.requests().is_empty());
+}
+
+#[test]
+fn an_interface_that_hangs_delays_no_commit_and_one_that_asks_for_rest_is_left_alone() {
+    // It gives up after a second.
+    let world = World::bundled();
+    let long = std::time::Duration::from_secs(3600);
+    world.server.add_fault(Fault::new(Action::Delay(long)).on("runs").always());
+    let ran = sync(&world);
+    assert!(ran.stderr.contains("was not done after 1 s"), "{ran:?}");
+    let outcome = world.rows("SELECT outcome, error IS NULL, json_array_length(warnings) FROM syncs");
+    assert_eq!(outcome, [["applied", "1", "1"]]);
+    world.server.clear_faults();
+    world.server.add_fault(Fault::new(Action::Status(429, Vec::new(), String::new())).on("runs").always());
+    world.server.clear_requests();
+    let ran = sync(&world);
+    assert!(ran.stderr.contains("the rate limit is reached (429)"), "{ran:?}");
+    assert_eq!(asked(&world).iter().filter(|path| *path == RUNS).count(), 1, "once, and no more");
 }
