@@ -93,7 +93,7 @@ fn discoverys_token_does_not_reach_the_admin_api_and_what_does_is_said() {
     let out = well(world.command(&["check"]).env("LINEAGED_PLATFORM__ACCOUNT_ID", "1"));
     let admin = said(&out, "Admin");
     assert!(admin.starts_with("refused") && admin.contains("set `platform.token` to one"), "{admin}");
-    assert!(admin.contains("Discovery's token was tried, since `platform.token` is not set"), "{admin}");
+    assert!(admin.contains("this is Discovery's token: `platform.token` is not set, or the same"), "{admin}");
     assert!(said(&out, "webhooks").starts_with("refused"), "{out}");
     let out = well(world.command(&["check"]).env("LINEAGED_PLATFORM__SEMANTIC_LAYER", "true"));
     assert!(said(&out, "webhooks").starts_with("unknown"), "{out}");

@@ -18,6 +18,15 @@ const ADMIN: &str = "Admin";
 const SEMANTIC_LAYER: &str = "Semantic Layer";
 pub(super) const WEBHOOKS: &str = "webhooks";
 
+const NO_ACCESS_URL: &str =
+    "the access URL does not follow from Discovery's address: set `platform.url`, and `platform.token`";
+const OTHER_REGION: &str =
+    "this environment is of another region, where only its own `token` goes: give it one that reaches the Admin API";
+const ADMIN_OFF: &str =
+    "`platform.token` asks for jobs and runs: a token with the permission set Job Viewer or Read-Only, for example";
+const SEMANTIC_LAYER_OFF: &str = "`platform.semantic_layer = true` asks for the dimensions of metrics";
+const WEBHOOKS_OFF: &str = "where the Admin API is asked, it tells whether one points here";
+
 /// A person waits: nobody is asked longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,27 +56,19 @@ impl<'a> Interfaces<'a> {
         rows
     }
 
-    /// Why nobody is asked, and what would change that.
+    /// Nobody is asked: why, and what would change that.
     fn unasked(&self, platform: &PlatformConfig) -> Vec<Row> {
         let access = platform.access.access_url();
-        let (state, why) = match (&access, &self.config.interfaces) {
-            (None, _) => (
-                State::Unknown,
-                "the access URL does not follow from Discovery's address: set `platform.url`, and `platform.token`",
-            ),
-            (Some(own), Some(shared)) if *own != shared.access => (
-                State::NotAsked,
-                "this environment is of another region, where only its own `token` goes: give it one that reaches the Admin API",
-            ),
-            _ => (
-                State::NotAsked,
-                "`platform.token` asks for jobs and runs: a token with the permission set Job Viewer or Read-Only, for example",
-            ),
+        let shared = self.config.interfaces.as_ref().map(|shared| &shared.access);
+        let (state, why) = match &access {
+            None => (State::Unknown, NO_ACCESS_URL),
+            Some(own) if shared.is_some_and(|shared| shared != own) => (State::NotAsked, OTHER_REGION),
+            Some(_) => (State::NotAsked, ADMIN_OFF),
         };
         let mut rows: Vec<Row> = access.iter().map(|access| access_row(access, false)).collect();
         rows.push(Row::new(ADMIN, state, why));
         rows.push(Row::new(SEMANTIC_LAYER, State::NotAsked, SEMANTIC_LAYER_OFF));
-        rows.push(Row::new(WEBHOOKS, State::NotAsked, "whoever reaches the Admin API is told whether one points here"));
+        rows.push(Row::new(WEBHOOKS, State::NotAsked, WEBHOOKS_OFF));
         rows
     }
 
@@ -140,8 +141,6 @@ impl<'a> Interfaces<'a> {
     }
 }
 
-const SEMANTIC_LAYER_OFF: &str = "`platform.semantic_layer = true` asks for the dimensions of metrics";
-
 fn access_row(access: &Url, is_said: bool) -> Row {
     let from = if is_said { "as `platform.url` says" } else { "follows from Discovery's address" };
     Row { name: "access URL", state: None, text: format!("{}, {from}", shown(access)), more: Vec::new() }
@@ -163,7 +162,11 @@ fn admin_row(
         (Err(error), _) => {
             let row = Row::new(ADMIN, State::of(error), error.to_string());
             let is_discoverys = matches!(error, Error::Refused { .. }) && has_discoverys_token(platform, interfaces);
-            if is_discoverys { row.and("Discovery's token was tried, since `platform.token` is not set") } else { row }
+            if is_discoverys {
+                row.and("this is Discovery's token: `platform.token` is not set, or the same")
+            } else {
+                row
+            }
         }
         (Ok(_), None) => Row::new(ADMIN, State::Unknown, "the account is not known"),
     }
@@ -182,4 +185,39 @@ pub(super) fn shown(url: &Url) -> String {
 
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of an environment that is read at `discovery`, where the access URL of the others is `shared`.
+    fn unasked(discovery: &str, shared: Option<&str>) -> Vec<Row> {
+        let mut config =
+            Config::for_one(834, "prod", discovery.into(), "dbtc_1234".into(), "x.db".into()).expect("valid");
+        config.interfaces = shared.map(|access| InterfacesConfig {
+            access: Url::parse(access).expect("an address"),
+            is_access_said: true,
+            account_id: None,
+            token: None,
+            semantic_layer: None,
+            ca_file: None,
+            partner_source: None,
+        });
+        let limits = Limits::new(1, 1);
+        let platform = config.environments[0].origin.platform().expect("of the platform");
+        Interfaces::new(&config, &limits).unasked(platform)
+    }
+
+    #[test]
+    fn where_nobody_is_asked_the_reason_is_said() {
+        let eu = "https://metadata.emea.dbt.com/graphql";
+        let own = unasked(eu, Some("https://emea.dbt.com/"));
+        assert_eq!(own[0].text, "https://emea.dbt.com, follows from Discovery's address");
+        assert_eq!((own[1].state, own[1].text.as_str()), (Some(State::NotAsked), ADMIN_OFF));
+        let other = unasked(eu, Some("https://cloud.getdbt.com/"));
+        assert_eq!((other[1].state, other[1].text.as_str()), (Some(State::NotAsked), OTHER_REGION));
+        let proxy = unasked("https://dbt-proxy.example.com/graphql", None);
+        assert_eq!((proxy[0].state, proxy[0].text.as_str()), (Some(State::Unknown), NO_ACCESS_URL));
+    }
 }
