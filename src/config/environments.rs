@@ -200,7 +200,7 @@ fn interfaces_of(
     let shared = config.interfaces.clone()?;
     let Entry { place: _, dict } = entry;
     let own_token = if has_token(dict) { access.token.clone() } else { None };
-    let elsewhere = dict.get("url").and_then(|_| addresses::access(&url::Url::parse(&access.url).ok()?));
+    let elsewhere = dict.get("url").and_then(|_| access.access_url());
     match elsewhere.filter(|elsewhere| *elsewhere != shared.access) {
         None => {
             let token = own_token.filter(|_| !reader.is_said("platform.token")).or(shared.token);
@@ -210,6 +210,7 @@ fn interfaces_of(
             token: Some(own_token?),
             semantic_layer: shared.semantic_layer.and_then(|_| addresses::semantic_layer(&elsewhere)),
             access: elsewhere,
+            is_access_said: false,
             ..shared
         }),
     }

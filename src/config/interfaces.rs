@@ -27,7 +27,7 @@ pub(super) fn read(reader: &mut Reader, discovery: &mut DiscoveryConfig, config:
             ),
         }
     }
-    let of_discovery = Url::parse(&discovery.url).ok().and_then(|url| addresses::access(&url));
+    let of_discovery = discovery.access_url();
     if let (Some(url), Some(other)) = (&url, of_discovery.as_ref().filter(|other| Some(*other) != url.as_ref())) {
         config
             .warnings
@@ -37,6 +37,7 @@ pub(super) fn read(reader: &mut Reader, discovery: &mut DiscoveryConfig, config:
     config.warnings.extend(found.as_ref().and_then(readable_by_others));
     let token = found.map(|found| found.secret).or_else(|| discovery.token.clone());
     let account_id = reader.parse("platform.account_id", ACCOUNT_HELP, |text| text.parse().ok().filter(|id| *id > 0));
+    let is_access_said = url.is_some();
     let access = url.or(of_discovery);
     let semantic_layer = semantic_layer(reader, access.as_ref());
     let Some(access) = access else {
@@ -47,7 +48,8 @@ pub(super) fn read(reader: &mut Reader, discovery: &mut DiscoveryConfig, config:
         return;
     };
     let DiscoveryConfig { ca_file, partner_source, .. } = discovery.clone();
-    config.interfaces = Some(InterfacesConfig { access, account_id, token, semantic_layer, ca_file, partner_source });
+    config.interfaces =
+        Some(InterfacesConfig { access, is_access_said, account_id, token, semantic_layer, ca_file, partner_source });
 }
 
 /// An access URL: as every address, and no interface's own.

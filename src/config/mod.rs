@@ -192,6 +192,8 @@ pub struct PlatformConfig {
 pub struct InterfacesConfig {
     /// The access URL of the region or tenant, below which the Admin API is.
     pub access: Url,
+    /// True if `platform.url` says it; else it follows from Discovery's address.
+    pub is_access_said: bool,
     /// The account; `None` where it is the only one that the token sees.
     pub account_id: Option<i64>,
     /// `platform.token`, else Discovery's; `None` only for commands that do not need one.
@@ -322,6 +324,13 @@ impl Config {
             ("exclude", self.coverage.exclude.clone().into()),
             ("stale_after_days", self.stale_after_days.into()),
         ]
+    }
+}
+
+impl DiscoveryConfig {
+    /// The access URL that follows from Discovery's address, if one does.
+    pub fn access_url(&self) -> Option<Url> {
+        addresses::access(&Url::parse(&self.url).ok()?)
     }
 }
 

@@ -46,16 +46,49 @@ fn readme_leaves_speed_to_the_measured_document() {
     }
 }
 
+/// The files below a folder whose names end so, with what is in them.
+fn files(folder: &Path, ending: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push((path.display().to_string(), std::fs::read_to_string(&path).expect("read")));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_request_to_the_platform_is_in_its_document() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/platform.md")).expect("docs/platform.md");
+    let sources = files(&root.join("src/origin/platform"), ".rs");
+    let paths = sources.iter().flat_map(|(_, text)| text.split('"').filter(|it| it.starts_with("api/")));
+    let queries = root.join("queries");
+    let documents = files(&queries, ".graphql").into_iter().filter_map(|(path, _)| {
+        let name = Path::new(&path).strip_prefix(&queries).expect("below queries").display().to_string();
+        (!name.starts_with("schema/")).then_some(name)
+    });
+    let sent: Vec<String> = paths.map(str::to_owned).chain(documents).collect();
+    assert!(sent.len() >= 28, "only {} requests were found: {sent:?}", sent.len());
+    for request in sent {
+        assert!(document.contains(&format!("`{request}`")), "{request} is not in docs/platform.md");
+    }
+}
+
 #[test]
 fn every_key_of_the_example_is_in_readme() {
     let readme = readme();
     let mut section = String::new();
     for line in lineaged::config::EXAMPLE.lines() {
+        let line = line.trim_start_matches("# ");
         if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_matches(['[', ']']).to_owned();
-        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ")
+            // What a list's entries may hold is told in one row.
+            section = if name.starts_with('[') { String::new() } else { name.trim_end_matches(']').to_owned() };
+        } else if let Some((key, _)) = line.split_once(" = ")
             && !section.is_empty()
-            && section != "environments"
             && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
         {
             assert!(readme.contains(&format!("`{section}.{key}`")), "{section}.{key} is not in README");

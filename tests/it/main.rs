@@ -4,6 +4,7 @@
 
 mod boundaries;
 mod changes;
+mod check_platform;
 mod cli;
 mod columns;
 mod core;

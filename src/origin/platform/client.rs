@@ -49,7 +49,8 @@ impl Client {
     /// # Errors
     /// If there is no token, or TLS can't be set up.
     pub fn new(config: &InterfacesConfig, limits: &Limits) -> Result<Self, Error> {
-        let InterfacesConfig { access, account_id, token, semantic_layer, ca_file, partner_source } = config;
+        let InterfacesConfig { access, account_id, token, semantic_layer, ca_file, partner_source, is_access_said: _ } =
+            config;
         let missing =
             || Error::Setup("there is no token: set `LINEAGED_PLATFORM__TOKEN`, or `platform.token_file`".into());
         let token = token.as_ref().ok_or_else(missing)?;

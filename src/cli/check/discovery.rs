@@ -1,122 +1,38 @@
-//! `lineaged check`: asks each environment one small question per document, and says in plain words what is wrong and what to do;
-//! or looks whether the catalog's file is whole.
+//! What the Discovery API says of an environment: how much there is of each type, how old it is, and what is wrong.
 
 use std::io::Write;
 
 use secrecy::ExposeSecret;
 
-use super::{Exit, Files};
-use crate::catalog;
-use crate::config::{ArtifactsConfig, Need, OriginConfig, PlatformConfig};
-use crate::origin::artifacts;
+use super::Finding;
+use super::row::State;
+use crate::config::PlatformConfig;
 use crate::origin::discovery::{self, CheckReport, Client, Error, Kind, Limits, StateStamp};
 use crate::output::sanitize;
-use crate::sync::{self, Environment};
 use crate::time::Timestamp;
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Check {
-    /// Read the catalog's file instead, and say whether it is whole
-    #[arg(long)]
-    integrity: bool,
-}
-
-impl Check {
-    pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-        if !self.integrity {
-            return super::block_on(ask(files, out));
-        }
-        let path = files.load(Need::Reading)?.catalog.path;
-        catalog::check_integrity(&path)?;
-        writeln!(out, "{} is whole", path.display())?;
-        Ok(Exit::Done)
-    }
-}
-
-async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
-    let config = files.load(Need::Origins)?;
-    writeln!(out, "the configuration is valid; the catalog is {}", config.catalog.path.display())?;
-    let limits = Limits::new(config.concurrency(), 1);
-    let mut exit = Exit::Done;
-    for environment in sync::environments(&config)? {
-        let Environment { id, config } = environment;
-        let name = sanitize(&config.name);
-        let findings = match &config.origin {
-            OriginConfig::Discovery(platform) => {
-                writeln!(out, "\n{name} (environment {id}) at {}", platform.access)?;
-                writeln!(out, "  `lineaged serve` syncs next at {}", config.schedule.next_three())?;
-                ask_platform(platform, &limits, out).await?
-            }
-            OriginConfig::Artifacts(files) => {
-                let paths: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
-                writeln!(out, "\n{name} (environment {id}) in {}", sanitize(&paths.join(", ")))?;
-                writeln!(out, "  `lineaged serve` syncs next at {}", config.schedule.next_three())?;
-                look_at_files(files, out)?
-            }
-        };
-        for Finding { wrong, text } in findings {
-            writeln!(out, "  {} {}", if wrong { "✗" } else { "!" }, sanitize(&text))?;
-            exit = if wrong { Exit::Failed } else { exit };
-        }
-    }
-    Ok(exit)
-}
-
-async fn ask_platform(
+/// Asks an environment of the platform, prints what it holds, and says whether it is reached and what is wrong.
+pub(super) async fn ask(
     platform: &PlatformConfig,
     limits: &Limits,
     out: &mut dyn Write,
-) -> std::io::Result<Vec<Finding>> {
+) -> std::io::Result<(State, Vec<Finding>)> {
     match Client::new(&platform.access, limits) {
         Ok(client) => {
             let report = discovery::check(&client, platform.platform_id).await;
             print_counts(&report, out)?;
-            Ok(examine(platform, &report))
+            Ok((state(&report), examine(platform, &report)))
         }
-        Err(error) => Ok(vec![Finding::wrong(error.to_string())]),
+        Err(error) => Ok((State::Failed, vec![Finding::wrong(error.to_string())])),
     }
 }
 
-/// Something to tell: either no sync can work, or one works but with less than there could be.
-struct Finding {
-    wrong: bool,
-    text: String,
-}
-
-impl Finding {
-    fn wrong(text: impl Into<String>) -> Self {
-        Self { wrong: true, text: text.into() }
+fn state(report: &CheckReport) -> State {
+    match report.stamps.as_ref().map_err(Error::kind) {
+        Ok(_) => State::Reached,
+        Err(Kind::Unauthorized { .. }) => State::Refused,
+        Err(_) => State::Failed,
     }
-
-    fn note(text: impl Into<String>) -> Self {
-        Self { wrong: false, text: text.into() }
-    }
-}
-
-/// Says which files there are, of which dbt version and when, and what they can't tell.
-fn look_at_files(place: &ArtifactsConfig, out: &mut dyn Write) -> std::io::Result<Vec<Finding>> {
-    let survey = match artifacts::survey(place) {
-        Ok(survey) => survey,
-        Err(error) => return Ok(vec![Finding::wrong(told(&error))]),
-    };
-    let unknown = || "unknown".to_owned();
-    let (project, adapter) = (survey.project_name.unwrap_or_else(unknown), survey.adapter_type.unwrap_or_else(unknown));
-    writeln!(out, "  project {} on {}", sanitize(&project), sanitize(&adapter))?;
-    for file in &survey.files {
-        let command = file.command.as_ref().map_or_else(String::new, |command| format!(" of `dbt {command}`"));
-        let (version, at) = (file.dbt_version.clone().unwrap_or_else(unknown), file.generated_at);
-        let at = at.map_or_else(unknown, |at| at.to_string());
-        let what = format!("{}{command}, dbt {version}, {at}", file.kind.as_str());
-        let path = file.path.display().to_string();
-        writeln!(out, "  {}  {}", sanitize(&path), sanitize(&what))?;
-    }
-    Ok(survey.notes.into_iter().map(Finding::note).collect())
-}
-
-/// An error with its causes, in one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 fn print_counts(report: &CheckReport, out: &mut dyn Write) -> std::io::Result<()> {
