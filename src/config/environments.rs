@@ -88,7 +88,9 @@ fn environment(
     complain_of_the_other_origin(reader, entry, in_files);
     let origin = match in_files {
         true => artifacts(reader, entry).map(OriginConfig::Artifacts),
-        false => platform(reader, entry, shared, config, (id, name.as_deref())).map(OriginConfig::Discovery),
+        false => {
+            platform(reader, entry, shared, config, (id, name.as_deref())).map(|it| OriginConfig::Discovery(it.into()))
+        }
     };
     let schedule = schedule(reader, entry, shared);
     let policy = policy(reader, entry, config.sync.policy);

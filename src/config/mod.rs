@@ -169,7 +169,7 @@ impl ReceiverConfig {
 #[derive(Debug, Clone)]
 pub enum OriginConfig {
     /// An environment of the dbt platform, through its Discovery API.
-    Discovery(PlatformConfig),
+    Discovery(Box<PlatformConfig>),
     /// The files that dbt leaves.
     Artifacts(ArtifactsConfig),
 }
@@ -291,12 +291,8 @@ impl Config {
         let discovery =
             DiscoveryConfig { url, token: Some(token), requests_per_minute: 60_000, give_up_after, ..discovery };
         let policy = config.sync.policy;
-        let origin = OriginConfig::Discovery(PlatformConfig {
-            platform_id: id,
-            account_id: None,
-            access: discovery,
-            interfaces: None,
-        });
+        let platform = PlatformConfig { platform_id: id, account_id: None, access: discovery, interfaces: None };
+        let origin = OriginConfig::Discovery(platform.into());
         config.environments = vec![EnvironmentConfig {
             id: Some(id),
             name: name.to_owned(),

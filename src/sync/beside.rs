@@ -131,7 +131,9 @@ impl Asker<'_> {
     fn is_old(&self, interface: Interface) -> bool {
         let full_every = i64::try_from(self.request.config.sync.full_every.as_millis()).unwrap_or(i64::MAX);
         let answered_at = self.state(interface).and_then(|state| state.answered_at);
-        self.request.full || self.is_new_or_failed(interface) || answered_at.is_none_or(|at| self.now.since(at) >= full_every)
+        self.request.full
+            || self.is_new_or_failed(interface)
+            || answered_at.is_none_or(|at| self.now.since(at) >= full_every)
     }
 
     /// Without a new run, jobs are asked for when one of them should have begun since.

@@ -43,7 +43,9 @@ pub struct Named {
 /// # Errors
 /// If the catalog can't be read or written.
 pub async fn with_found(config: Config, limits: &Limits, writers: &Writers) -> anyhow::Result<Found> {
-    let Some(find) = config.find.clone() else { return Ok(Found { config, failed: None }) };
+    if config.find.is_none() {
+        return Ok(Found { config, failed: None });
+    }
     let now = Timestamp::now();
     let kept = kept(&config.catalog.path)?;
     let age = newest(&kept).map(|at| now.since(at));
@@ -51,24 +53,42 @@ pub async fn with_found(config: Config, limits: &Limits, writers: &Writers) -> a
     if age.is_some_and(|age| (0..full_every).contains(&age)) {
         return Ok(Found { config: with(config, &last(kept)), failed: None });
     }
-    let listed = match timeout(find.access.give_up_after, list(&config, limits)).await {
-        Ok(listed) => listed.map_err(|error| format!("{error:#}")),
-        Err(_) => Err("the platform did not list them in time".to_owned()),
-    };
-    let named = listed.and_then(|listed| name(&config, &find.which, listed).map_err(|error| format!("{error:#}")));
-    let named = named.map(|named| named.into_iter().filter(|it| !it.is_configured).collect::<Vec<_>>());
-    let failed = match named {
-        Ok(named) if named.is_empty() && !last(kept.clone()).is_empty() => {
-            "the platform lists none of those that were found before: they are kept".to_owned()
+    match look(&config, limits, now).await {
+        Ok(found) => Ok(Found { config: keep(config, found, writers.clone()).await?, failed: None }),
+        Err(failed) => Ok(Found { config: with(config, &last(kept)), failed: Some(failed) }),
+    }
+}
+
+/// The same as the platform lists them now; nothing of it is kept.
+///
+/// # Errors
+/// If the catalog can't be read.
+pub async fn as_found(config: Config, limits: &Limits) -> Result<Found, catalog::Error> {
+    if config.find.is_none() {
+        return Ok(Found { config, failed: None });
+    }
+    match look(&config, limits, Timestamp::now()).await {
+        Ok(found) => Ok(Found { config: with(config, &found), failed: None }),
+        Err(failed) => Ok(Found { config: with_kept(config)?, failed: Some(failed) }),
+    }
+}
+
+/// Those that the platform lists now, but for those that the configuration names. The error says why they can't be told.
+async fn look(config: &Config, limits: &Limits, now: Timestamp) -> Result<Vec<Kept>, String> {
+    let Some(find) = &config.find else { return Ok(Vec::new()) };
+    let looked = async {
+        let listed = match timeout(find.access.give_up_after, list(config, limits)).await {
+            Ok(listed) => listed?,
+            Err(_) => anyhow::bail!("the platform did not list them in time"),
+        };
+        let named = name(config, &find.which, listed)?;
+        if named.is_empty() && !last(kept(&config.catalog.path)?).is_empty() {
+            anyhow::bail!("the platform lists none of those that were found before: they are kept");
         }
-        Ok(named) => {
-            let found: Vec<Kept> = named.into_iter().map(|named| named.kept(now)).collect();
-            return Ok(Found { config: keep(config, found, writers.clone()).await?, failed: None });
-        }
-        Err(failed) => failed,
+        Ok(named.into_iter().filter(|it| !it.is_configured).map(|named| named.kept(now)).collect())
     };
-    let failed = format!("environments can't be looked for (`platform.environments`): {failed}");
-    Ok(Found { config: with(config, &last(kept)), failed: Some(failed) })
+    let looked: anyhow::Result<_> = looked.await;
+    looked.map_err(|error| format!("environments can't be looked for (`platform.environments`): {error:#}"))
 }
 
 /// The same as the catalog keeps them, without asking anybody.
@@ -233,7 +253,7 @@ fn with(mut config: Config, found: &[Kept]) -> Config {
         config.environments.push(EnvironmentConfig {
             id: Some(*id),
             name: name.clone(),
-            origin: OriginConfig::Discovery(platform),
+            origin: OriginConfig::Discovery(platform.into()),
             schedule: find.schedule.clone(),
             policy: config.sync.policy,
             elsewhere: Default::default(),

@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 use conclude::{Job, Step, conclude};
 pub use due::{DEBOUNCE, Due, Marked};
 pub use environments::{Environment, configured, environments};
-pub use found::{Found, Named, list, name, with_found, with_kept};
+pub use found::{Found, Named, as_found, list, name, with_found, with_kept};
 use read::{find, sharers};
 pub use request::{Interrupted, Request, Stop, Watch};
 

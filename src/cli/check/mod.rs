@@ -41,8 +41,12 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let config = files.load(Need::Origins)?;
     writeln!(out, "the configuration is valid; the catalog is {}", config.catalog.path.display())?;
     let limits = Limits::new(config.concurrency(), 1);
-    let mut interfaces = Interfaces::new(&config, &limits);
+    let sync::Found { config, failed } = sync::as_found(config, &limits).await?;
     let mut exit = Exit::Done;
+    if !tell(failed.into_iter().map(Finding::wrong).collect(), out)? {
+        exit = Exit::Failed;
+    }
+    let mut interfaces = Interfaces::new(&config, &limits);
     for environment in sync::environments(&config)? {
         head(&environment, out)?;
         let is_well = match &environment.config.origin {

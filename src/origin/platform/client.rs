@@ -196,7 +196,7 @@ fn said(answer: &Value) -> String {
         &answer["errors"][0]["message"],
         &answer["data"]["reason"],
     ];
-    let words = places.into_iter().find_map(|place| text(place));
+    let words = places.into_iter().find_map(text);
     words.map_or_else(String::new, |words| format!(", `{}`", printable(&words, 200)))
 }
 
