@@ -22,6 +22,7 @@ mod lies;
 mod origins;
 mod questions;
 mod reads;
+mod runs;
 mod search;
 mod secrets;
 mod selection;
