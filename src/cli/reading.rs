@@ -139,6 +139,11 @@ pub(super) fn age(seconds: f64) -> String {
     }
 }
 
+/// A time without seconds.
+pub(super) fn minute(time: &str) -> String {
+    time.get(..16).map_or(time.to_owned(), |time| format!("{time}Z"))
+}
+
 /// A dimension as queries name it: with the entities by which it is reached.
 pub(super) fn dimension_name(entity_path: Option<&str>, name: &str) -> String {
     entity_path.map_or(name.to_owned(), |path| format!("{path}__{name}"))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::reading::{age, since, until};
+use super::reading::{age, minute, since, until};
 use super::show::shortened;
 use super::{Exit, Files, Printing, Reading, note};
 use crate::answers::{Environment, Row, RunStory, Table, Wanted};
@@ -94,7 +94,7 @@ impl Runs {
 const UNNAMED: &str =
     "no node names this run any more: its nodes have run again since, between two syncs, or it ran none";
 
-/// For people: when it began, else when its last node ended; and nothing that no run tells.
+/// For people, in short words, since a terminal is narrow: when it began, else when its last node ended; and nothing that no run tells.
 fn readable(runs: &Table, several: &[Environment]) -> Table {
     let columns = [
         "environment",
@@ -103,11 +103,11 @@ fn readable(runs: &Table, several: &[Environment]) -> Table {
         "status",
         "started_at",
         "completed_at",
-        "duration",
-        "node_count",
-        "failed_count",
+        "took",
+        "nodes",
+        "failed",
         "cause",
-        "git_sha",
+        "commit",
     ];
     let row = |run: Row<'_>| {
         let environment = several.iter().find(|known| run.int("environment_id") == Some(known.id));
@@ -128,11 +128,6 @@ fn readable(runs: &Table, several: &[Environment]) -> Table {
         ]
     };
     Table::new(columns, runs.iter().map(row).collect()).without_empty()
-}
-
-/// A time without seconds.
-fn minute(time: &str) -> String {
-    time.get(..16).map_or(time.to_owned(), |time| format!("{time}Z"))
 }
 
 /// One run on one screen: what it was, what did not end well, and how much did.
@@ -286,13 +281,10 @@ the rest: 1 pass, 2 success
         };
         let shown = |rows: Vec<Vec<Value>>, several: &[Environment]| readable(&Table::new(columns, rows), several);
         let one = shown(vec![row(Value::Null)], &[]);
-        assert_eq!(one.names().collect::<Vec<_>>(), ["run_id", "job", "completed_at", "node_count", "git_sha"]);
+        assert_eq!(one.names().collect::<Vec<_>>(), ["run_id", "job", "completed_at", "nodes", "commit"]);
         assert_eq!(one.rows[0], [json!("7"), json!("5"), json!("2026-03-01T06:00Z"), json!(3), json!("0123456")]);
         let prod = [Environment { id: 1, name: "prod".to_owned() }];
         let one = shown(vec![row(json!("2026-03-01T05:00:00.000Z"))], &prod);
-        assert_eq!(
-            one.names().collect::<Vec<_>>(),
-            ["environment", "run_id", "job", "started_at", "node_count", "git_sha"]
-        );
+        assert_eq!(one.names().collect::<Vec<_>>(), ["environment", "run_id", "job", "started_at", "nodes", "commit"]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::reading::minute;
 use super::show::shortened;
 use super::{Choosing, Exit, Files, Printing, Reading};
 use crate::answers::{Environment, Row, Table};
@@ -60,7 +61,7 @@ fn readable(table: &Table, several: &[Environment]) -> Table {
             test.get("column_name").clone(),
             test.get("status").clone(),
             test.get("failures").clone(),
-            test.get("last_run_at").clone(),
+            test.text("last_run_at").map(minute).into(),
             message.into(),
         ]
     };
