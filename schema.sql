@@ -1192,15 +1192,71 @@ JOIN node n ON n.node_key = t.node_key
 WHERE NOT EXISTS (
     SELECT 1 FROM run_result r WHERE r.run_id = t.run_id AND r.node_key = t.node_key AND r.is_attempt);
 
+-- What files tell of runs beside `run_result`.
+CREATE VIEW _told_beside AS
+SELECT n.environment_id, t.run_id, t.status, t.completed_at
+FROM told_result t
+JOIN node n ON n.node_key = t.node_key
+WHERE NOT EXISTS (
+    SELECT 1 FROM run_result r WHERE r.run_id = t.run_id AND r.node_key = t.node_key AND r.is_attempt);
+
+-- The figures of each run, from the rows of `run_results`. They are grouped over the tables, each by itself, since no condition from outside
+-- gets through a group to the parts of that view: so one run is a look-up.
+CREATE VIEW _run_figures AS
+SELECT
+    s.environment_id,
+    s.run_id,
+    s.job_id,
+    s.node_count + (
+        SELECT count(*) FROM _told_beside t
+        WHERE t.environment_id = s.environment_id AND t.run_id = s.run_id) AS node_count,
+    s.failed_count + (
+        SELECT count(*) FROM _told_beside t
+        WHERE t.environment_id = s.environment_id AND t.run_id = s.run_id AND t.status IN ('error', 'fail')) AS failed_count,
+    nullif(max(coalesce(s.completed_at, ''), coalesce((
+        SELECT max(t.completed_at) FROM _told_beside t
+        WHERE t.environment_id = s.environment_id AND t.run_id = s.run_id), '')), '') AS completed_at
+FROM (
+    SELECT
+        n.environment_id,
+        r.run_id,
+        max(r.job_id) AS job_id,
+        count(*) AS node_count,
+        count(*) FILTER (WHERE r.status IN ('error', 'fail')) AS failed_count,
+        max(r.completed_at) AS completed_at
+    FROM run_result r
+    JOIN node n ON n.node_key = r.node_key
+    WHERE r.run_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM run_result b
+        WHERE b.run_id = r.run_id AND b.node_key = r.node_key
+        AND (b.is_attempt > r.is_attempt OR b.is_attempt = r.is_attempt AND b.sync_id > r.sync_id))
+    AND (r.is_attempt OR NOT EXISTS (SELECT 1 FROM told_result t WHERE t.node_key = r.node_key AND t.run_id = r.run_id))
+    GROUP BY n.environment_id, r.run_id
+) s
+UNION ALL
+SELECT
+    t.environment_id,
+    t.run_id,
+    NULL,
+    count(*),
+    count(*) FILTER (WHERE t.status IN ('error', 'fail')),
+    max(t.completed_at)
+FROM _told_beside t
+WHERE NOT EXISTS (
+    SELECT 1 FROM run_result r JOIN node n ON n.node_key = r.node_key
+    WHERE r.run_id = t.run_id AND n.environment_id = t.environment_id
+    AND (r.is_attempt OR NOT EXISTS (SELECT 1 FROM told_result o WHERE o.node_key = r.node_key AND o.run_id = r.run_id)))
+GROUP BY t.environment_id, t.run_id;
+
 -- What neither files nor the platform's other interfaces tell of a run is NULL; so are the counts of one that no node names.
 CREATE VIEW runs AS
 SELECT
-    r.environment_id,
-    r.run_id,
-    coalesce(max(r.job_id), i.job_id) AS job_id,
-    count(*) AS node_count,
-    count(*) FILTER (WHERE r.status IN ('error', 'fail')) AS failed_count,
-    max(r.completed_at) AS completed_at,
+    f.environment_id,
+    f.run_id,
+    coalesce(f.job_id, i.job_id) AS job_id,
+    f.node_count,
+    f.failed_count,
+    f.completed_at,
     coalesce(i.job_name, j.name) AS job_name,
     i.status,
     i.started_at,
@@ -1208,10 +1264,9 @@ SELECT
     i.duration_seconds,
     i.git_sha,
     i.cause
-FROM run_results r
-LEFT JOIN run i ON i.environment_id = r.environment_id AND i.run_id = r.run_id
-LEFT JOIN job j ON j.environment_id = r.environment_id AND j.job_id = r.job_id
-GROUP BY r.environment_id, r.run_id
+FROM _run_figures f
+LEFT JOIN run i ON i.environment_id = f.environment_id AND i.run_id = f.run_id
+LEFT JOIN job j ON j.environment_id = f.environment_id AND j.job_id = coalesce(f.job_id, i.job_id)
 UNION ALL
 SELECT
     i.environment_id,

@@ -4,12 +4,15 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table as TextTable, TableStyle};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table as TextTable, TableStyle, Width};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 use crate::answers::Table;
+
+/// A word of so many characters is not broken in a table; what is longer may be, where the terminal is narrow.
+const SHORT: usize = 8;
 
 /// How a table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -106,6 +109,10 @@ fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
         text.set_width(width);
     }
     text.set_header(table.names().map(str::to_uppercase));
+    for (place, column) in text.column_iter_mut().enumerate() {
+        let width = unbroken(table, place).saturating_add(column.padding_width());
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+    }
     for row in &table.rows {
         text.add_row(row.iter().map(|value| match value {
             Value::Null => Cell::new(""),
@@ -117,6 +124,14 @@ fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// How wide a column must be so that neither its name nor a short word in it, a number of a run perhaps, is broken.
+fn unbroken(table: &Table, place: usize) -> u16 {
+    let words = table.rows.iter().filter_map(|row| row[place].as_str()).flat_map(str::split_whitespace);
+    let short = words.map(|word| word.chars().count()).filter(|width| *width <= SHORT).max().unwrap_or(0);
+    let name = table.columns[place].name.chars().count();
+    u16::try_from(name.max(short)).unwrap_or(u16::MAX)
 }
 
 /// Prints facts, each after its label, in lines that fit the terminal (or 100 columns where there is none).
@@ -389,6 +404,14 @@ mod tests {
     fn csv_makes_formulas_inert_and_leaves_numbers_alone() {
         let text = printed(Format::Csv, vec![vec![json!("=cmd()"), json!(-1)], vec![json!("a,\"b\""), Value::Null]]);
         assert_eq!(text, "z_name,a_count\n'=cmd(),-1\n\"a,\"\"b\"\"\",\n");
+    }
+
+    #[test]
+    fn names_of_columns_and_short_words_are_not_broken() {
+        let cell = |text: &str| vec![json!(text), json!("model.shop.a_long_name")];
+        let table =
+            Table::new(["id", "a_long_name"], vec![cell("70403004 is a run"), cell("short"), vec![Value::Null; 2]]);
+        assert_eq!((unbroken(&table, 0), unbroken(&table, 1)), (8, 11));
     }
 
     #[test]

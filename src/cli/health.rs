@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::packages::Packages;
+use super::reading::minute;
 use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::answers::{HEALTH, Row, Table, as_bad_as};
 use crate::output::sanitize;
@@ -85,7 +86,7 @@ fn readable(table: &Table, with_environment: bool) -> Table {
     for row in table.iter() {
         let reasons: Vec<Value> = row.json("reasons");
         let mut sentences = reasons.into_iter().map(|mut reason| reason["sentence"].take());
-        let since = row.text("since").map(|since| format!("{}Z", since.get(..16).unwrap_or(since)));
+        let since = row.text("since").map(minute);
         let [status, id, environment] = [columns[0], columns[1], columns[2]].map(|name| row.get(name).clone());
         rows.push(vec![status, id, environment, since.into(), sentences.next().unwrap_or_default()]);
         rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, Value::Null, sentence]));

@@ -20,12 +20,14 @@ mod ls;
 mod packages;
 mod progress;
 mod reading;
+mod runs;
 mod search;
 mod serve;
 mod show;
 mod status;
 mod stop;
 mod sync;
+mod tests;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,6 +63,7 @@ Examples:
   lineaged sync                      bring the catalog up to date
   lineaged search customer email     nodes with these words, in names, descriptions, columns, tags …
   lineaged show stg_orders           everything about one node
+  lineaged runs --failed             which runs did not end well
   sqlite3 lineaged.db 'select * from nodes limit 3'
 
 Exit codes: 0 done, 1 failed (network, API, I/O), 2 usage or configuration, 3 a check said no,
@@ -126,6 +129,10 @@ enum Command {
     Freshness(freshness::Freshness),
     /// Show which models, sources and exposures are not well, and why
     Health(health::Health),
+    /// Show how tests ended, the worst first
+    Tests(tests::Tests),
+    /// List the runs, or show what happened in one
+    Runs(runs::Runs),
     /// Show how much is documented and tested, what is missing, and whether it got better
     Coverage(coverage::Coverage),
     /// Write the catalog for other programs: OpenLineage, DataHub, dbt's files, drawings
@@ -179,6 +186,8 @@ impl Cli {
             Command::Impact(impact) => impact.run(&files, &mut out),
             Command::Freshness(freshness) => freshness.run(&files, &mut out),
             Command::Health(health) => health.run(&files, &mut out),
+            Command::Tests(tests) => tests.run(&files, &mut out),
+            Command::Runs(runs) => runs.run(&files, &mut out),
             Command::Coverage(coverage) => coverage.run(&files, &mut out),
             Command::Export(export) => export.run(&files, &mut out),
             Command::Backup(backup) => backup.run(&files, &mut out),

@@ -30,7 +30,7 @@ impl Reading {
         let as_of = self.as_of.map(|time| time.min(Timestamp::now()));
         if let Some(time) = as_of {
             note(&format!(
-                "as of {time}; settings are as of now, column lineage too, and of compiled code only the last is kept"
+                "as of {time}; settings, column lineage, jobs and dimensions are as of now, and of compiled code only the last is kept"
             ));
         }
         let reader = Reader::open(&path, as_of)?;
@@ -137,6 +137,16 @@ pub(super) fn age(seconds: f64) -> String {
         s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
         s => format!("{:.0} d", s / 86_400.0),
     }
+}
+
+/// A time without seconds.
+pub(super) fn minute(time: &str) -> String {
+    time.get(..16).map_or(time.to_owned(), |time| format!("{time}Z"))
+}
+
+/// A dimension as queries name it: with the entities by which it is reached.
+pub(super) fn dimension_name(entity_path: Option<&str>, name: &str) -> String {
+    entity_path.map_or(name.to_owned(), |path| format!("{path}__{name}"))
 }
 
 /// The first so many of `names`, and how many more there are.

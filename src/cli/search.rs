@@ -27,9 +27,9 @@ pub(super) struct Search {
 }
 
 const EXAMPLES: &str = "\
-Names, descriptions, columns, tags, meta, owners and paths are searched. A word is found at the
-beginning of a word: `ord` finds `stg_orders`. Exact names come first, tests last. People get 20
-hits, unless `--limit` says otherwise; what was found stands between « and ».
+Names, descriptions, columns, tags, meta, owners, paths and the dimensions of metrics are searched.
+A word is found at the beginning of a word: `ord` finds `stg_orders`. Exact names come first, tests
+last. People get 20 hits, unless `--limit` says otherwise; what was found stands between « and ».
 
 Examples:
   lineaged search customer email               both words, wherever they stand

@@ -4,11 +4,12 @@ use std::io::Write;
 
 use super::sync::{SHOWN, loss_lines};
 use super::{Exit, Files, Printing, Reading};
-use crate::answers::{Delivery, Reader, Status as Answer};
+use crate::answers::{Delivery, Job, Reader, Schedule, Silence, Status as Answer};
 use crate::catalog::SyncId;
 use crate::config::{Config, Need};
 use crate::output::sanitize;
 use crate::sync;
+use crate::time::Timestamp;
 
 /// What people see of an environment.
 const COLUMNS: [&str; 8] = [
@@ -38,10 +39,10 @@ impl Status {
         let config = sync::with_kept(files.load(Need::Reading)?)?;
         let (reader, id) = self.reading.open(files)?;
         let mut status = reader.status(id)?;
-        let deliveries = match self.reading.as_of {
-            None => deliveries(&config, &reader, &status)?,
-            // What has arrived is of now.
-            Some(_) => Vec::new(),
+        // What has arrived is of now, and so is what the platform's other interfaces say.
+        let (deliveries, platform) = match self.reading.as_of {
+            None => (deliveries(&config, &reader, &status)?, platform(&reader, id)?),
+            Some(_) => (Vec::new(), Vec::new()),
         };
         drop(reader);
         if !config.receivers.is_empty() && self.reading.as_of.is_none() {
@@ -66,6 +67,9 @@ impl Status {
         for sync::Environment { id: _, config } in sync::environments(&config)?.iter().filter(|it| is_wanted(it.id)) {
             let (name, next) = (sanitize(&config.name), config.schedule.next_three());
             writeln!(out, "\n{name}: `lineaged serve` syncs next at {next}")?;
+        }
+        for line in platform {
+            writeln!(out, "\n{}", sanitize(&line))?;
         }
         for held in &status.held {
             let SyncId(sync) = held.sync_id;
@@ -102,6 +106,36 @@ fn deliveries(config: &Config, reader: &Reader, status: &Answer) -> anyhow::Resu
         found.push((name.to_owned(), known));
     }
     Ok(found)
+}
+
+/// What the platform's other interfaces tell of jobs, and which of them do not answer.
+fn platform(reader: &Reader, id: Option<i64>) -> anyhow::Result<Vec<String>> {
+    let mut lines: Vec<String> = reader.schedules(id, Timestamp::now())?.iter().map(scheduled).collect();
+    lines.extend(reader.silences(id)?.into_iter().map(|silence| {
+        let Silence { environment, interface, since, error } = silence;
+        let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+        format!("{environment}: no answer from {interface}{since}: {error}; what was known of it stays")
+    }));
+    Ok(lines)
+}
+
+/// The line of an environment's jobs.
+fn scheduled(schedule: &Schedule) -> String {
+    let named = |job: &Job| match &job.name {
+        Some(name) => format!("job `{name}` ({})", job.job_id),
+        None => format!("job {}", job.job_id),
+    };
+    let last = schedule.last.as_ref().map(|job| {
+        let run = job.last_run_id.as_ref().map(|run| format!("run {run}, ")).unwrap_or_default();
+        let how = job.last_run_status.as_deref().unwrap_or("ended");
+        format!("{} ran last ({run}{how} at {})", named(job), job.last_run_at.as_deref().unwrap_or_default())
+    });
+    let next = schedule
+        .next
+        .as_ref()
+        .map(|job| format!("{} runs next, at {}", named(job), job.next_run_at.as_deref().unwrap_or_default()));
+    let parts: Vec<String> = last.into_iter().chain(next).collect();
+    format!("{}: {}", schedule.environment, parts.join("; "))
 }
 
 /// The line of a receiver that fails, or does not have everything.

@@ -25,8 +25,10 @@ const SEQ: &str = "lineaged-seq";
 const AS_OF: HeaderName = HeaderName::from_static("lineaged-as-of");
 
 /// What of such an answer is as of now, since it has no history.
-const OF_NOW: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("lineaged-of-now"), HeaderValue::from_static("settings, column_lineage"));
+const OF_NOW: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("lineaged-of-now"),
+    HeaderValue::from_static("settings, column_lineage, jobs, metric_dimensions"),
+);
 
 /// Whether an answer may be kept by the client.
 pub(super) enum Kept {

@@ -112,7 +112,7 @@ fn as_of_a_time_every_command_shows_what_was_then() {
     assert_eq!(early.code, Some(2), "{early:?}");
     assert!(early.stderr.contains("its history begins at"), "{early:?}");
     let said = world.run(&["status", "--as-of", &first]);
-    assert!(said.stderr.contains("settings are as of now"), "{said:?}");
+    assert!(said.stderr.contains("settings, column lineage, jobs and dimensions are as of now"), "{said:?}");
 }
 
 #[test]

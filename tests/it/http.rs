@@ -180,7 +180,7 @@ fn as_of_a_time_the_api_shows_what_was_then() {
     assert_eq!(answer.json()["description"], "Order facts.");
     assert_eq!(answer.header("etag"), None, "settings are as of now");
     assert_eq!(answer.header("lineaged-as-of"), Some(&*then));
-    assert_eq!(answer.header("lineaged-of-now"), Some("settings, column_lineage"));
+    assert_eq!(answer.header("lineaged-of-now"), Some("settings, column_lineage, jobs, metric_dimensions"));
     assert_eq!(site.get("/api/v1/nodes").header("lineaged-as-of"), None);
     let seq = site.get("/api/v1/nodes").header("lineaged-seq").map(str::to_owned);
     assert_ne!(answer.header("lineaged-seq").map(str::to_owned), seq);

@@ -25,6 +25,7 @@ mod origins;
 mod platform;
 mod questions;
 mod reads;
+mod runs;
 mod search;
 mod secrets;
 mod selection;

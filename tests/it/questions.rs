@@ -31,7 +31,7 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 24] = [
     (
         3,
         "What happened in run N (here the last one)?",
-        "curl 'localhost:8585/api/v1/run_results?run_id=N'",
+        "lineaged runs RUN",
         &["SELECT run_id, unique_id, status, execution_seconds, failures, error
            FROM run_results WHERE run_id = (SELECT last_run_id FROM nodes ORDER BY last_run_at DESC LIMIT 1) ORDER BY unique_id"],
     ),
@@ -51,7 +51,7 @@ const QUESTIONS: [(usize, &str, &str, &[&str]); 24] = [
     (
         5,
         "Which models and tests failed, and with which message?",
-        "lineaged health --status degraded",
+        "lineaged health --status degraded\nlineaged tests --status error,fail",
         &["SELECT unique_id, last_run_status, last_run_error
            FROM nodes WHERE last_run_status IN ('error', 'fail') ORDER BY unique_id"],
     ),
@@ -373,6 +373,13 @@ fn question_03_what_happened_in_a_run() {
     let last = answer(&world, 3, 0);
     let run = told(&world, AMOUNT_TEST, "executionInfo", "lastRunId").to_string();
     assert_eq!(last, [[&run, AMOUNT_TEST, "fail", "", "3", "Got 3 results"]]);
+    let told = json(&world.ok(&["runs", &run, "--format", "json"]));
+    assert_eq!(
+        (told.len(), &told[0]["unique_id"], &told[0]["error"]),
+        (1, &AMOUNT_TEST.into(), &"Got 3 results".into())
+    );
+    let screen = world.ok(&["runs", &first[0][0]]);
+    assert!(screen.contains("\nnodes: 40 (1 error, 1 fail, ") && screen.contains("deliberate failure"), "{screen}");
     let daemon = world.serve();
     let served = daemon.connect().get(&format!("/api/v1/run_results?run_id={run}")).json();
     assert_eq!(served.as_array().expect("rows").len(), 1, "{served}");
@@ -427,6 +434,9 @@ fn question_05_which_models_and_tests_failed() {
     let listed: Vec<Value> = listed.iter().filter(is_failed).map(|row| row["unique_id"].clone()).collect();
     assert_eq!(listed, ids);
     assert!(world.ok(&["show", BROKEN]).contains("deliberate failure"));
+    let tests = json(&world.ok(&["tests", "--status", "error,fail", "--format", "json"]));
+    let tests: BTreeSet<&str> = tests.iter().filter_map(|row| row["unique_id"].as_str()).collect();
+    assert_eq!(tests, BTreeSet::from([ids[1], ids[2]]));
 }
 
 #[test]
@@ -806,7 +816,7 @@ fn question_24_where_does_personal_data_flow() {
 #[test]
 fn the_page_of_questions_is_what_is_tested_here_and_its_commands_run() {
     let mut page = "# Questions and answers\n\nWhat people ask of a dbt project, answered from the catalog alone: by a command (`NODE` stands \
-        for a node's\nname or unique_id), and by SQL in any SQLite client. A test runs all of this on the bundled project and checks \
+        for a node's\nname or unique_id, `RUN` for the number of a run), and by SQL in any SQLite client. A test runs all of this on the bundled project and checks \
         the\nanswers.\n"
         .to_owned();
     for (number, question, commands, sqls) in QUESTIONS {
@@ -824,9 +834,11 @@ fn the_page_of_questions_is_what_is_tested_here_and_its_commands_run() {
     }
     assert_eq!(std::fs::read_to_string(&path).expect("docs/questions.md"), page);
     let world = synced();
+    let run = answer(&world, 3, 0)[0][0].clone();
     for command in QUESTIONS.iter().flat_map(|(_, _, commands, _)| commands.lines()) {
         let Some(command) = command.strip_prefix("lineaged ") else { continue };
-        let command = command.replace("NODE", ORDERS).replace("COLUMN", "amount").replace('\'', "");
+        let command =
+            command.replace("NODE", ORDERS).replace("COLUMN", "amount").replace("RUN", &run).replace('\'', "");
         let arguments: Vec<&str> = match command.strip_prefix("search ") {
             Some(words) => vec!["search", words],
             None => command.split(' ').collect(),

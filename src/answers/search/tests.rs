@@ -27,6 +27,10 @@ const NODES: &str = r#"
     (2, 'order_id', 'Which order.', '[]', '{}'),
     (3, 'customer_email', 'Where to write to.', '["pii"]', '{"pii":true}'),
     (3, 'note', 'Anything, also: «an email»', '[]', '{}');
+    INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, properties, first_seen_at, last_changed_at)
+    VALUES (8, 1, 'metric.shop.revenue', 'metric', 'revenue', '{}', 'x', 'x');
+    INSERT INTO metric_dimension (node_key, name, type, granularities, entity_path) VALUES
+    (8, 'metric_time', 'time', '["day","week"]', NULL), (8, 'region', 'categorical', NULL, 'sale__buyer');
     INSERT INTO search (search) VALUES ('rebuild');"#;
 
 fn catalog() -> Reader {
@@ -108,6 +112,21 @@ fn each_hit_tells_where_the_words_stand() {
     assert_eq!(told("staging"), ["path: models/«staging»/stg_order_items.sql"]);
     assert_eq!(told("finance marts"), ["owner, path: «Finance» team · models/«marts»/orders.sql"]);
     assert_eq!(told("\"the shop\""), ["description: All orders of «the shop»."]);
+}
+
+#[test]
+fn a_metric_is_found_by_what_it_can_be_grouped_by() {
+    for (text, context) in [
+        ("region", "sale__buyer__«region»"),
+        ("buyer region", "sale__«buyer»__«region»"),
+        ("sale__buyer__region", "«sale__buyer__region»"),
+        ("metric_time", "«metric_time»"),
+    ] {
+        let hits = explained(&catalog(), Some(1), text);
+        let told: Vec<[&str; 3]> =
+            hits.iter().map(|hit| [&*hit.unique_id, &*hit.matched_fields, &*hit.context]).collect();
+        assert_eq!(told, [["metric.shop.revenue", "dimension", context]], "{text}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `lineaged changes`: what changed, as rows, as a page of Markdown, or as a difference of code; and what may break by it.
 
 mod code;
+mod dimensions;
 mod page;
 
 use std::io::Write;
@@ -169,6 +170,11 @@ pub(super) fn shortened(table: Table) -> Table {
     let mut table = table.only(&columns);
     for row in &mut table.rows {
         let whole = !matches!(row[2].as_str(), Some("changed" | "column_changed"));
+        if row[4] == "dimensions" {
+            let (gone, new) = dimensions::differing(&row[7], &row[8]);
+            let words = |list: Vec<String>| (!list.is_empty()).then(|| list.join(", "));
+            (row[7], row[8]) = (words(gone).into(), words(new).into());
+        }
         for value in &mut row[7..] {
             *value = match value.as_str() {
                 Some(text) if !whole => shorten(text).into(),

@@ -5,10 +5,14 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::{Changes, code, shorten};
+use super::{Changes, code, dimensions, shorten};
 use crate::answers::{Reader, Row, Table, is_of_code};
 use crate::cli::impact::in_brief;
+use crate::cli::reading::named;
 use crate::output::{markdown, markdown_code};
+
+/// So many dimensions of a change are named.
+const DIMENSIONS: usize = 10;
 
 /// The page that is pasted into a pull request or a mail.
 pub(super) fn page(reader: &Reader, rows: &Table, asked: &Changes, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -108,6 +112,7 @@ fn what(row: Row<'_>) -> String {
         "changed" if is_of_code(row) => {
             format!("its code changed, from {} to {} lines", lines(&before), lines(&after))
         }
+        "changed" if field == "dimensions" => grouped(row),
         "changed" => format!("{field}: {moved}"),
         "edge_added" => format!("now reads {parent}"),
         "edge_removed" => format!("no longer reads {parent}"),
@@ -116,6 +121,17 @@ fn what(row: Row<'_>) -> String {
         "column_changed" if field == "data_type" => format!("column {column}: {moved}"),
         "column_changed" => format!("column {column}, {field}: {moved}"),
         other => other.to_owned(),
+    }
+}
+
+/// How the dimensions of a metric changed.
+fn grouped(row: Row<'_>) -> String {
+    let (gone, new) = dimensions::differing(row.get("before"), row.get("after"));
+    let listed = |list: Vec<String>| named(&list, DIMENSIONS, markdown_code);
+    match (gone.is_empty(), new.is_empty()) {
+        (true, _) => format!("dimensions: new {}", listed(new)),
+        (_, true) => format!("dimensions: {} gone", listed(gone)),
+        _ => format!("dimensions: {} → {}", listed(gone), listed(new)),
     }
 }
 

@@ -4,9 +4,10 @@ use std::io::Write;
 
 use serde_json::{Map, Value};
 
-use crate::answers::{Found, Overview, Reader, Row};
+use crate::answers::{Error, Found, Job, Overview, Reader, Row};
 use crate::cli::reading::age;
 use crate::output::{sanitize, write_facts};
+use crate::time::Timestamp;
 
 /// So many characters of a text are shown.
 const LONG: usize = 600;
@@ -57,7 +58,7 @@ pub(super) fn print(reader: &Reader, found: &Found, overview: &Overview, out: &m
     let properties = properties(node);
     facts.extend(properties.iter().map(|(name, fact)| (name.as_str(), Some(fact.clone()))));
     facts.extend([
-        ("last run", last_run(node)),
+        ("last run", last_run(node, job(reader, found, node)?)),
         ("built", built(node)),
         ("fresh", freshness.iter().next().and_then(fresh)),
         ("health", health.iter().next().and_then(well)),
@@ -173,16 +174,39 @@ fn test(metadata: &Value) -> String {
     }
 }
 
-fn last_run(node: Row<'_>) -> Option<String> {
+/// The job of the last run, if the platform tells of it.
+fn job(reader: &Reader, found: &Found, node: Row<'_>) -> Result<Option<Job>, Error> {
+    let job = node.int("last_job_id").map(|job_id| reader.job(found.environment_id, job_id));
+    Ok(job.transpose()?.flatten())
+}
+
+fn last_run(node: Row<'_>, job: Option<Job>) -> Option<String> {
     let status = get(node, "last_run_status")?;
     let when = get(node, "last_run_at").map(|at| format!("{status} at {at}"));
     let run = get(node, "last_run_id").map(|run| format!("run {run}"));
-    let job = get(node, "last_job_id").map(|job| format!("job {job}"));
-    let text = with(with(when.unwrap_or(status), run), job);
+    let number = get(node, "last_job_id");
+    let text = match (job, run) {
+        (Some(job), run) => with(when.unwrap_or(status), Some(of_job(run, &job))),
+        (None, run) => with(with(when.unwrap_or(status), run), number.map(|job| format!("job {job}"))),
+    };
     Some(match get(node, "last_run_error") {
         Some(error) => format!("{text}: {}", shortened(&error, SHORT)),
         None => text,
     })
+}
+
+/// `run 7 of job `Nightly` (5), which next runs at …`.
+fn of_job(run: Option<String>, job: &Job) -> String {
+    let name = job.name.as_ref().map(|name| format!("`{name}` ({})", job.job_id));
+    let job_is = format!("job {}", name.unwrap_or(job.job_id.to_string()));
+    let text = run.map_or(job_is.clone(), |run| format!("{run} of {job_is}"));
+    match &job.next_run_at {
+        Some(at) if Timestamp::parse(at).is_some_and(|at| at > Timestamp::now()) => {
+            format!("{text}, which next runs at {at}")
+        }
+        Some(at) => format!("{text}, which was to run next at {at}"),
+        None => text,
+    }
 }
 
 fn built(node: Row<'_>) -> Option<String> {

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::facts::{brief, shortened};
 use crate::answers::{Found, Neighbour, Order, Overview, Question, Reader, Row, Table, Ties};
-use crate::cli::reading::named;
+use crate::cli::reading::{dimension_name, named};
 use crate::output::{self, Format, sanitize};
 
 /// So many of the last changes and runs are shown.
@@ -29,6 +29,7 @@ pub(super) fn print(
     let columns = columns(&overview.columns, &tests);
     section(out, &format!("columns: {}", columns.rows.len()), columns, shown)?;
     list_ties(reader, found, names, shown, out)?;
+    list_dimensions(reader, found, shown, out)?;
     list_tests(&tests, shown, out)?;
     let mut children = overview.children;
     children.retain(|child| !matches!(child.resource_type.as_str(), "test" | "unit_test"));
@@ -102,6 +103,20 @@ fn list_ties(
         }
     }
     Ok(more(out, names.len(), shown)?)
+}
+
+/// What a metric can be grouped by: each with the way to it, as queries name it.
+fn list_dimensions(reader: &Reader, found: &Found, shown: usize, out: &mut dyn Write) -> anyhow::Result<()> {
+    let dimensions = reader.dimensions_of(found)?;
+    let row = |dimension: Row<'_>| {
+        let name = dimension_name(dimension.text("entity_path"), dimension.str("name"));
+        let granularities: Vec<String> = dimension.json("granularities");
+        let granularities = (!granularities.is_empty()).then(|| granularities.join(", "));
+        vec![name.into(), dimension.get("type").clone(), granularities.into()]
+    };
+    let rows: Vec<_> = dimensions.iter().map(row).collect();
+    let title = format!("dimensions: {}", rows.len());
+    Ok(section(out, &title, Table::new(["name", "type", "granularities"], rows).without_empty(), shown)?)
 }
 
 /// A column's description (else the warehouse's comment), tags and meta.
