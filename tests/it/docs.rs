@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use lineaged::demo::{Project, Server};
+use lineaged::time::Timestamp;
+
 use crate::support::{binary, rows, run};
 
 fn readme() -> String {
@@ -229,30 +232,78 @@ fn without_times(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
+/// The part of README whose commands run in a folder that reads a served platform.
+const PLATFORM: &str = "### From an empty folder\n";
+
+/// README before that part, the part, and README after it.
+fn parts(readme: &str) -> [String; 3] {
+    let (before, rest) = readme.split_once(PLATFORM).expect("the part");
+    let end = rest.find("\n## ").expect("a next part");
+    [before.to_owned(), format!("{PLATFORM}{}", &rest[..end]), rest[end..].to_owned()]
+}
+
+/// Runs the commands that a part shows, one after the other, and compares what they print; or writes it down.
+fn compare(part: &str, command: impl Fn(&[&str]) -> std::process::Command) -> String {
+    let mut blessed = part.to_owned();
+    for (line, printed) in shown(part) {
+        let arguments = words(&line);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let ran = run(command(&arguments).env("COLUMNS", "118"));
+        let is = ran.stdout.trim_end();
+        if is_blessed() {
+            let before = format!("$ lineaged {line}\n{printed}\n```").replace("\n\n```", "\n```");
+            blessed = blessed.replace(&before, &format!("$ lineaged {line}\n{is}\n```"));
+        } else {
+            assert_eq!(without_times(is), without_times(&printed), "{line}: {ran:?}");
+        }
+    }
+    blessed
+}
+
+fn is_blessed() -> bool {
+    std::env::var_os("BLESS").is_some()
+}
+
+fn write_readme(parts: [String; 3]) {
+    if is_blessed() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), parts.concat()).expect("written");
+    }
+}
+
 /// `BLESS=1 cargo test readme_shows` writes what is printed into README.
 #[test]
-fn readme_shows_what_the_commands_print_on_the_demo() {
+fn readme_shows_what_the_commands_print() {
+    let [before, part, after] = parts(&readme());
     let folder = tempfile::tempdir().expect("a folder");
     let demo = run(&mut binary(folder.path(), &["demo"]));
     assert_eq!(demo.code, Some(0), "{demo:?}");
-    let mut readme = readme();
-    let shown = shown(&readme);
-    assert!(shown.len() >= 8, "only {} commands are shown", shown.len());
-    let is_blessed = std::env::var_os("BLESS").is_some();
-    for (command, printed) in shown {
-        let arguments = words(&command);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let ran = run(binary(folder.path(), &arguments).env("COLUMNS", "118"));
-        let (is, said) = (ran.stdout.trim_end(), without_times(&printed));
-        if is_blessed {
-            let (before, after) =
-                (format!("$ lineaged {command}\n{printed}\n```"), format!("$ lineaged {command}\n{is}\n```"));
-            readme = readme.replace(before.replace("\n\n```", "\n```").as_str(), &after);
-        } else {
-            assert_eq!(without_times(is), said, "{command}: {ran:?}");
+    assert!(shown(&before).len() + shown(&after).len() >= 8);
+    let of_the_demo = |arguments: &[&str]| binary(folder.path(), arguments);
+    let [before, after] = [before, after].map(|part| compare(&part, of_the_demo));
+    write_readme([before, on_a_platform(&part), after]);
+}
+
+/// What the commands print with the platform of the demo, from an empty folder on.
+fn on_a_platform(part: &str) -> String {
+    let project = Project::bundled(Timestamp::now());
+    let (server, folder) =
+        (Server::start(vec![(1, project)]).expect("a server"), tempfile::tempdir().expect("a folder"));
+    let command = |arguments: &[&str]| {
+        let mut command = binary(folder.path(), arguments);
+        command.envs(server.settings());
+        command
+    };
+    let ok = |arguments: &[&str]| {
+        let ran = run(&mut command(arguments));
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {ran:?}");
+    };
+    ok(&["init"]);
+    compare(part, |arguments| {
+        // The first is shown before anything was written.
+        if arguments != ["discover"] && !folder.path().join("lineaged.db").exists() {
+            ok(&["discover", "--write"]);
+            ok(&["sync"]);
         }
-    }
-    if is_blessed {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"), readme).expect("written");
-    }
+        command(arguments)
+    })
 }

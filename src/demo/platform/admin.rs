@@ -272,7 +272,7 @@ mod tests {
         let running = Run { id: 70_500_000, job_id: 5001, environment_id: 834, ..Run::default() }.begun(now());
         platform.runs.push(running);
         let job = &list(&platform, "/api/v2/accounts/1/jobs/?environment_id=834")[0];
-        assert_eq!((&job["name"], &job["schedule"]["cron"]), (&json!("Nightly"), &json!("0 5 * * 1-5")));
+        assert_eq!((&job["name"], &job["schedule"]["cron"]), (&json!("Nightly"), &json!("0 5 * * 0-6")));
         assert_eq!((&job["next_run"], &job["most_recent_run"]), (&json!("2026-11-25T05:00:00.000Z"), &Value::Null));
         let related = "include_related=['most_recent_run','most_recent_completed_run']&environment_id=834";
         let job = &list(&platform, &format!("/api/v2/accounts/1/jobs/?{related}"))[0];

@@ -112,7 +112,7 @@ fn job(id: i64, environment: i64, clock: Timestamp) -> Job {
         ..Job::new(id, name, environment)
     };
     match id {
-        JOB => Job { generate_docs: true, ..scheduled("Nightly", "0 5 * * 1-5", next_nightly(clock)) },
+        JOB => Job { generate_docs: true, ..scheduled("Nightly", "0 5 * * 0-6", next_nightly(clock)) },
         FRESHNESS_JOB => {
             let hour = 3_600_000;
             scheduled("Hourly freshness", "0 * * * *", clock.plus_millis(hour - clock.millis().rem_euclid(hour)))
@@ -121,20 +121,10 @@ fn job(id: i64, environment: i64, clock: Timestamp) -> Job {
     }
 }
 
-/// The next five o'clock of a working day.
+/// The next five o'clock.
 fn next_nightly(clock: Timestamp) -> Timestamp {
-    let midnight = clock.plus_millis(-clock.millis().rem_euclid(DAY));
-    let mut next = midnight.plus_millis(FIVE_O_CLOCK);
-    while next <= clock || !is_working_day(next) {
-        next = next.plus_millis(DAY);
-    }
-    next
-}
-
-fn is_working_day(at: Timestamp) -> bool {
-    // 1970 began on a Thursday.
-    let weekday = (at.millis().div_euclid(DAY) + 4) % 7;
-    (1..=5).contains(&weekday)
+    let today = clock.plus_millis(FIVE_O_CLOCK - clock.millis().rem_euclid(DAY));
+    if today > clock { today } else { today.plus_millis(DAY) }
 }
 
 /// The runs that the nodes name, each ended when its last node did.
@@ -162,7 +152,8 @@ fn named(last: &LastRun) -> impl Iterator<Item = (i64, Timestamp, RunStatus)> {
 
 /// What the platform says of why a run was and what it ran. The newest one ran the commit that the environment is at.
 fn with_origin(run: Run, project: &Project) -> Run {
-    let by_hand = run.id % 5 == 0 || run.started_at.is_some_and(|at| !is_working_day(at));
+    // The same whatever day it is.
+    let by_hand = run.id / 100 % 6 == 0;
     let cause = if by_hand { "Triggered by Ana" } else { "Scheduled" };
     let status_message = (run.status == RunStatus::Error).then(|| "dbt ended with errors".to_owned());
     Run {
@@ -246,12 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn a_night_is_the_next_one_before_a_working_day() {
-        for (clock, next) in [
-            ("2026-11-24T04:00:00Z", "2026-11-24T05:00:00Z"),
-            ("2026-11-24T05:00:00Z", "2026-11-25T05:00:00Z"),
-            ("2026-11-27T12:00:00Z", "2026-11-30T05:00:00Z"),
-        ] {
+    fn the_nightly_job_runs_next_at_five() {
+        for (clock, next) in
+            [("2026-11-24T04:00:00Z", "2026-11-24T05:00:00Z"), ("2026-11-24T05:00:00Z", "2026-11-25T05:00:00Z")]
+        {
             assert_eq!(next_nightly(at(clock)), at(next));
         }
     }
