@@ -100,6 +100,12 @@ struct ReceiverLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InterfaceLabels {
+    environment: String,
+    interface: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NodeLabels {
     environment: String,
     resource_type: String,
@@ -134,6 +140,7 @@ pub struct Telemetry {
     last_attempt: Family<Of, Moment>,
     held: Family<Of, Gauge>,
     nodes: Family<NodeLabels, Gauge>,
+    interface_failing_since: Family<InterfaceLabels, Moment>,
     catalog_bytes: Gauge,
     wal_bytes: Gauge,
     readable: Gauge,
@@ -187,6 +194,11 @@ impl Telemetry {
             ),
             held: listed(&mut registry, "lineaged_held", "1 while a sync waits for approval"),
             nodes: listed(&mut registry, "lineaged_nodes", "Nodes in the catalog"),
+            interface_failing_since: listed(
+                &mut registry,
+                "lineaged_interface_failing_since_timestamp_seconds",
+                "Since when one of the platform's other interfaces does not answer, 0 if all is well",
+            ),
             catalog_bytes: listed(&mut registry, "lineaged_catalog_bytes", "Size of the catalog's file"),
             wal_bytes: listed(
                 &mut registry,
@@ -311,6 +323,10 @@ impl Telemetry {
         for (resource_type, count) in none.chain(watched.nodes.iter().map(|(name, count)| (name.as_str(), *count))) {
             let labels = NodeLabels { environment: environment.to_owned(), resource_type: resource_type.to_owned() };
             self.nodes.get_or_create(&labels).set(count);
+        }
+        for (interface, since) in &watched.interfaces {
+            let labels = InterfaceLabels { environment: environment.to_owned(), interface: interface.clone() };
+            self.interface_failing_since.get_or_create(&labels).set(since.map_or(0.0, seconds));
         }
     }
 
@@ -457,7 +473,9 @@ mod tests {
         let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
         let at = Timestamp::from_millis(1_700_000_000_500);
         let nodes = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 7)).collect();
-        let watched = Watched { last_complete: at, last_attempt: at, is_held: true, nodes: nodes(&["model", "odd"]) };
+        let interfaces = BTreeMap::from([("jobs".to_owned(), None), ("runs".to_owned(), at)]);
+        let nodes = nodes(&["model", "odd"]);
+        let watched = Watched { last_complete: at, last_attempt: at, is_held: true, nodes, interfaces };
         telemetry.show_all(&BTreeMap::from([(1, watched)]));
         let text = telemetry.render();
         for series in [
@@ -467,6 +485,8 @@ mod tests {
             "lineaged_nodes{environment=\"prod\",resource_type=\"model\"} 7",
             "lineaged_nodes{environment=\"prod\",resource_type=\"odd\"} 7",
             "lineaged_nodes{environment=\"prod\",resource_type=\"seed\"} 0",
+            "lineaged_interface_failing_since_timestamp_seconds{environment=\"prod\",interface=\"jobs\"} 0.0",
+            "lineaged_interface_failing_since_timestamp_seconds{environment=\"prod\",interface=\"runs\"} 1700000000.5",
         ] {
             assert!(text.contains(&format!("{series}\n")), "{series}: {text}");
         }
@@ -498,7 +518,8 @@ mod tests {
     #[test]
     fn alerts_and_the_dashboard_watch_what_is_told() {
         let telemetry = Telemetry::new(&[(1, "prod".to_owned())]);
-        telemetry.show("prod", &Watched::default());
+        let interfaces = BTreeMap::from([("runs".to_owned(), None)]);
+        telemetry.show("prod", &Watched { interfaces, ..Watched::default() });
         telemetry.catalog(Path::new("nowhere"), false);
         telemetry.receiver("prod", &Delivered::default());
         let text = telemetry.render();

@@ -18,6 +18,8 @@ pub struct Watched {
     pub is_held: bool,
     /// How many nodes it has of each resource type.
     pub nodes: BTreeMap<String, i64>,
+    /// Those of the platform's other interfaces that were asked: since when each does not answer, if it does not.
+    pub interfaces: BTreeMap<String, Option<Timestamp>>,
 }
 
 /// A sync that has ended, and what it cost.
@@ -52,12 +54,8 @@ impl Reader {
             let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
                 Ok(row.get_ref(column)?.as_str_or_null()?.and_then(Timestamp::parse))
             };
-            let watched = Watched {
-                last_complete: time(1)?,
-                last_attempt: time(2)?,
-                is_held: row.get(3)?,
-                nodes: BTreeMap::new(),
-            };
+            let watched =
+                Watched { last_complete: time(1)?, last_attempt: time(2)?, is_held: row.get(3)?, ..Watched::default() };
             all.insert(row.get(0)?, watched);
         }
         let sql = "SELECT environment_id, resource_type, count(*) FROM nodes GROUP BY environment_id, resource_type";
@@ -65,6 +63,14 @@ impl Reader {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             all.entry(row.get(0)?).or_default().nodes.insert(row.get(1)?, row.get(2)?);
+        }
+        let mut statement =
+            self.connection.prepare("SELECT environment_id, interface, failing_since FROM interface")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let since: Option<String> = row.get(2)?;
+            let since = since.as_deref().and_then(Timestamp::parse);
+            all.entry(row.get(0)?).or_default().interfaces.insert(row.get(1)?, since);
         }
         Ok(all)
     }
@@ -121,6 +127,8 @@ mod tests {
         run(&sync(3, "'2026-11-24T12:00:06.000Z'", "'failed'"));
         run(&sync(4, "NULL", "NULL"));
         run(&sync(5, "'2026-11-24T12:00:07.000Z'", "'failed'"));
+        run("INSERT INTO interface (environment_id, interface, failing_since, error)
+             VALUES (1, 'jobs', NULL, NULL), (1, 'runs', '2026-11-24T11:00:00.000Z', 'refused')");
         let time = |text: &str| Timestamp::parse(text);
         let all = reader.watched().expect("read");
         let prod = Watched {
@@ -128,6 +136,7 @@ mod tests {
             last_attempt: time("2026-11-24T12:00:05.000Z"),
             is_held: true,
             nodes: BTreeMap::from([("model".to_owned(), 1)]),
+            interfaces: BTreeMap::from([("jobs".to_owned(), None), ("runs".to_owned(), time("2026-11-24T11:00:00Z"))]),
         };
         assert_eq!(all, BTreeMap::from([(1, prod)]));
         let began = time("2026-11-24T12:00:02Z").expect("a time");
