@@ -1,9 +1,9 @@
 //! What the platform's other interfaces told, in a transaction of its own: the sync's has ended by then, since it waits for none of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::{Value, json};
 
 use super::feed::note_feed;
@@ -49,8 +49,8 @@ pub struct InterfacesKnown {
     pub states: BTreeMap<Interface, InterfaceState>,
     /// When the last run ended that is known.
     pub last_end: Option<Timestamp>,
-    /// The runs that ended shortly before that, or then.
-    pub last_runs: BTreeSet<String>,
+    /// The runs that ended shortly before that, or then: how each ended, and when.
+    pub last_runs: BTreeMap<String, (Option<String>, Option<Timestamp>)>,
     /// When the next job runs, as it was told.
     pub next_job_at: Option<Timestamp>,
     /// The stamp of the definition that was read last.
@@ -73,9 +73,10 @@ pub fn interfaces_known(
         let last_end = time("SELECT max(finished_at) FROM run WHERE environment_id = ?1")?;
         let since =
             last_end.map(|end| end.plus_millis(-i64::try_from(overlap.as_millis()).unwrap_or_default()).to_string());
-        let sql = "SELECT run_id FROM run WHERE environment_id = ?1 AND finished_at >= ?2";
+        let sql = "SELECT run_id, status, finished_at FROM run WHERE environment_id = ?1 AND finished_at >= ?2";
+        let last = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, moment(row.get(2)?))));
         let last_runs =
-            connection.prepare(sql)?.query_map((environment_id, since), |row| row.get(0))?.collect::<Result<_, _>>()?;
+            connection.prepare(sql)?.query_map((environment_id, since), last)?.collect::<rusqlite::Result<_>>()?;
         let sql = "SELECT definition_at FROM environments WHERE environment_id = ?1";
         let definition: Option<Option<String>> =
             connection.query_row(sql, [environment_id], |row| row.get(0)).optional()?;
@@ -247,7 +248,7 @@ fn write_dimensions(
 fn dimensions(transaction: &Transaction<'_>, key: i64) -> rusqlite::Result<Vec<Dimension>> {
     let sql = "SELECT name, type, granularities, entity_path FROM metric_dimension WHERE node_key = ?1";
     let mut statement = transaction.prepare_cached(sql)?;
-    let dimension = |row: &rusqlite::Row<'_>| {
+    let dimension = |row: &Row<'_>| {
         let granularities: Option<String> = row.get(2)?;
         let granularities = granularities.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         Ok(Dimension { name: row.get(0)?, kind: row.get(1)?, granularities, entity_path: row.get(3)? })

@@ -106,7 +106,10 @@ impl Asker<'_> {
             None => self.now.plus_millis(-FIRST_DAYS * 86_400_000),
         };
         let (mut runs, warnings) = client.runs(account, self.platform.platform_id, (from, self.now)).await?;
-        runs.retain(|run| !self.known.last_runs.contains(&*run.run_id));
+        runs.retain(|run| {
+            let known = self.known.last_runs.get(&*run.run_id);
+            known.is_none_or(|(status, end)| status.as_deref() != run.status.as_deref() || *end != run.finished_at)
+        });
         Ok((account, runs, warnings))
     }
 

@@ -87,10 +87,15 @@ fn a_run_that_ends_or_is_told_late_is_not_lost() {
     };
     world.server.change_platform(|platform| platform.runs.push(late(99, 9)));
     sync(&world);
-    assert_eq!(
-        world.rows("SELECT run_id, status, job_name FROM runs WHERE run_id = '99'"),
-        [["99", "cancelled", "Nightly"]]
-    );
+    let told = || world.rows("SELECT run_id, status, job_name FROM runs WHERE run_id = '99'");
+    assert_eq!(told(), [["99", "cancelled", "Nightly"]]);
+    // It was run again from where it had ended.
+    world.server.change_platform(|platform| {
+        let run = platform.run(99).expect("a run");
+        *run = run.clone().ended(last, RunStatus::Success);
+    });
+    sync(&world);
+    assert_eq!(told(), [["99", "success", "Nightly"]]);
 }
 
 #[test]
