@@ -68,11 +68,14 @@ pub fn numbers(catalog: Option<&Connection>, configured: &[Configured]) -> Resul
 }
 
 /// A number stays with its environment, which may get another name or be read from elsewhere, but not both at once, and not the name of
-/// another that the catalog holds.
+/// another that the catalog holds; and one that was found on the platform keeps its number.
 fn refuse_another(environment: &Configured, held: &[Held]) -> Result<(), Error> {
     let Some(own) = held.iter().find(|held| Some(held.id) == environment.id) else { return Ok(()) };
     let has_another = held.iter().any(|held| held.name == environment.name && held.id != own.id);
-    if own.name != environment.name && (has_another || own.origin != environment.origin) {
+    let ids = (environment.platform_id, environment.account_id);
+    if own.found.is_some_and(|found| found != ids)
+        || own.name != environment.name && (has_another || own.origin != environment.origin)
+    {
         let names = [own.name.clone(), environment.name.clone()];
         return Err(Error::NumberTaken { number: own.id, names });
     }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::environments::claim_name;
 use super::{Catalog, Error};
 use crate::time::Timestamp;
+
+/// The setting that says which environments were meant when they were found.
+const FOUND_FOR: &str = "found_for";
 
 /// An environment of the platform that the catalog holds, or that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,15 @@ pub fn kept(connection: &Connection) -> Result<Vec<Kept>, Error> {
     read().map_err(Error::sqlite("read"))
 }
 
+/// Which environments were meant when those that the catalog keeps were found.
+///
+/// # Errors
+/// If the catalog can't be read.
+pub fn found_for(connection: &Connection) -> Result<Option<String>, Error> {
+    let sql = "SELECT value FROM setting WHERE name = ?1";
+    connection.query_row(sql, [FOUND_FOR], |row| row.get(0)).optional().map_err(Error::sqlite("read"))
+}
+
 /// All numbers that environments of the catalog have, of files, too.
 ///
 /// # Errors
@@ -66,12 +78,14 @@ pub fn taken_numbers(connection: &Connection) -> Result<BTreeSet<i64>, Error> {
 }
 
 impl Catalog {
-    /// Keeps the environments that were found now, each with its number.
+    /// Keeps the environments that were found now, each with its number, and which were `meant`.
     ///
     /// # Errors
     /// If the catalog can't be written.
-    pub fn keep_found(&mut self, found: &[Kept]) -> Result<(), Error> {
+    pub fn keep_found(&mut self, found: &[Kept], meant: &str) -> Result<(), Error> {
         self.write(|transaction| {
+            let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            transaction.execute(sql, (FOUND_FOR, meant))?;
             for Kept { id, name, platform_id, account_id, found_at } in found {
                 claim_name(transaction, *id, name)?;
                 transaction.execute(

@@ -48,7 +48,7 @@ pub use deliveries::Mark;
 pub use environments::{Configured, numbers};
 pub use error::Error;
 pub use file::canonical;
-pub use found::{Kept, kept, taken_numbers};
+pub use found::{Kept, found_for, kept, taken_numbers};
 pub use holds::{Approval, HeldSync, Known, LOOK_AGAIN, Standing, held_syncs, known, last_stamps};
 pub use integrity::check_integrity;
 pub use load::{Stored, environment_facts};

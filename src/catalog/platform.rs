@@ -1,6 +1,6 @@
 //! What the platform's other interfaces told, in a transaction of its own: the sync's has ended by then, since it waits for none of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -49,34 +49,41 @@ pub struct InterfacesKnown {
     pub states: BTreeMap<Interface, InterfaceState>,
     /// When the last run ended that is known.
     pub last_end: Option<Timestamp>,
-    /// The runs that ended shortly before that, or then: how each ended, and when.
-    pub last_runs: BTreeMap<String, (Option<String>, Option<Timestamp>)>,
+    /// The runs that ended shortly before that, or then: how each ended, when, why it was and of which commit.
+    pub last_runs: BTreeMap<String, [Option<String>; 4]>,
     /// When the next job runs, as it was told.
     pub next_job_at: Option<Timestamp>,
     /// The stamp of the definition that was read last.
     pub definition: Option<String>,
+    /// The names of the metrics that are there.
+    pub metrics: BTreeSet<String>,
 }
 
-/// What the catalog knows by the interfaces of an environment; of runs, the ids of those that ended up to `overlap` before the last.
+/// What the catalog knows by the interfaces of an environment at `now`; of runs, those that ended up to `overlap` before the last.
 ///
 /// # Errors
 /// If the catalog can't be read.
 pub fn interfaces_known(
     connection: &Connection,
     environment_id: i64,
-    overlap: Duration,
+    (overlap, now): (Duration, Timestamp),
 ) -> Result<InterfacesKnown, Error> {
     let read = || {
         let time = |sql: &str| -> rusqlite::Result<Option<Timestamp>> {
             connection.query_row(sql, [environment_id], |row| row.get(0)).map(moment)
         };
-        let last_end = time("SELECT max(finished_at) FROM run WHERE environment_id = ?1")?;
+        // A stamp of the future tells nothing of what ended before it.
+        let sql = "SELECT max(finished_at) FROM run WHERE environment_id = ?1 AND finished_at <= ?2";
+        let last_end = moment(connection.query_row(sql, (environment_id, now.to_string()), |row| row.get(0))?);
         let since =
             last_end.map(|end| end.plus_millis(-i64::try_from(overlap.as_millis()).unwrap_or_default()).to_string());
-        let sql = "SELECT run_id, status, finished_at FROM run WHERE environment_id = ?1 AND finished_at >= ?2";
-        let last = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, moment(row.get(2)?))));
+        let sql = "SELECT run_id, status, finished_at, cause, git_sha FROM run WHERE environment_id = ?1 AND finished_at >= ?2";
+        let last = |row: &Row<'_>| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]));
         let last_runs =
             connection.prepare(sql)?.query_map((environment_id, since), last)?.collect::<rusqlite::Result<_>>()?;
+        let sql = "SELECT name FROM node WHERE environment_id = ?1 AND resource_type = 'metric' AND removed_at IS NULL AND name IS NOT NULL";
+        let metrics =
+            connection.prepare(sql)?.query_map([environment_id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let sql = "SELECT definition_at FROM environments WHERE environment_id = ?1";
         let definition: Option<Option<String>> =
             connection.query_row(sql, [environment_id], |row| row.get(0)).optional()?;
@@ -86,6 +93,7 @@ pub fn interfaces_known(
             last_runs,
             next_job_at: time("SELECT min(next_run_at) FROM job WHERE environment_id = ?1")?,
             definition: definition.flatten(),
+            metrics,
         })
     };
     read().map_err(Error::sqlite("read"))
@@ -111,17 +119,16 @@ fn states(connection: &Connection, environment_id: i64) -> rusqlite::Result<BTre
 }
 
 impl Catalog {
-    /// Keeps what the interfaces said, each by itself: one that failed leaves what is known of it. What was odd goes to the sync's warnings.
+    /// Keeps what the interfaces said, each by itself: one that failed leaves what is known of it. What was odd goes to the warnings of the newest
+    /// sync that has ended.
     ///
     /// # Errors
     /// If the catalog can't be written; then nothing of it is.
-    pub fn keep_spoken(
-        &mut self,
-        (environment_id, sync): (i64, SyncId),
-        spoken: &[Spoken],
-        now: Timestamp,
-    ) -> Result<(), Error> {
+    pub fn keep_spoken(&mut self, environment_id: i64, spoken: &[Spoken], now: Timestamp) -> Result<(), Error> {
         self.write(|transaction| {
+            let sql = "SELECT max(sync_id) FROM sync WHERE environment_id = ?1 AND outcome IS NOT NULL";
+            let Some(sync) = transaction.query_row(sql, [environment_id], |row| row.get(0))? else { return Ok(()) };
+            let sync = SyncId(sync);
             for said in spoken {
                 if let Ok(told) = &said.told {
                     write_told(transaction, (environment_id, sync), told)?;
@@ -197,8 +204,16 @@ fn write_jobs(transaction: &Transaction<'_>, environment_id: i64, jobs: &[Job]) 
             text(*last_run_at)
         ])?;
     }
-    Ok(())
+    transaction.execute(LATER_RUNS, [environment_id]).map(drop)
 }
+
+/// A run that is known and ended after the one that the platform names with its job.
+const LATER_RUNS: &str = "
+    UPDATE job SET (last_run_id, last_run_status, last_run_at) = (
+        SELECT r.run_id, r.status, r.finished_at FROM run r
+        WHERE r.environment_id = job.environment_id AND r.job_id = job.job_id ORDER BY r.finished_at DESC LIMIT 1)
+    WHERE environment_id = ?1 AND coalesce(last_run_at, '') < (
+        SELECT max(r.finished_at) FROM run r WHERE r.environment_id = job.environment_id AND r.job_id = job.job_id)";
 
 /// Writes the dimensions of the metrics that are other than before, with a row of the feed for each such metric. One that is told for the
 /// first time has not changed.

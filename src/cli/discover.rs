@@ -104,6 +104,7 @@ fn append(files: &Files, new: &[&Named]) -> anyhow::Result<()> {
     let gap = if before.is_empty() || before.ends_with("\n\n") { "" } else { "\n" };
     let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
     let added = format!("{end}{gap}{}", toml(new));
+    let added = if before.contains("\r\n") { added.replace('\n', "\r\n") } else { added };
     if format!("{before}{added}").parse::<toml::Table>().is_err() {
         let text =
             "`environments` is written there in a way that nothing can be appended to: write it as [[environments]]";

@@ -60,7 +60,7 @@ impl Status {
         for name in left {
             writeln!(
                 out,
-                "\n{name} is no longer in the configuration, so it stays as it is: `lineaged forget \"{name}\"` deletes it. Was it renamed? Then give it its number as `id`, too"
+                "\n{name} is no longer in the configuration, or on the platform, so it stays as it is: `lineaged forget \"{name}\"` deletes it. Was it renamed in the configuration? Then give it its number as `id`, too"
             )?;
         }
         let is_wanted = |environment: i64| self.reading.as_of.is_none() && id.is_none_or(|id| id == environment);

@@ -16,7 +16,7 @@ use crate::deliver::Delivery;
 use crate::origin::discovery::Limits;
 use crate::output::sanitize;
 use crate::plan::{Held, Loss, LossKind};
-use crate::sync::{self, Environment, Outcome, Report, Request};
+use crate::sync::{self, Environment, Failed, Found, Interrupted, Outcome, Report, Request};
 
 /// So many warnings and ids are printed; all of them are in the catalog.
 pub(super) const SHOWN: usize = 10;
@@ -48,13 +48,11 @@ impl Sync {
         let mut stop = on_signal(&writers, Exit::Interrupted);
         let mut exits = Vec::new();
         let found = tokio::select! {
-            found = sync::with_found(config, &limits, &writers) => found?,
+            found = self.find(config, &limits, &writers) => found?,
             () = stop.pulled() => return Ok(Exit::Interrupted),
         };
-        if let Some(failed) = &found.failed {
-            note(&format!("error: {}", sanitize(failed)));
-            exits.push(Exit::Failed);
-        }
+        found.news.iter().for_each(|news| note(&sanitize(news)));
+        exits.extend(found.failed.as_ref().map(|failed| told(failed, found.config.environments.is_empty())));
         let config = Arc::new(found.config);
         let environments = choose(&config, &self.environment)?;
         let mut deliveries = Vec::new();
@@ -78,15 +76,18 @@ impl Sync {
                 watch: Progress::start(&name).watch(),
             };
             let result = sync::run(&request, &limits).await;
-            drop(request);
-            match result {
+            match &result {
                 Ok(report) => {
-                    exits.push(tell(&name, &report, out)?);
+                    exits.push(tell(&name, report, out)?);
                 }
                 Err(error) => {
-                    super::complain(&format!("error: {name}"), &error);
-                    exits.push(super::exit_of(&error));
+                    super::complain(&format!("error: {name}"), error);
+                    exits.push(super::exit_of(error));
                 }
+            }
+            if !self.dry_run && !result.is_err_and(|error| error.is::<Interrupted>()) {
+                out.flush()?;
+                ask_beside(&name, &request, &limits).await;
             }
         }
         tokio::select! {
@@ -95,6 +96,31 @@ impl Sync {
         }
         Ok(Exit::of_all(&exits))
     }
+
+    /// The environments that are to be found by themselves; they are looked for anew if one is named that is not known.
+    async fn find(&self, config: Config, limits: &Limits, writers: &Writers) -> anyhow::Result<Found> {
+        let is_known = |config: &Config, name: &String| config.environments.iter().any(|it| it.name == *name);
+        let known = sync::with_kept(config.clone())?;
+        let is_new = self.environment.iter().any(|name| !is_known(&known, name));
+        sync::with_found(config, limits, writers, self.full || is_new).await
+    }
+}
+
+/// Says why environments could not be found. Where others are known, those are synced, and it is a warning.
+fn told(failed: &Failed, is_nothing_known: bool) -> Exit {
+    let (what, exit) = match (failed.is_misuse, is_nothing_known) {
+        (true, _) => ("error", Exit::Usage),
+        (false, true) => ("error", Exit::Failed),
+        (false, false) => ("warning", Exit::Done),
+    };
+    note(&format!("{what}: {}", sanitize(&failed.text)));
+    exit
+}
+
+/// Asks the platform's other interfaces. The sync has ended, so nothing fails here: the next one asks again.
+async fn ask_beside(name: &str, request: &Request, limits: &Limits) {
+    let odd = sync::ask_beside(request, limits).await.unwrap_or_else(|error| vec![format!("{error:#}")]);
+    odd.iter().for_each(|odd| note(&format!("warning: {}", sanitize(&format!("{name}: {odd}")))));
 }
 
 /// Brings receivers what they do not have yet, all at once. The catalog is up to date in any case, so nothing fails here: what can't be

@@ -258,12 +258,11 @@ pub(super) const URL_HELP: &str =
 const WEBHOOK_URL_HELP: &str =
     "the http(s) address under which the platform reaches this daemon, e.g. https://catalog.example.com";
 
-/// Where the platform's webhooks go: to the route, if the address names no path of its own.
+/// Where the platform's webhooks go: to the route below the address, unless that ends with it.
 fn webhook_url(text: &str) -> Option<url::Url> {
     let mut url = receivers::receiver_url(text)?;
-    if url.path().trim_end_matches('/').is_empty() {
-        url.set_path("/webhooks/dbt");
-    }
+    let base = url.path().trim_end_matches('/').trim_end_matches("/webhooks/dbt").to_owned();
+    url.set_path(&format!("{base}/webhooks/dbt"));
     Some(url)
 }
 

@@ -66,13 +66,13 @@ impl Shared {
 pub(crate) async fn serve(configured: Config, writers: Writers, mut stop: Stop) -> anyhow::Result<()> {
     let _only = DaemonLock::take(&configured.catalog.path)?;
     let (limits, mut tasks) = (Limits::new(configured.concurrency(), configured.environments.len()), JoinSet::new());
-    let (config, failed) = tokio::select! {
+    let config = tokio::select! {
         biased;
         () = stop.pulled() => {
             tracing::info!("told to end before it served");
             return Ok(());
         }
-        prepared = prepare(&configured, &limits, &writers) => prepared?,
+        prepared = prepare(&configured, &writers) => prepared?,
     };
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen at {listen}"))?;
@@ -100,7 +100,7 @@ pub(crate) async fn serve(configured: Config, writers: Writers, mut stop: Stop) 
     // Only systemd listens; without it there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {
-        ended = look_for_new(&shared, configured, failed, (&mut begun, &mut tasks)) => ended?,
+        ended = look_for_new(&shared, configured, (&mut begun, &mut tasks)) => ended?,
         () = stop.pulled() => {}
     }
     tracing::info!("ending");
@@ -139,48 +139,27 @@ fn begin(shared: &Shared, begun: &mut BTreeSet<i64>, tasks: &mut JoinSet<()>) ->
 async fn look_for_new(
     shared: &Shared,
     configured: Config,
-    mut failed: bool,
     (begun, tasks): (&mut BTreeSet<i64>, &mut JoinSet<()>),
 ) -> anyhow::Result<()> {
     if configured.find.is_none() {
         std::future::pending::<()>().await;
     }
     loop {
-        let pause = if failed { LOOK_AGAIN_FOR_NEW } else { LOOK_FOR_NEW };
-        tokio::time::sleep(pause.min(configured.sync.full_every)).await;
-        let found = sync::with_found(configured.clone(), &shared.limits, &shared.writers).await;
-        let config = match found {
-            Ok(found) => {
-                complain(found.failed.as_deref());
-                failed = found.failed.is_some();
-                found.config
-            }
-            Err(error) => {
-                complain(Some(&format!("{error:#}")));
-                failed = true;
-                continue;
-            }
+        let found = sync::with_found(configured.clone(), &shared.limits, &shared.writers, false).await;
+        let failed = match &found {
+            Ok(found) => found.failed.as_ref().map(|failed| failed.text.clone()),
+            Err(error) => Some(format!("{error:#}")),
         };
-        tell_of_changes(&shared.config(), &config);
-        shared.config.send_replace(Arc::new(config));
-        begin(shared, begun, tasks)?;
-    }
-}
-
-fn tell_of_changes(before: &Config, after: &Config) {
-    let names = |config: &Config| config.environments.iter().map(|it| it.name.clone()).collect::<BTreeSet<_>>();
-    let (before, after) = (names(before), names(after));
-    for name in after.difference(&before) {
-        tracing::info!(environment = name, "found a new environment");
-    }
-    for name in before.difference(&after) {
-        tracing::warn!(environment = name, "the platform lists this environment no longer: it is not synced any more");
-    }
-}
-
-fn complain(failed: Option<&str>) {
-    if let Some(error) = failed {
-        tracing::error!(error, "no environments could be looked for");
+        if let Ok(found) = found {
+            found.news.iter().for_each(|news| tracing::info!(news, "the platform's environments changed"));
+            shared.config.send_replace(Arc::new(found.config));
+            begin(shared, begun, tasks)?;
+        }
+        let pause = if failed.is_some() { LOOK_AGAIN_FOR_NEW } else { LOOK_FOR_NEW };
+        if let Some(error) = failed {
+            tracing::error!(error, "no environments could be looked for");
+        }
+        tokio::time::sleep(pause.min(configured.sync.full_every)).await;
     }
 }
 
@@ -190,12 +169,10 @@ fn platform(environment: &Environment) -> Option<http::Platform> {
     Some(http::Platform { id: environment.id, platform_id: *platform_id, account_id: *account_id })
 }
 
-/// Finds environments, makes or migrates the catalog, and looks whether its file is whole, before anybody reads it. Also tells whether looking for
-/// environments failed.
-async fn prepare(configured: &Config, limits: &Limits, writers: &Writers) -> anyhow::Result<(Config, bool)> {
-    let found = sync::with_found(configured.clone(), limits, writers).await?;
-    complain(found.failed.as_deref());
-    let (config, failed) = (found.config, found.failed.is_some());
+/// Makes or migrates the catalog, and looks whether its file is whole, before anybody reads it. The environments that were found before are
+/// there at once; others are looked for later.
+async fn prepare(configured: &Config, writers: &Writers) -> anyhow::Result<Config> {
+    let config = sync::with_kept(configured.clone())?;
     let (path, writers) = (config.catalog.path.clone(), writers.clone());
     let (settings, environments) = (config.settings(), sync::configured(&config));
     let open = move || -> Result<(), catalog::Error> {
@@ -206,5 +183,5 @@ async fn prepare(configured: &Config, limits: &Limits, writers: &Writers) -> any
         catalog.checkpoint()
     };
     spawn_blocking(open).await.context("the catalog could not be prepared")??;
-    Ok((config, failed))
+    Ok(config)
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use super::Shared;
 use crate::answers::Reader;
 use crate::catalog::{self, Trigger};
 use crate::origin;
-use crate::origin::discovery::{self, Kind};
+use crate::origin::discovery::{self, Kind, Limits};
 use crate::schedule::Schedule;
 use crate::sync::{self, Environment, Interrupted, Outcome, Report, Request, Watch};
 use crate::time::Timestamp;
@@ -103,6 +103,8 @@ pub(super) async fn keep_synced(shared: Shared, environment: Environment) {
     let mut full = false;
     // What is held is looked at again, however rarely the schedule fires.
     let mut look_again: Option<Instant> = None;
+    // No sync waits for the platform's other interfaces; one question at a time is enough.
+    let mut beside: Option<JoinHandle<()>> = None;
     loop {
         let trigger = tokio::select! {
             trigger = shared.due.take(environment.id) => trigger,
@@ -134,6 +136,9 @@ pub(super) async fn keep_synced(shared: Shared, environment: Environment) {
         if let Ok(Report { outcome: Outcome::Applied(_), .. }) = &result {
             shared.applied(environment.id).send_replace(());
         }
+        if beside.as_ref().is_none_or(JoinHandle::is_finished) && !shared.stop.is_pulled() {
+            beside = Some(tokio::spawn(ask_beside(request, shared.limits.clone())));
+        }
         let (telemetry, name) = (&shared.telemetry, environment.config.name.as_str());
         if let Some(platform) = environment.config.origin.platform() {
             telemetry.retried(name, shared.limits.take_retries(platform.platform_id));
@@ -153,6 +158,15 @@ pub(super) async fn keep_synced(shared: Shared, environment: Environment) {
             .cooldown(name, Some(Timestamp::now().plus_millis(i64::try_from(rest.as_millis()).unwrap_or(i64::MAX))));
         tracing::error!(environment = name, error = format!("{error:#}"), rest = rest.as_secs(), "sync failed");
         shared.due.failed(environment.id, rest);
+    }
+}
+
+/// What was odd is in the sync's row, too.
+async fn ask_beside(request: Request, limits: Limits) {
+    let environment = &request.environment.config.name;
+    match sync::ask_beside(&request, &limits).await {
+        Ok(odd) => odd.iter().for_each(|odd| tracing::warn!(environment, "{odd}")),
+        Err(error) => tracing::warn!(environment, error = format!("{error:#}"), "the platform's other interfaces"),
     }
 }
 

@@ -13,13 +13,24 @@ use crate::origin::discovery::Limits;
 use crate::origin::platform::{Client, PlatformEnvironment};
 use crate::time::Timestamp;
 
-/// A configuration with the environments that were found, and why they could not be looked for, if so.
+/// A configuration with the environments that were found, and what is to be said of that.
 #[derive(Debug)]
 pub struct Found {
     /// The configuration.
     pub config: Config,
+    /// What is new, renamed or gone, a sentence each.
+    pub news: Vec<String>,
     /// What failed; those that were found before are there all the same.
-    pub failed: Option<String>,
+    pub failed: Option<Failed>,
+}
+
+/// Why environments could not be found.
+#[derive(Debug)]
+pub struct Failed {
+    /// For people.
+    pub text: String,
+    /// True if the configuration means what is not there: else it may go better the next time.
+    pub is_misuse: bool,
 }
 
 /// An environment of the platform with its place in the catalog.
@@ -37,25 +48,27 @@ pub struct Named {
     pub environment: PlatformEnvironment,
 }
 
-/// Adds the environments that are to be found by themselves: as the catalog keeps them, and where that is older than a full read may be, as
-/// the platform lists them now.
+/// Adds the environments that are to be found by themselves: as the catalog keeps them; and where that is older than a full read may be, was for
+/// another setting, or everything is to be read anew, as the platform lists them now.
 ///
 /// # Errors
 /// If the catalog can't be read or written.
-pub async fn with_found(config: Config, limits: &Limits, writers: &Writers) -> anyhow::Result<Found> {
-    if config.find.is_none() {
-        return Ok(Found { config, failed: None });
-    }
+pub async fn with_found(config: Config, limits: &Limits, writers: &Writers, full: bool) -> anyhow::Result<Found> {
+    let Some(find) = &config.find else { return Ok(Found { config, news: Vec::new(), failed: None }) };
     let now = Timestamp::now();
-    let kept = kept(&config.catalog.path)?;
-    let age = newest(&kept).map(|at| now.since(at));
+    let (before, meant) = (last(kept(&config.catalog.path)?), format!("{:?}", (&find.which, place(&config))));
+    let age = newest(&before).map(|at| now.since(at));
     let full_every = i64::try_from(config.sync.full_every.as_millis()).unwrap_or(i64::MAX);
-    if age.is_some_and(|age| (0..full_every).contains(&age)) {
-        return Ok(Found { config: with(config, &last(kept)), failed: None });
+    let is_young = age.is_some_and(|age| (0..full_every).contains(&age));
+    if !full && is_young && meant_before(&config.catalog.path)? == Some(meant.clone()) {
+        return Ok(Found { config: with(config, &before), news: Vec::new(), failed: None });
     }
     match look(&config, limits, now).await {
-        Ok(found) => Ok(Found { config: keep(config, found, writers.clone()).await?, failed: None }),
-        Err(failed) => Ok(Found { config: with(config, &last(kept)), failed: Some(failed) }),
+        Ok(found) => {
+            let news = if before.is_empty() { Vec::new() } else { news(&before, &found) };
+            Ok(Found { config: keep(config, found, (writers.clone(), meant)).await?, news, failed: None })
+        }
+        Err(failed) => Ok(Found { config: with(config, &before), news: Vec::new(), failed: Some(failed) }),
     }
 }
 
@@ -65,30 +78,70 @@ pub async fn with_found(config: Config, limits: &Limits, writers: &Writers) -> a
 /// If the catalog can't be read.
 pub async fn as_found(config: Config, limits: &Limits) -> Result<Found, catalog::Error> {
     if config.find.is_none() {
-        return Ok(Found { config, failed: None });
+        return Ok(Found { config, news: Vec::new(), failed: None });
     }
-    match look(&config, limits, Timestamp::now()).await {
-        Ok(found) => Ok(Found { config: with(config, &found), failed: None }),
-        Err(failed) => Ok(Found { config: with_kept(config)?, failed: Some(failed) }),
-    }
+    let (config, failed) = match look(&config, limits, Timestamp::now()).await {
+        Ok(found) => (with(config, &found), None),
+        Err(failed) => (with_kept(config)?, Some(failed)),
+    };
+    Ok(Found { config, news: Vec::new(), failed })
 }
 
-/// Those that the platform lists now, but for those that the configuration names. The error says why they can't be told.
-async fn look(config: &Config, limits: &Limits, now: Timestamp) -> Result<Vec<Kept>, String> {
+/// Whom the platform's Admin API is asked of.
+fn place(config: &Config) -> Option<(&str, Option<i64>)> {
+    config.interfaces.as_ref().map(|interfaces| (interfaces.access.as_str(), interfaces.account_id))
+}
+
+/// Those that the platform lists now, but for those that the configuration names.
+async fn look(config: &Config, limits: &Limits, now: Timestamp) -> Result<Vec<Kept>, Failed> {
     let Some(find) = &config.find else { return Ok(Vec::new()) };
-    let looked = async {
-        let listed = match timeout(find.access.give_up_after, list(config, limits)).await {
-            Ok(listed) => listed?,
-            Err(_) => anyhow::bail!("the platform did not list them in time"),
-        };
-        let named = name(config, &find.which, listed)?;
-        if named.is_empty() && !last(kept(&config.catalog.path)?).is_empty() {
-            anyhow::bail!("the platform lists none of those that were found before: they are kept");
-        }
-        Ok(named.into_iter().filter(|it| !it.is_configured).map(|named| named.kept(now)).collect())
+    let failed = |text: String, is_misuse| Failed {
+        text: format!("environments can't be looked for (`platform.environments`): {text}"),
+        is_misuse,
     };
-    let looked: anyhow::Result<_> = looked.await;
-    looked.map_err(|error| format!("environments can't be looked for (`platform.environments`): {error:#}"))
+    let listed = match timeout(find.access.give_up_after, list(config, limits)).await {
+        Ok(listed) => listed.map_err(|error| failed(format!("{error:#}"), false))?,
+        Err(_) => return Err(failed("the platform did not list them in time".to_owned(), false)),
+    };
+    if let Some(text) = nothing_meant(&find.which, &listed) {
+        return Err(failed(text, true));
+    }
+    let broken = |error: catalog::Error| failed(format!("{:#}", anyhow::Error::from(error)), false);
+    let named = name(config, &find.which, listed).map_err(broken)?;
+    if named.is_empty() {
+        let is_first = last(kept(&config.catalog.path).map_err(broken)?).is_empty();
+        let text = match is_first {
+            true => "the platform lists none that is meant",
+            false => "the platform lists none of those that were found before: they are kept",
+        };
+        return Err(failed(text.to_owned(), is_first));
+    }
+    Ok(named.into_iter().filter(|it| !it.is_configured).map(|named| named.kept(now)).collect())
+}
+
+/// What names of projects mean nothing, in words.
+fn nothing_meant(which: &Which, listed: &[PlatformEnvironment]) -> Option<String> {
+    let Which::Projects(names) = which else { return None };
+    let known: BTreeSet<&str> = listed.iter().map(|environment| environment.project.as_str()).collect();
+    let unknown = names.iter().find(|name| !known.contains(name.as_str()))?;
+    let known: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
+    Some(format!("there is no project `{unknown}`: the token sees {}", known.join(", ")))
+}
+
+/// What differs between two lists.
+fn news(before: &[Kept], after: &[Kept]) -> Vec<String> {
+    let of = |list: &'_ [Kept], id: i64| list.iter().find(|kept| kept.id == id).map(|kept| kept.name.clone());
+    let mut news = Vec::new();
+    for Kept { id, name, .. } in after {
+        match of(before, *id) {
+            None => news.push(format!("found the environment `{name}`")),
+            Some(old) if old != *name => news.push(format!("the environment {id}, `{old}`, is called `{name}` now")),
+            Some(_) => {}
+        }
+    }
+    let gone = before.iter().filter(|kept| of(after, kept.id).is_none());
+    news.extend(gone.map(|kept| format!("the platform lists `{}` no longer: it is not synced any more", kept.name)));
+    news
 }
 
 /// The same as the catalog keeps them, without asking anybody.
@@ -134,18 +187,15 @@ pub fn name(
     };
     taken.extend(numbers.iter().map(|environment| environment.id));
     let configured = |environment: &PlatformEnvironment| {
-        numbers.iter().find(|own| {
-            own.config.origin.platform().is_some_and(|platform| {
-                platform.platform_id == environment.platform_id
-                    && platform.account_id.is_none_or(|account| account == environment.account_id)
-            })
-        })
+        let is_alone = listed.iter().filter(|other| other.platform_id == environment.platform_id).count() == 1;
+        let ids = (environment.platform_id, Some(environment.account_id));
+        numbers.iter().find(|own| is_it(&own.config, ids, is_alone))
     };
     let others = listed.iter().filter(|environment| configured(environment).is_none()).cloned().collect::<Vec<_>>();
     let used: BTreeSet<&str> = config.environments.iter().map(|environment| environment.name.as_str()).collect();
     let mut names = names(&others, &used).into_iter();
     let mut named = Vec::new();
-    for environment in listed {
+    for environment in listed.iter().cloned() {
         let known = kept.iter().find(|kept| kept.is(environment.platform_id, Some(environment.account_id)));
         let is_kept = known.is_some();
         let (id, name, is_configured) = match configured(&environment) {
@@ -184,10 +234,11 @@ fn free(wanted: i64, taken: &BTreeSet<i64>) -> i64 {
 
 /// A name for each, in their order, which no other one has.
 fn names(environments: &[PlatformEnvironment], used: &BTreeSet<&str>) -> Vec<String> {
-    let forms: [fn(&PlatformEnvironment) -> String; 3] = [
+    let forms: [fn(&PlatformEnvironment) -> String; 4] = [
         |it| it.project.clone(),
         |it| format!("{}-{}", it.project, it.name),
         |it| format!("{}-{}-{}", it.project, it.name, it.platform_id),
+        |it| format!("{}-{}-{}-{}", it.project, it.name, it.platform_id, it.account_id),
     ];
     let mut names: Vec<String> = environments.iter().map(forms[0]).collect();
     for form in &forms[1..] {
@@ -220,11 +271,20 @@ fn last(kept: Vec<Kept>) -> Vec<Kept> {
     kept.into_iter().filter(|kept| newest.is_some() && kept.found_at == newest).collect()
 }
 
-async fn keep(config: Config, found: Vec<Kept>, writers: Writers) -> anyhow::Result<Config> {
+/// For which setting the catalog keeps what was found.
+fn meant_before(path: &Path) -> Result<Option<String>, catalog::Error> {
+    match catalog::open_to_read(path) {
+        Ok(connection) => catalog::found_for(&connection),
+        Err(catalog::Error::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn keep(config: Config, found: Vec<Kept>, (writers, meant): (Writers, String)) -> anyhow::Result<Config> {
     let keep = move || -> Result<Config, catalog::Error> {
         let waiting = |holder: &str| tracing::warn!(holder, "waiting for another process that writes the catalog");
         let mut catalog = Catalog::open(&config.catalog.path, &writers, "search for environments", &waiting)?;
-        catalog.keep_found(&found)?;
+        catalog.keep_found(&found, &meant)?;
         let config = with(config, &found);
         // One that vanished is marked at once.
         catalog.configure(&config.settings(), &super::configured(&config))?;
@@ -237,14 +297,8 @@ async fn keep(config: Config, found: Vec<Kept>, writers: Writers) -> anyhow::Res
 fn with(mut config: Config, found: &[Kept]) -> Config {
     let Some(find) = config.find.clone() else { return config };
     for Kept { id, name, platform_id, account_id, found_at: _ } in found {
-        let is_it = |own: &EnvironmentConfig| {
-            own.id == Some(*id)
-                || own.origin.platform().is_some_and(|platform| {
-                    platform.platform_id == *platform_id
-                        && platform.account_id.zip(*account_id).is_none_or(|(own, found)| own == found)
-                })
-        };
-        if config.environments.iter().any(is_it) {
+        let is_alone = found.iter().filter(|other| other.platform_id == *platform_id).count() == 1;
+        if config.environments.iter().any(|own| is_it(own, (*platform_id, *account_id), is_alone)) {
             continue;
         }
         let interfaces = config.interfaces.clone().map(|shared| InterfacesConfig { account_id: *account_id, ..shared });
@@ -260,6 +314,16 @@ fn with(mut config: Config, found: &[Kept]) -> Config {
         });
     }
     config
+}
+
+/// Whether a configured environment is the one with these ids of the platform's. One that names no account is, if no other account has the id.
+fn is_it(own: &EnvironmentConfig, (platform_id, account_id): (i64, Option<i64>), is_alone: bool) -> bool {
+    let Some(platform) = own.origin.platform().filter(|own| own.platform_id == platform_id) else { return false };
+    let default = platform.interfaces.as_ref().and_then(|interfaces| interfaces.account_id);
+    match (platform.account_id.or(default), account_id) {
+        (Some(own), Some(other)) => own == other,
+        _ => is_alone,
+    }
 }
 
 #[cfg(test)]

@@ -22,10 +22,11 @@ use crate::plan::Counts;
 use crate::plan::Held;
 use crate::time::Timestamp;
 
+pub use beside::ask_beside;
 use conclude::{Job, Step, conclude};
 pub use due::{DEBOUNCE, Due, Marked};
 pub use environments::{Environment, configured, environments};
-pub use found::{Found, Named, as_found, list, name, with_found, with_kept};
+pub use found::{Failed, Found, Named, as_found, list, name, with_found, with_kept};
 use read::{find, sharers};
 pub use request::{Interrupted, Request, Stop, Watch};
 
@@ -70,7 +71,6 @@ pub struct Report {
 /// | a node is new, gone, back, or has another field, edge or column | applied, one row each in `changes` |
 /// | a run or a freshness check that was not seen before | a row in `run_results`, `freshness_results` |
 /// | a parent was not read | an `external` node, and a warning |
-/// | the platform's other interfaces tell of a run, a job, a dimension | kept after the sync's own end; one that fails is a warning |
 /// | a part was not answered | what is stored stays, and the next sync reads again |
 /// | nothing | the sync's own row |
 ///
@@ -97,30 +97,18 @@ async fn proceed(
     let cost = || origin.as_ref().map(Origin::cost).unwrap_or_default();
     let (mut catalog, sync) = writing.unzip();
     let mut first = None;
-    let finished = loop {
+    let (outcome, seen, warnings) = loop {
         let found = match &origin {
             Ok(origin) => find(request, origin, &mut catalog, first.is_some()).await,
             Err(error) => Err(error.clone().into()),
         };
         let job = Job { request: request.clone(), catalog: catalog.take(), sync, cost: cost(), first: first.take() };
-        match spawn_blocking(move || conclude(job, found)).await.context("the sync ended early")? {
-            Ok(Step::Done(finished)) => break Ok(finished),
-            Ok(Step::LookAgain(own, look)) => (catalog, first) = (own, Some(look)),
-            Err(error) => break Err(error),
+        match spawn_blocking(move || conclude(job, found)).await.context("the sync ended early")?? {
+            Step::Done(finished) => break finished,
+            Step::LookAgain(own, look) => (catalog, first) = (own, Some(look)),
         }
     };
     let cost = cost();
-    let beside = match sync {
-        Some(sync) if !matches!(&finished, Err(error) if error.is::<Interrupted>()) => {
-            beside::ask(request, sync, limits).await.unwrap_or_else(|error| vec![format!("{error:#}")])
-        }
-        _ => Vec::new(),
-    };
-    if finished.is_err() {
-        beside.iter().for_each(|warning| tracing::warn!("{warning}"));
-    }
-    let (outcome, seen, mut warnings) = finished?;
-    warnings.extend(beside);
     let report = Report { outcome, seen, cost, took: began.elapsed(), warnings };
     tracing::info!(
         outcome = %report.outcome,

@@ -113,14 +113,14 @@ fn environments_are_found_by_themselves_and_one_that_vanished_is_marked() {
     let ran = sync("1ms");
     assert_eq!(
         (ran.code, ran.stdout.lines().count()),
-        (Some(1), 1),
+        (Some(0), 1),
         "those found before are synced all the same: {ran:?}"
     );
     assert!(ran.stderr.contains("environments can't be looked for"), "{ran:?}");
     server.clear_faults();
     server.change_platform(|platform| platform.accounts[0].projects.clear());
     let ran = sync("1ms");
-    assert!(ran.code == Some(1) && ran.stderr.contains("lists none of those that were found before"), "{ran:?}");
+    assert!(ran.code == Some(0) && ran.stderr.contains("lists none of those that were found before"), "{ran:?}");
     assert_eq!(configured(), [["7", "0", "1"], ["834", "1", "1"]], "an empty list takes nothing away");
 }
 
@@ -193,7 +193,7 @@ fn a_daemon_syncs_environments_that_turn_up_and_leaves_those_that_vanish() {
     };
     let seventh = take(7);
     let config = format!(
-        "[platform]\nurl = \"{}\"\ntoken = \"{}\"\nenvironments = \"production\"\n[sync]\nfull_every = \"1s\"\n\
+        "[platform]\nurl = \"{}\"\ntoken = \"{}\"\nenvironments = \"production\"\n[discovery]\nrequests_per_minute = 60000\n[sync]\nfull_every = \"1s\"\n\
          [schedule]\ninterval = \"1s\"\n[http]\nlisten = \"127.0.0.1:0\"\n",
         server.platform_url(),
         server.platform_token()
@@ -210,14 +210,75 @@ fn a_daemon_syncs_environments_that_turn_up_and_leaves_those_that_vanish() {
     daemon.until("a sync of the first", || synced(834)(&world));
     assert!(!synced(7)(&world));
     world.server.change_platform(|platform| platform.accounts[0].projects.push(seventh));
-    daemon.line("found a new environment");
+    daemon.line("the platform's environments changed");
     daemon.until("a sync of the second", || synced(7)(&world));
     let metrics = String::from_utf8(daemon.connect().get("/metrics").body).expect("text");
     assert!(metrics.contains("lineaged_syncs_total{environment=\"mini_shop-Production"), "{metrics}");
     world.server.change_platform(|platform| platform.accounts[0].projects.retain(|it| it.environments[0].id != 834));
-    daemon.line("the platform lists this environment no longer: it is not synced any more");
+    daemon.line("the platform's environments changed");
     daemon.until("it is marked", || {
         !world.cells("SELECT 1 FROM environments WHERE environment_id = 834 AND NOT is_configured").is_empty()
     });
     daemon.end();
+}
+
+/// What `sync` says with these environments to be found.
+fn sync_of(server: &Server, folder: &Path, which: &str) -> Ran {
+    std::fs::write(folder.join("lineaged.toml"), format!("[platform]\nenvironments = {which}\n")).expect("written");
+    run(&mut command(server, folder, &["sync"]))
+}
+
+#[test]
+fn another_setting_is_looked_for_at_once_and_one_that_means_nothing_is_refused() {
+    let (server, folder) = (server(), folder());
+    server.change_platform(|platform| platform.accounts[0].projects[0].name = "shop".to_owned());
+    let path = folder.path();
+    let ran = sync_of(&server, path, "[\"shopp\"]");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("there is no project `shopp`: the token sees `mini_shop`, `shop`"), "{ran:?}");
+    assert_eq!(sync_of(&server, path, "\"production\"").stdout.lines().count(), 2);
+    let ran = sync_of(&server, path, "[\"shop\"]");
+    assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1), "{ran:?}");
+    assert!(ran.stderr.contains("the platform lists `mini_shop` no longer"), "{ran:?}");
+    server.change_platform(|platform| platform.accounts[0].projects[0].name = "store".to_owned());
+    std::fs::write(path.join("lineaged.toml"), "[platform]\nenvironments = \"production\"\n").expect("written");
+    let ran = run(&mut command(&server, path, &["sync", "--full"]));
+    assert!(ran.stderr.contains("`shop`, is called `store` now"), "{ran:?}");
+    assert!(ran.stderr.contains("found the environment `mini_shop`"), "{ran:?}");
+}
+
+#[test]
+fn an_entry_takes_no_number_from_what_was_found() {
+    let (server, folder) = (server(), folder());
+    let path = folder.path();
+    sync_of(&server, path, "\"production\"");
+    let entry = "[[environments]]\nid = 7\nname = \"m\"\nplatform_id = 999\naccount_id = 1\n";
+    std::fs::write(path.join("lineaged.toml"), format!("[platform]\nenvironments = \"production\"\n{entry}"))
+        .expect("written");
+    let ran = run(&mut command(&server, path, &["sync"]));
+    assert_ne!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("7"), "{ran:?}");
+    let reader = rusqlite::Connection::open(path.join("lineaged.db")).expect("open");
+    let kept = super::support::rows(&reader, "SELECT platform_id FROM environments WHERE environment_id = 7");
+    assert_eq!(kept, [["7"]]);
+}
+
+#[test]
+fn one_id_in_two_accounts_is_two_environments_whatever_an_entry_leaves_out() {
+    let (server, folder) = (server(), folder());
+    server.change_platform(|platform| {
+        let mut other = platform.accounts[0].clone();
+        (other.id, other.name) = (2, "Other".to_owned());
+        platform.accounts.push(other);
+    });
+    ok(&server, folder.path(), &["init"]);
+    ok(&server, folder.path(), &["discover", "--write"]);
+    let rows = json(&ok(&server, folder.path(), &["discover", "--format", "json"]).stdout);
+    let names: std::collections::BTreeSet<String> = rows.iter().map(|row| row["name"].to_string()).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    let entry = "[[environments]]\nid = 834\nname = \"m\"\n";
+    std::fs::write(folder.path().join("lineaged.toml"), entry).expect("written");
+    let rows = json(&ok(&server, folder.path(), &["discover", "--format", "json"]).stdout);
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row["name"] != "m"), "which account it is of is not known: {rows:?}");
 }

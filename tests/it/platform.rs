@@ -47,7 +47,9 @@ const METRICS: &str = "/api/graphql";
 fn jobs_runs_and_dimensions_arrive_with_a_sync_and_an_idle_one_asks_once() {
     let world = world();
     sync(&world);
-    assert_eq!(asked(&world), ["/api/v3/accounts/", RUNS, JOBS, METRICS]);
+    let mut all = asked(&world);
+    all.sort();
+    assert_eq!(all, [METRICS, JOBS, RUNS, "/api/v3/accounts/"]);
     assert!(world.rows("SELECT * FROM runs WHERE status IS NOT NULL AND node_count IS NULL").len() >= 20);
     let joined = "SELECT job_name, status, cause FROM runs WHERE node_count > 0 AND finished_at IS NOT NULL LIMIT 1";
     assert_eq!(world.rows(joined).len(), 1, "{:?}", world.rows("SELECT * FROM runs"));
@@ -107,6 +109,15 @@ fn each_interface_fails_alone_and_what_was_known_of_it_stays() {
         ("runs", Action::EnvelopeError(400, "no such filter".into()), "no such filter"),
         ("runs", Action::TotalOff(5), "the list of runs is not complete"),
         ("runs", Action::LosePage, "the list of runs is not complete"),
+        ("runs", Action::Status(200, Vec::new(), r#"{"message":"Unauthorized"}"#.into()), "an answer holds no list"),
+        (
+            "runs",
+            Action::Status(200, Vec::new(), r#"{"status":{"code":401,"user_message":"no"}}"#.into()),
+            "(401, `no`)",
+        ),
+        ("jobs", Action::Status(200, Vec::new(), "{}".into()), "the platform's jobs: the list of jobs is not complete"),
+        ("Metrics", Action::NullAt("/dimensions".into()), "came without its dimensions"),
+        ("Metrics", Action::UnknownField("Metric.name".into()), "Cannot query field"),
         ("Metrics", Action::Status(403, Vec::new(), String::new()), "the Semantic Layer: dbt refused the token (403)"),
         ("Metrics", Action::DropLastNode, "the list of metrics is not complete"),
     ] {
@@ -114,7 +125,7 @@ fn each_interface_fails_alone_and_what_was_known_of_it_stays() {
         sync(&world);
         let held = |what: &str| world.rows(&format!("SELECT * FROM {what} ORDER BY 1, 2, 3, 4"));
         let views: &[&str] = match operation {
-            "runs" => &["runs WHERE node_count IS NULL", "jobs"],
+            "runs" | "jobs" => &["runs WHERE node_count IS NULL", "jobs"],
             _ => &["metric_dimensions"],
         };
         let before: Vec<_> = views.iter().map(|view| held(view)).collect();
@@ -237,4 +248,44 @@ fn an_interface_that_hangs_delays_no_commit_and_one_that_asks_for_rest_is_left_a
     let ran = sync(&world);
     assert!(ran.stderr.contains("the rate limit is reached (429)"), "{ran:?}");
     assert_eq!(asked(&world).iter().filter(|path| *path == RUNS).count(), 1, "once, and no more");
+}
+
+#[test]
+fn a_semantic_layer_that_lacks_pages_or_a_field_is_asked_in_other_words() {
+    for field in ["metricsPaginated", "queryableTimeGranularities", "qualifiedName"] {
+        let world = world();
+        world.server.add_fault(Fault::new(Action::UnknownField(field.to_owned())).on("Metrics").always());
+        sync(&world);
+        assert_eq!(warnings(&world), "[]", "{field}");
+        assert!(world.rows("SELECT * FROM metric_dimensions").len() > 5, "{field}");
+    }
+}
+
+#[test]
+fn a_metric_that_the_semantic_layer_does_not_know_keeps_what_was_known_with_a_warning() {
+    let world = world();
+    sync(&world);
+    let before = world.rows("SELECT * FROM metric_dimensions ORDER BY 1, 2, 3");
+    world.server.add_fault(Fault::new(Action::EmptyList).on("Metrics").always());
+    run(&mut command(&world, &["sync", "--full"]));
+    let warnings = warnings(&world);
+    assert!(warnings.contains("it does not tell of the metric `average_order_value` and 3 more"), "{warnings}");
+    assert_eq!(world.rows("SELECT * FROM metric_dimensions ORDER BY 1, 2, 3"), before);
+}
+
+#[test]
+fn a_daemon_goes_on_syncing_while_an_interface_hangs() {
+    let world = World::served("interval = \"1s\"");
+    let path = world.folder.path().join("lineaged.toml");
+    let config = std::fs::read_to_string(&path).expect("read");
+    let platform = format!("[platform]\ntoken = \"{}\"\n", world.server.platform_token());
+    std::fs::write(&path, format!("{config}\n{platform}")).expect("written");
+    world.server.add_fault(Fault::new(Action::Delay(std::time::Duration::from_secs(3600))).on("accounts").always());
+    let mut daemon = world.serve();
+    let ended = || world.rows("SELECT * FROM syncs WHERE finished_at IS NOT NULL").len();
+    daemon.until("three syncs", || ended() >= 3);
+    let hanging = world.server.requests().iter().filter(|request| request.operation == "accounts").count();
+    assert!(hanging <= 1, "one question at a time");
+    let (status, took) = daemon.end();
+    assert!(status.success() && took < std::time::Duration::from_secs(8), "{status} {took:?}");
 }

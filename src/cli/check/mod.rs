@@ -41,11 +41,13 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
     let config = files.load(Need::Origins)?;
     writeln!(out, "the configuration is valid; the catalog is {}", config.catalog.path.display())?;
     let limits = Limits::new(config.concurrency(), 1);
-    let sync::Found { config, failed } = sync::as_found(config, &limits).await?;
-    let mut exit = Exit::Done;
-    if !tell(failed.into_iter().map(Finding::wrong).collect(), out)? {
-        exit = Exit::Failed;
-    }
+    let sync::Found { config, failed, .. } = sync::as_found(config, &limits).await?;
+    let mut exit = match &failed {
+        Some(failed) if failed.is_misuse => Exit::Usage,
+        Some(_) => Exit::Failed,
+        None => Exit::Done,
+    };
+    tell(failed.into_iter().map(|failed| Finding::wrong(failed.text)).collect(), out)?;
     let mut interfaces = Interfaces::new(&config, &limits);
     for environment in sync::environments(&config)? {
         head(&environment, out)?;
@@ -58,7 +60,7 @@ async fn ask(files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
             }
             OriginConfig::Artifacts(place) => tell(self::files::look(place, out)?, out)?,
         };
-        exit = if is_well { exit } else { Exit::Failed };
+        exit = if is_well || exit == Exit::Usage { exit } else { Exit::Failed };
     }
     Ok(exit)
 }

@@ -48,6 +48,14 @@ impl Hooks<'_> {
             ([], silent) => silence(silent),
             (telling, _) => self.coverage(telling),
         };
+        for code in telling.iter().filter_map(|it| it.http_status_code.as_deref()) {
+            if code != "0" && !code.starts_with('2') {
+                let code = printable(code, 20);
+                row = row.and(format!(
+                    "its last delivery was answered with {code}: is `webhook.secret` the secret of this one?"
+                ));
+            }
+        }
         if self.own.is_none() {
             row = row.and(format!(
                 "it is told by its path `{ROUTE}` only: with `webhook.public_url` the whole address is compared"

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::error::Error;
 use super::list::List;
 use super::value::{number, text};
+use crate::outbound::printable;
 
 /// An environment of the platform, as its Admin API tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +63,15 @@ impl Client {
         for account_id in accounts {
             let path = format!("api/v3/accounts/{account_id}/projects/");
             let query = vec![("state", "1".to_owned())];
-            for project in self.list(List { what: "projects", path: &path, query: query.clone() }).await? {
+            let list = List { what: "projects", path: &path, query: query.clone() };
+            let named = |error: Error| error.of(format!("account {account_id}"));
+            for project in self.list(list).await.map_err(named)? {
                 let Some(project_id) = number(&project["id"]).filter(|_| is_active(&project)) else { continue };
                 let path = format!("api/v3/accounts/{account_id}/projects/{project_id}/environments/");
                 let list = List { what: "environments", path: &path, query: query.clone() };
-                let environments = self.list(list).await?;
                 let project = text(&project["name"]).unwrap_or_else(|| project_id.to_string());
+                let named = |error: Error| error.of(format!("project `{}`", printable(&project, 80)));
+                let environments = self.list(list).await.map_err(named)?;
                 found.extend(environments.iter().filter_map(|item| environment(item, account_id, &project)));
             }
         }
@@ -92,8 +96,8 @@ fn environment(item: &Value, account_id: i64, project: &str) -> Option<PlatformE
     Some(PlatformEnvironment {
         platform_id,
         account_id,
-        project: project.to_owned(),
-        name: text(&item["name"]).unwrap_or_else(|| platform_id.to_string()),
+        project: printable(project, 200),
+        name: printable(&text(&item["name"]).unwrap_or_else(|| platform_id.to_string()), 200),
         deployment_type: text(&item["deployment_type"]).map(|word| word.to_lowercase()),
         is_development: text(&item["type"]).is_some_and(|word| word.eq_ignore_ascii_case("development")),
         dbt_version: text(&item["dbt_version"]),

@@ -87,8 +87,10 @@ impl Client {
         let answer = self.answer(&Place { host: &host, need: FOR_ADMIN, name: "admin" }, ask).await?;
         // Refusals come with a good status, too.
         let status = &answer["status"];
-        if status["is_success"] == false {
-            let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default();
+        let codes = [&status["code"], &status["error_code"], &answer["error_code"]];
+        let code =
+            codes.into_iter().find_map(Value::as_u64).and_then(|code| u16::try_from(code).ok()).unwrap_or_default();
+        if status["is_success"] == false || code >= 300 {
             return Err(refusal(&host, FOR_ADMIN, code, said(&answer)));
         }
         Ok(answer)

@@ -33,16 +33,20 @@ pub enum Error {
     Incomplete { what: &'static str, why: String },
     #[error("the token sees several accounts ({0}): set `platform.account_id` to one of them")]
     SeveralAccounts(String),
+    #[error("{what}: {source}")]
+    Of { what: String, source: Box<Error> },
     #[error("the token sees no account: set `platform.token` to a token of yours")]
     NoAccount,
 }
 
 impl Error {
-    /// True if the same question may be answered a moment later.
+    /// The same, and what was asked for.
+    pub(super) fn of(self, what: String) -> Self {
+        Self::Of { what, source: self.into() }
+    }
+
+    /// True if the same question may be answered a moment later. Whoever hangs would hang again.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. } | Self::Cut { .. } | Self::Failed { status: 500.., .. } | Self::TimedOut { .. }
-        )
+        matches!(self, Self::Unreachable { .. } | Self::Cut { .. } | Self::Failed { status: 500.., .. })
     }
 }

@@ -29,7 +29,8 @@ impl Client {
 
 fn job(item: &Value) -> Option<Job> {
     let last = [&item["most_recent_completed_run"], &item["most_recent_run"]];
-    let last = last.into_iter().find(|run| !run["finished_at"].is_null()).unwrap_or(&Value::Null);
+    let last = last.into_iter().filter(|run| time(&run["finished_at"]).is_some());
+    let last = last.max_by_key(|run| time(&run["finished_at"])).unwrap_or(&Value::Null);
     let flag = |name: &str| item[name].as_bool();
     Some(Job {
         job_id: number(&item["id"])?,

@@ -51,7 +51,6 @@ impl Client {
             }
             let page = match answer["data"].take() {
                 Value::Array(page) => page,
-                Value::Null => Vec::new(),
                 _ => return Err(incomplete("an answer holds no list".into())),
             };
             let came = page.len();

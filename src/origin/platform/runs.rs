@@ -32,19 +32,24 @@ impl Client {
         let items = self.list(List { what: "runs", path: &path, query }).await?;
         let is_its = |run: &&Value| number(&run["environment_id"]).is_none_or(|id| id == environment_id);
         let items: Vec<&Value> = items.iter().filter(is_its).filter(|run| !run["finished_at"].is_null()).collect();
+        let all = items.len();
+        let items: Vec<&Value> = items.into_iter().filter(|run| time(&run["finished_at"]).is_some()).collect();
+        let untimed = (all > items.len())
+            .then(|| format!("{} runs have an end that is no time: they are left out", all - items.len()));
         let unknown: BTreeSet<String> = items
             .iter()
             .filter(|run| run_status(&run["status"]).is_none())
             .map(|run| run["status"].to_string())
             .collect();
         let odd = unknown.into_iter().map(|status| format!("the status {status} of a run is unknown: it is left open"));
-        Ok((items.into_iter().filter_map(run).collect(), odd.collect()))
+        Ok((items.into_iter().filter_map(run).collect(), odd.chain(untimed).collect()))
     }
 }
 
 fn run(item: &Value) -> Option<Run> {
     let (started_at, finished_at) = (time(&item["started_at"]), time(&item["finished_at"]));
-    let millis = started_at.zip(finished_at).map(|(started, finished)| finished.since(started));
+    let millis =
+        started_at.zip(finished_at).map(|(started, finished)| finished.since(started)).filter(|millis| *millis >= 0);
     let status = run_status(&item["status"]);
     Some(Run {
         run_id: number(&item["id"])?.to_string().into(),

@@ -63,6 +63,9 @@ impl Asker<'_> {
             if *counted.get_or_insert(total) != total {
                 return Err(incomplete("they changed while they were read".into()));
             }
+            if let Some(metric) = items.iter().find(|item| !item["dimensions"].is_array()) {
+                return Err(incomplete(format!("{} came without its dimensions", metric["name"])));
+            }
             came += items.len();
             found.extend(items.iter().filter_map(metric));
             let is_more = self.is_paged && !items.is_empty() && total.is_none_or(|total| (came as i64) < total);
