@@ -27,9 +27,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Whether it is the environment with these ids of the platform's. What is not told on one side is not compared.
-    pub fn is(&self, platform_id: i64, account_id: Option<i64>) -> bool {
-        self.platform_id == platform_id && self.account_id.zip(account_id).is_none_or(|(own, other)| own == other)
+    /// Whether it is the environment with these ids of the platform's. One whose account is not known is, if no other account has the id.
+    pub fn is(&self, (platform_id, account_id): (i64, i64), is_alone: bool) -> bool {
+        self.platform_id == platform_id && self.account_id.map_or(is_alone, |own| own == account_id)
     }
 }
 

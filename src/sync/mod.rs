@@ -5,6 +5,7 @@ mod conclude;
 mod due;
 mod environments;
 mod found;
+mod named;
 mod read;
 mod request;
 
@@ -26,7 +27,8 @@ pub use beside::ask_beside;
 use conclude::{Job, Step, conclude};
 pub use due::{DEBOUNCE, Due, Marked};
 pub use environments::{Environment, configured, environments};
-pub use found::{Failed, Found, Named, as_found, list, name, with_found, with_kept};
+pub use found::{Failed, Found, as_found, list, with_found, with_kept};
+pub use named::{Named, name};
 use read::{find, sharers};
 pub use request::{Interrupted, Request, Stop, Watch};
 

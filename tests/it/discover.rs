@@ -281,4 +281,9 @@ fn one_id_in_two_accounts_is_two_environments_whatever_an_entry_leaves_out() {
     let rows = json(&ok(&server, folder.path(), &["discover", "--format", "json"]).stdout);
     assert_eq!(rows.len(), 4);
     assert!(rows.iter().all(|row| row["name"] != "m"), "which account it is of is not known: {rows:?}");
+    ok(&server, folder.path(), &["sync"]);
+    let rows = json(&ok(&server, folder.path(), &["discover", "--format", "json"]).stdout);
+    let numbers: std::collections::BTreeSet<String> =
+        rows.iter().map(|row| row["environment_id"].to_string()).collect();
+    assert!(numbers.len() == 4 && !numbers.contains("834"), "{numbers:?}");
 }
