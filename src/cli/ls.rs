@@ -2,11 +2,16 @@
 
 use std::io::Write;
 
+use super::reading::{ENVIRONMENT, with_environment};
 use super::{Choosing, Exit, Files, Printing, Reading};
 use crate::answers::RESOURCE_TYPES;
 
 /// What people see of a node; its environment only where there are several.
 const COLUMNS: [&str; 6] =
+    [ENVIRONMENT, "unique_id", "materialization", "last_run_status", "owner_name", "description"];
+
+/// What is read for them.
+const READ: [&str; 6] =
     ["environment_id", "unique_id", "materialization", "last_run_status", "owner_name", "description"];
 
 #[derive(Debug, clap::Args)]
@@ -26,12 +31,15 @@ impl Ls {
     pub(super) fn run(self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let (reader, environment_id) = self.reading.open(files)?;
         let mut question = self.choosing.question(&reader, environment_id)?.only("resource_type", &self.resource_type);
-        if self.printing.is_table() {
-            question.columns = &COLUMNS[usize::from(!self.reading.has_several(&reader)?)..];
+        if self.printing.is_for_people() {
+            question.columns = &READ;
         }
-        let table = reader.rows("nodes", &question)?;
+        let (table, several) = (reader.rows("nodes", &question)?, self.reading.several(&reader)?);
         drop(reader);
-        self.printing.print(table, out)?;
+        match self.printing.is_for_people() {
+            true => self.printing.print_as(table, |table| with_environment(table, &several).only(&COLUMNS), out)?,
+            false => self.printing.print(table, out)?,
+        }
         Ok(Exit::Done)
     }
 }
