@@ -96,6 +96,20 @@ fn colours_are_for_terminals_unless_somebody_says_otherwise() {
 }
 
 #[test]
+fn ids_are_for_ls_alone_one_in_each_line() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let ids = world.ok(&["ls", "--format", "ids", "--resource-type", "seed"]);
+    assert_eq!(ids, "seed.mini_shop.country_codes\nseed.mini_shop.payment_methods\n");
+    let few = world.run(&["ls", "--format", "ids", "--limit", "2"]);
+    assert!(few.stdout.lines().count() == 2 && few.stderr.contains("more rows are left out"), "{few:?}");
+    for command in ["health", "tests", "status"] {
+        let ran = world.run(&[command, "--format", "ids"]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("invalid value 'ids'"), "{ran:?}");
+    }
+}
+
+#[test]
 fn markdown_has_the_columns_that_people_see_in_a_table() {
     let world = World::bundled();
     world.ok(&["sync"]);
