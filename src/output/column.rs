@@ -33,6 +33,9 @@ const LONG: usize = 60;
 /// Free text is not made narrower than this before something else is.
 const COMFORTABLE: usize = 40;
 
+/// Nor than this before ids and long words are as short as can be.
+const TIGHT: usize = 32;
+
 /// A word of free text is not broken if it is not longer.
 const WORD: usize = 24;
 
@@ -109,6 +112,11 @@ impl Column {
     pub(super) fn comfortable(&self) -> usize {
         let least = if self.role == Role::Text { COMFORTABLE } else { LONG };
         self.widest().min(least).max(self.narrowest())
+    }
+
+    /// How wide it is to be if only free text keeps some room.
+    pub(super) fn tight(&self) -> usize {
+        if self.role == Role::Text { self.comfortable().min(TIGHT.max(self.narrowest())) } else { self.narrowest() }
     }
 
     /// How wide it must be, so that its header is whole, and its cells are told apart if they are.

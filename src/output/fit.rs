@@ -92,8 +92,9 @@ fn widths(columns: &[Column], room: usize) -> Option<Vec<usize>> {
         Role::Text => (column.comfortable(), column.comfortable()),
         _ => (column.narrowest(), column.comfortable()),
     });
-    let all = bounds(|column| (column.narrowest(), column.comfortable()));
-    [both, words, all].iter().find_map(|bounds| shared(bounds, room))
+    let tight = bounds(|column| (column.tight(), column.comfortable()));
+    let all = bounds(|column| (column.narrowest(), column.tight()));
+    [both, words, tight, all].iter().find_map(|bounds| shared(bounds, room))
 }
 
 /// Shares `room` among columns that need and want so much: the widest give way first.
@@ -113,4 +114,34 @@ fn shared(bounds: &[(usize, usize)], room: usize) -> Option<Vec<usize>> {
 /// How wide a line is.
 fn total(widths: &[usize]) -> usize {
     MARGIN + widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::answers::Table;
+
+    #[test]
+    fn ids_give_way_before_free_text_gets_narrow() {
+        let row = |name: &str| {
+            vec![json!(format!("model.mini_shop.{name}_by_day_and_customer_{name}")), json!("word ".repeat(40))]
+        };
+        let table = Table::new(["unique_id", "message"], vec![row("orders"), row("payments")]);
+        let widths = |room| {
+            let fitted = fit(&Column::all(&table), Some(room)).expect("a table");
+            fitted.columns.iter().map(|(_, width)| *width).collect::<Vec<_>>()
+        };
+        assert_eq!(widths(120), [53, 64], "ids are whole where text has room");
+        assert_eq!(widths(80), [37, 40]);
+        assert_eq!(widths(55), [20, 32]);
+        assert_eq!(widths(40), [16, 21]);
+    }
+
+    #[test]
+    fn room_is_shared_among_the_widest() {
+        assert_eq!(shared(&[(5, 50), (5, 50), (2, 8)], 50), Some(vec![19, 18, 8]));
+        assert_eq!(shared(&[(30, 50), (30, 50)], 50), None);
+    }
 }

@@ -124,7 +124,7 @@ pub(crate) fn write_after(label: &str, text: &str, out: &mut dyn Write) -> io::R
     let mut label = label;
     wrapped(&sanitize(text), room)
         .iter()
-        .try_for_each(|line| writeln!(out, "{:indent$}{line}", std::mem::take(&mut label)))
+        .try_for_each(|line| writeln!(out, "{:indent$}{}", std::mem::take(&mut label), line.trim_end()))
 }
 
 /// A text in lines of `room` columns. A word that has no room in one, an id perhaps, stays whole.
