@@ -10,17 +10,17 @@ use crate::redact::Redacted;
 /// The variable that says how much is logged, e.g. `debug` or `lineaged=trace`.
 pub(crate) const VARIABLE: &str = "LINEAGED_LOG";
 
-/// Begins to log, at `default` unless [`VARIABLE`] says otherwise.
+/// Begins to log, at `default` unless [`VARIABLE`] says otherwise, on a terminal with colours or without.
 ///
 /// # Errors
 /// If the variable holds no valid filter, or if something in this process logs already.
-pub(crate) fn init(default: &str) -> Result<(), String> {
+pub(crate) fn init(default: &str, has_colours: bool) -> Result<(), String> {
     let text = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
     let filter = EnvFilter::try_new(&text)
         .map_err(|error| format!("`{VARIABLE}` is no log filter ({error}): use error, warn, info, debug or trace"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Redacted::new(stderr()));
     let begun = if stderr().is_terminal() {
-        log.with_ansi(std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())).try_init()
+        log.with_ansi(has_colours).try_init()
     } else {
         log.json().with_ansi(false).try_init()
     };

@@ -63,6 +63,11 @@ impl Table {
         self.columns.iter().map(|column| &*column.name)
     }
 
+    /// Where a column stands, if it is there.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
     /// The rows, whose cells can be asked for by name.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|cells| Row { columns: &self.columns, cells })
@@ -77,8 +82,7 @@ impl Table {
 
     /// The same rows with only `columns`, in that order; names that are not there are left out.
     pub fn only(self, columns: &[&str]) -> Self {
-        let place = |name: &&str| self.names().position(|column| column == *name);
-        let places: Vec<usize> = columns.iter().filter_map(place).collect();
+        let places: Vec<usize> = columns.iter().filter_map(|name| self.place(name)).collect();
         self.pick(&places)
     }
 
@@ -93,6 +97,13 @@ impl Table {
     pub fn add_json(&mut self, name: &'static str, cells: Vec<String>) {
         self.columns.push(Head { name: name.into(), is_json: true });
         self.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell.into()));
+    }
+
+    /// The same with a column before all others, one cell for each row.
+    pub fn led_by(mut self, name: &'static str, cells: Vec<Value>) -> Self {
+        self.columns.insert(0, Head::from(name));
+        self.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.insert(0, cell));
+        self
     }
 
     fn pick(self, places: &[usize]) -> Self {

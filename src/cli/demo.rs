@@ -196,6 +196,6 @@ async fn evolve(
     let question = Question { after: Some(vec![last.into()]), ..Question::of(None) };
     let changes = Reader::open(path, None)?.rows("changes", &question)?;
     writeln!(out, "\nWhat changed, by `lineaged changes --after {last}`:\n")?;
-    output::write(&super::changes::shortened(changes), Format::Table, out)?;
+    output::write(&super::changes::readable(changes), Format::Table, out)?;
     Ok(())
 }

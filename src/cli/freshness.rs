@@ -2,14 +2,22 @@
 
 use std::io::Write;
 
-use super::reading::age;
+use super::reading::{ENVIRONMENT, age, with_environment};
 use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::answers::{LATE, Table, as_late_as};
 use crate::output::sanitize;
 
-/// What people see.
-const COLUMNS: [&str; 7] =
-    ["unique_id", "status", "age_seconds", "max_loaded_at", "worst_upstream_id", "last_built_at", "needs_run"];
+/// What people see; the environment only where there are several.
+const COLUMNS: [&str; 8] = [
+    ENVIRONMENT,
+    "unique_id",
+    "status",
+    "age_seconds",
+    "max_loaded_at",
+    "worst_upstream_id",
+    "last_built_at",
+    "needs_run",
+];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Freshness {
@@ -33,13 +41,16 @@ impl Freshness {
         let wanted: &[&str] = if self.stale { &LATE } else { &[] };
         let table =
             reader.rows("freshness", &self.choosing.question(&reader, environment_id)?.only("status", wanted))?;
+        let several = self.reading.several(&reader)?;
         drop(reader);
         let bad = self.fail_on.as_deref().map_or(&[][..], as_late_as);
         let sources = table.iter().filter(|row| row.str("resource_type") == "source");
         let failed = sources.filter(|row| bad.contains(&row.str("status")));
         let failed: Vec<String> = failed.map(|row| sanitize(row.str("unique_id")).into_owned()).collect();
-        let table = if self.printing.is_table() { readable(table).without_empty() } else { table };
-        self.printing.print(table, out)?;
+        match self.printing.is_for_people() {
+            true => self.printing.print_as(table, |table| readable(with_environment(table, &several)), out)?,
+            false => self.printing.print(table, out)?,
+        }
         if failed.is_empty() {
             return Ok(Exit::Done);
         }
@@ -51,11 +62,12 @@ impl Freshness {
 /// For people: how old, not since when to the millisecond.
 fn readable(table: Table) -> Table {
     let mut table = table.only(&COLUMNS);
+    let Some(place) = table.place("age_seconds") else { return table };
     for row in &mut table.rows {
-        if let Some(seconds) = row[2].as_f64() {
-            row[2] = age(seconds).into();
+        if let Some(seconds) = row[place].as_f64() {
+            row[place] = age(seconds).into();
         }
     }
-    table.columns[2] = "age".into();
-    table
+    table.columns[place] = "age".into();
+    table.without_empty()
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::packages::Packages;
-use super::reading::minute;
+use super::reading::{ENVIRONMENT, with_environment};
 use super::{Choosing, Exit, Files, Printing, Reading, note};
 use crate::answers::{HEALTH, Row, Table, as_bad_as};
 use crate::output::sanitize;
@@ -55,15 +55,16 @@ impl Health {
             table = table.filter(|row| !installed.contains(&id(row)));
             self.packages.tell(all - table.rows.len());
         }
-        let several = self.reading.has_several(&reader)?;
+        let several = self.reading.several(&reader)?;
         drop(reader);
         let bad = self.fail_on.as_deref().map_or(&[][..], as_bad_as);
         let failed = table.iter().filter(|row| bad.contains(&row.str("status")));
         let failed: Vec<String> = failed.map(|row| row.str("unique_id").to_owned()).collect();
-        if self.printing.is_table() {
-            let summary = summary(&table);
-            let is_shown = |row: Row<'_>| !self.status.is_empty() || row.str("status") != "healthy";
-            self.printing.print_as(table.filter(is_shown), |table| readable(&table, several), out)?;
+        if self.printing.is_for_people() {
+            let (summary, is_table) = (summary(&table), self.printing.is_table());
+            let is_shown = |row: Row<'_>| !is_table || !self.status.is_empty() || row.str("status") != "healthy";
+            let readable = |table: Table| readable(&with_environment(table, &several));
+            self.printing.print_as(table.filter(is_shown), readable, out)?;
             note(&summary);
         } else {
             self.printing.print(table, out)?;
@@ -79,20 +80,22 @@ impl Health {
     }
 }
 
-/// For people: a line for each reason.
-fn readable(table: &Table, with_environment: bool) -> Table {
-    let columns = ["status", "unique_id", "environment_id", "since", "reasons"];
+/// For people: a line for each reason; the environment where rows name theirs.
+fn readable(table: &Table) -> Table {
+    let columns = ["status", "unique_id", "since", "reasons"];
     let mut rows = Vec::new();
+    let mut environments = Vec::new();
     for row in table.iter() {
         let reasons: Vec<Value> = row.json("reasons");
         let mut sentences = reasons.into_iter().map(|mut reason| reason["sentence"].take());
-        let since = row.text("since").map(minute);
-        let [status, id, environment] = [columns[0], columns[1], columns[2]].map(|name| row.get(name).clone());
-        rows.push(vec![status, id, environment, since.into(), sentences.next().unwrap_or_default()]);
-        rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, Value::Null, sentence]));
+        let [status, id, since] = [columns[0], columns[1], columns[2]].map(|name| row.get(name).clone());
+        rows.push(vec![status, id, since, sentences.next().unwrap_or_default()]);
+        rows.extend(sentences.map(|sentence| vec![Value::Null, Value::Null, Value::Null, sentence]));
+        environments.push(row.get(ENVIRONMENT).clone());
+        environments.resize(rows.len(), Value::Null);
     }
-    let shown: Vec<&str> = columns.into_iter().filter(|name| with_environment || *name != "environment_id").collect();
-    Table::new(columns, rows).only(&shown)
+    let readable = Table::new(columns, rows);
+    if table.names().any(|name| name == ENVIRONMENT) { readable.led_by(ENVIRONMENT, environments) } else { readable }
 }
 
 fn summary(table: &Table) -> String {

@@ -38,6 +38,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use self::exit::{Misuse, exit_of};
 use self::reading::{Choosing, Printing, Reading};
 use crate::config::{self, Config, Need, Problems, Source};
+use crate::output::Colour;
 use crate::redact::{Redacted, redact};
 use crate::{logging, output};
 
@@ -49,6 +50,9 @@ pub use self::exit::Exit;
 pub struct Cli {
     #[command(flatten)]
     files: Files,
+    /// Colours for states: on a terminal without NO_COLOR, also elsewhere, or not at all
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    color: Colour,
     #[command(subcommand)]
     command: Command,
 }
@@ -163,9 +167,10 @@ impl Cli {
     }
 
     fn dispatch(self) -> anyhow::Result<Exit> {
-        let Self { files, command } = self;
+        let Self { files, color, command } = self;
         let level = if matches!(command, Command::Serve) { "info" } else { "warn" };
-        logging::init(level).map_err(anyhow::Error::msg)?;
+        logging::init(level, color.is_wanted(true)).map_err(anyhow::Error::msg)?;
+        color.choose();
         let mut out = std::io::stdout().lock();
         match command {
             #[cfg(feature = "demo")]

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::{Files, note};
-use crate::answers::{self, Chosen, Question, Reader, Table};
+use crate::answers::{self, Chosen, Environment, Question, Reader, Row, Table};
 use crate::config::Need;
 use crate::output::{self, Format};
 use crate::time::Timestamp;
@@ -39,9 +39,10 @@ impl Reading {
         Ok((reader, environment_id))
     }
 
-    /// True if what is shown may be of several environments.
-    pub(super) fn has_several(&self, reader: &Reader) -> Result<bool, answers::Error> {
-        Ok(self.environment.is_none() && reader.environments()?.len() > 1)
+    /// The environments that what is shown may be of, if they are several: then each row says of which it is.
+    pub(super) fn several(&self, reader: &Reader) -> Result<Vec<Environment>, answers::Error> {
+        let all = if self.environment.is_none() { reader.environments()? } else { Vec::new() };
+        Ok(if all.len() > 1 { all } else { Vec::new() })
     }
 }
 
@@ -57,9 +58,14 @@ pub(super) struct Printing {
 }
 
 impl Printing {
-    /// True if people read it.
+    /// True if it is fitted to a terminal.
     pub(super) fn is_table(&self) -> bool {
         self.format == Format::Table
+    }
+
+    /// True if people read it, who want fewer columns than programs.
+    pub(super) fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Markdown)
     }
 
     /// Prints the rows up to the limit, and tells on standard error how many it left out.
@@ -76,12 +82,33 @@ impl Printing {
     ) -> std::io::Result<()> {
         let left_out = table.cut(self.limit);
         output::write(&form(table), self.format, out)?;
-        if left_out > 0 {
-            note(&format!("{left_out} more rows are left out: raise `--limit`"));
-        }
+        tell_left_out(left_out);
         Ok(())
     }
 }
+
+/// Tells how many rows the limit left out.
+pub(super) fn tell_left_out(count: usize) {
+    if count > 0 {
+        note(&format!("{count} more rows are left out: raise `--limit`"));
+    }
+}
+
+/// Adds the name of each row's environment before what else it has, if there are several.
+pub(super) fn with_environment(table: Table, several: &[Environment]) -> Table {
+    if several.is_empty() {
+        return table;
+    }
+    let named = |row: Row<'_>| {
+        let known = several.iter().find(|known| row.int("environment_id") == Some(known.id));
+        known.map(|known| known.name.clone()).into()
+    };
+    let names = table.iter().map(named).collect();
+    table.led_by(ENVIRONMENT, names)
+}
+
+/// The column of the names of environments.
+pub(super) const ENVIRONMENT: &str = "environment";
 
 /// Which nodes, in dbt's selection grammar.
 #[derive(Debug, Args)]
@@ -137,11 +164,6 @@ pub(super) fn age(seconds: f64) -> String {
         s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
         s => format!("{:.0} d", s / 86_400.0),
     }
-}
-
-/// A time without seconds.
-pub(super) fn minute(time: &str) -> String {
-    time.get(..16).map_or(time.to_owned(), |time| format!("{time}Z"))
 }
 
 /// A dimension as queries name it: with the entities by which it is reached.

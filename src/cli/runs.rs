@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use super::reading::{age, minute, since, until};
+use super::reading::{ENVIRONMENT, age, since, until, with_environment};
 use super::show::shortened;
 use super::{Exit, Files, Printing, Reading, note};
-use crate::answers::{Environment, Row, RunStory, Table, Wanted};
-use crate::output::{sanitize, write_facts};
+use crate::answers::{Row, RunStory, Table, Wanted};
+use crate::output::{sanitize, state, write_facts, write_text};
 use crate::time::Timestamp;
 
 /// So many runs, or nodes of one that did not do well, are shown to people, unless told otherwise.
@@ -58,11 +58,11 @@ pub(super) struct Runs {
 impl Runs {
     pub(super) fn run(mut self, files: &Files, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let (reader, environment_id) = self.reading.open(files)?;
-        let is_for_people = self.printing.is_table();
+        let is_for_people = self.printing.is_for_people();
         if let Some(run) = &self.run {
             let story = reader.run(environment_id, run)?;
             drop(reader);
-            match is_for_people {
+            match self.printing.is_table() {
                 true => tell(&story, self.printing.limit.unwrap_or(SHOWN), out)?,
                 false => self.print_results(story, out)?,
             }
@@ -71,11 +71,13 @@ impl Runs {
         let Self { job, failed, since, until, .. } = &self;
         let wanted = Wanted { job: job.clone(), failed: *failed, since: *since, until: *until };
         let runs = reader.runs(environment_id, &wanted)?;
-        let several = if self.reading.has_several(&reader)? { reader.environments()? } else { Vec::new() };
+        let several = self.reading.several(&reader)?;
         drop(reader);
         if is_for_people {
-            self.printing.limit.get_or_insert(SHOWN);
-            self.printing.print_as(runs, |runs| readable(&runs, &several), out)?;
+            if self.printing.is_table() {
+                self.printing.limit.get_or_insert(SHOWN);
+            }
+            self.printing.print_as(runs, |runs| readable(&with_environment(runs, &several)), out)?;
         } else {
             self.printing.print(runs, out)?;
         }
@@ -86,18 +88,25 @@ impl Runs {
         if story.results.rows.is_empty() {
             note(UNNAMED);
         }
-        self.printing.print(story.results, out)
+        let results = match self.printing.is_for_people() {
+            true => story.results.only(&RESULTS),
+            false => story.results,
+        };
+        self.printing.print(results, out)
     }
 }
+
+/// What a page tells of a node in a run.
+const RESULTS: [&str; 5] = ["unique_id", "status", "execution_seconds", "failures", "error"];
 
 /// Why a run that the platform knows has no nodes.
 const UNNAMED: &str =
     "no node names this run any more: its nodes have run again since, between two syncs, or it ran none";
 
 /// For people, in short words, since a terminal is narrow: when it began, else when its last node ended; and nothing that no run tells.
-fn readable(runs: &Table, several: &[Environment]) -> Table {
+fn readable(runs: &Table) -> Table {
     let columns = [
-        "environment",
+        ENVIRONMENT,
         "run_id",
         "job",
         "status",
@@ -110,16 +119,15 @@ fn readable(runs: &Table, several: &[Environment]) -> Table {
         "commit",
     ];
     let row = |run: Row<'_>| {
-        let environment = several.iter().find(|known| run.int("environment_id") == Some(known.id));
         let job = run.text("job_name").map(str::to_owned).or(run.int("job_id").map(|id| id.to_string()));
         let ended = run.text("completed_at").filter(|_| run.text("started_at").is_none());
         vec![
-            environment.map(|known| known.name.clone()).into(),
+            run.get(ENVIRONMENT).clone(),
             run.get("run_id").clone(),
             job.into(),
             run.get("status").clone(),
-            run.text("started_at").map(minute).into(),
-            ended.map(minute).into(),
+            run.get("started_at").clone(),
+            ended.into(),
             run.number("duration_seconds").map(age).into(),
             run.get("node_count").clone(),
             run.get("failed_count").clone(),
@@ -191,9 +199,9 @@ fn counts(rows: &[Row<'_>]) -> String {
 }
 
 fn write_bad(row: Row<'_>, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "  {}: {}", sanitize(row.str("status")), sanitize(row.str("unique_id")))?;
+    writeln!(out, "  {}: {}", state(&sanitize(row.str("status"))), sanitize(row.str("unique_id")))?;
     match (row.text("error"), row.int("failures")) {
-        (Some(error), _) => writeln!(out, "      {}", sanitize(&shortened(error, MESSAGE))),
+        (Some(error), _) => write_text(6, &shortened(error, MESSAGE), out),
         (None, Some(rows @ 1..)) => writeln!(out, "      {rows} rows"),
         _ => Ok(()),
     }
@@ -204,6 +212,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::answers::Environment;
 
     /// A story of nodes that ended so.
     fn story(ends: &[(&str, Option<&str>)]) -> RunStory {
@@ -279,10 +288,15 @@ the rest: 1 pass, 2 success
             let completed = json!("2026-03-01T06:00:30.000Z");
             vec![json!(1), json!("7"), json!(5), completed, started, json!("0123456789abcdef"), json!(3)]
         };
-        let shown = |rows: Vec<Vec<Value>>, several: &[Environment]| readable(&Table::new(columns, rows), several);
+        let shown = |rows: Vec<Vec<Value>>, several: &[Environment]| {
+            readable(&with_environment(Table::new(columns, rows), several))
+        };
         let one = shown(vec![row(Value::Null)], &[]);
         assert_eq!(one.names().collect::<Vec<_>>(), ["run_id", "job", "completed_at", "nodes", "commit"]);
-        assert_eq!(one.rows[0], [json!("7"), json!("5"), json!("2026-03-01T06:00Z"), json!(3), json!("0123456")]);
+        assert_eq!(
+            one.rows[0],
+            [json!("7"), json!("5"), json!("2026-03-01T06:00:30.000Z"), json!(3), json!("0123456")]
+        );
         let prod = [Environment { id: 1, name: "prod".to_owned() }];
         let one = shown(vec![row(json!("2026-03-01T05:00:00.000Z"))], &prod);
         assert_eq!(one.names().collect::<Vec<_>>(), ["environment", "run_id", "job", "started_at", "nodes", "commit"]);

@@ -2,15 +2,16 @@
 
 use std::io::Write;
 
+use super::reading::{ENVIRONMENT, with_environment};
 use super::{Choosing, Exit, Files, Printing, Reading, note};
-use crate::answers::{self, Environment, Hit, Hits};
-use crate::output::{self, Format, sanitize};
+use crate::answers::{self, Environment, Hit, Hits, Table};
+use crate::output::{self, sanitize};
 
 /// So many hits are shown to people, unless told otherwise.
 const SHOWN: usize = 20;
 
-/// So many characters of a description are shown to people.
-const DESCRIBED: usize = 90;
+/// What people see; the environment only where there are several.
+const COLUMNS: [&str; 5] = [ENVIRONMENT, "unique_id", "matched_fields", "context", "description"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -51,11 +52,12 @@ impl Search {
         if hits.is_empty() && left_out == 0 {
             note(&nothing(&search, &text, &reader.nearly(&search, environment_id)?));
         }
-        let shown = if self.reading.has_several(&reader)? { reader.environments()? } else { Vec::new() };
+        let several = self.reading.several(&reader)?;
         drop(reader);
-        match self.printing.format {
-            Format::Table => list(&hits, &shown, out)?,
-            format => output::write_rows(&hits, format, out)?,
+        match self.printing.is_for_people() {
+            true if hits.is_empty() => {}
+            true => output::write(&readable(&hits, &several)?, self.printing.format, out)?,
+            false => output::write_rows(&hits, self.printing.format, out)?,
         }
         if left_out > 0 {
             note(&format!("{left_out} more hits are left out: raise `--limit`, or give more words"));
@@ -81,25 +83,15 @@ fn lines(ids: &[String]) -> String {
     ids.iter().map(|id| format!("  {}", sanitize(id))).collect::<Vec<_>>().join("\n")
 }
 
-/// For people: each hit in a few lines, since ids and contexts are too long for the columns of a terminal. Environments are named
-/// if there are several.
-fn list(hits: &[Hit], environments: &[Environment], out: &mut dyn Write) -> std::io::Result<()> {
-    for hit in hits {
-        let named = environments.iter().find(|known| hit.environment_id == known.id);
-        let named = named.map(|environment| format!(" in {}", sanitize(&environment.name))).unwrap_or_default();
-        let (id, fields, context) = (&hit.unique_id, &hit.matched_fields, &hit.context);
-        writeln!(out, "{}{named}\n    {}: {}", sanitize(id), sanitize(fields), sanitize(context))?;
-        let is_told = fields.split(", ").any(|field| field == "description");
-        if let Some(description) = hit.description.as_ref().filter(|_| !is_told) {
-            writeln!(out, "    {}", shortened(&sanitize(description)))?;
+/// For people: a description only where the words stand elsewhere.
+fn readable(hits: &[Hit], several: &[Environment]) -> serde_json::Result<Table> {
+    let mut table = with_environment(Table::of(hits)?, several).only(&COLUMNS);
+    if let Some(place) = table.place("description") {
+        for (row, hit) in table.rows.iter_mut().zip(hits) {
+            if hit.matched_fields.split(", ").any(|field| field == "description") {
+                row[place].take();
+            }
         }
     }
-    Ok(())
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(DESCRIBED) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    Ok(table.without_empty())
 }

@@ -7,7 +7,7 @@ use super::{Exit, Files, Printing, Reading};
 use crate::answers::{Delivery, Job, Reader, Schedule, Silence, Status as Answer};
 use crate::catalog::SyncId;
 use crate::config::{Config, Need};
-use crate::output::sanitize;
+use crate::output::write_text;
 use crate::sync;
 use crate::time::Timestamp;
 
@@ -51,48 +51,56 @@ impl Status {
             status.environments.add_json("receivers", cells);
         }
         if !self.printing.is_table() {
-            self.printing.print(status.environments, out)?;
+            let is_page = self.printing.is_for_people();
+            let table = if is_page { status.environments.only(&COLUMNS) } else { status.environments };
+            self.printing.print(table, out)?;
             return Ok(Exit::Done);
         }
         let left = status.environments.iter().filter(|row| row.int("is_configured") == Some(0));
-        let left: Vec<String> = left.map(|row| sanitize(row.str("name")).into_owned()).collect();
+        let left: Vec<String> = left.map(|row| row.str("name").to_owned()).collect();
         self.printing.print(status.environments.only(&COLUMNS), out)?;
         for name in left {
-            writeln!(
+            tell(
+                &format!(
+                    "{name} is no longer in the configuration, or on the platform, so it stays as it is: `lineaged forget \"{name}\"` deletes it. Was it renamed in the configuration? Then give it its number as `id`, too"
+                ),
                 out,
-                "\n{name} is no longer in the configuration, or on the platform, so it stays as it is: `lineaged forget \"{name}\"` deletes it. Was it renamed in the configuration? Then give it its number as `id`, too"
             )?;
         }
         let is_wanted = |environment: i64| self.reading.as_of.is_none() && id.is_none_or(|id| id == environment);
         for sync::Environment { id: _, config } in sync::environments(&config)?.iter().filter(|it| is_wanted(it.id)) {
-            let (name, next) = (sanitize(&config.name), config.schedule.next_three());
-            writeln!(out, "\n{name}: `lineaged serve` syncs next at {next}")?;
+            let (name, next) = (&config.name, config.schedule.next_three());
+            tell(&format!("{name}: `lineaged serve` syncs next at {next}"), out)?;
         }
         for line in platform {
-            writeln!(out, "\n{}", sanitize(&line))?;
+            tell(&line, out)?;
         }
         for held in &status.held {
             let SyncId(sync) = held.sync_id;
-            let (name, why) = (sanitize(&held.environment), sanitize(&held.why));
-            writeln!(out, "\nsync {sync} of {name} is held since {}: {why}", held.finished_at)?;
+            let (name, why) = (&held.environment, &held.why);
+            tell(&format!("sync {sync} of {name} is held since {}: {why}", held.finished_at), out)?;
             for line in loss_lines(&held.losses, if self.all { usize::MAX } else { SHOWN }) {
                 writeln!(out, "{line}")?;
             }
-            writeln!(
-                out,
-                "it is read again by itself; if this is really so, run `lineaged approve {sync}` and then `lineaged sync`"
-            )?;
+            let way = format!("run `lineaged approve {sync}` and then `lineaged sync`");
+            write_text(0, &format!("it is read again by itself; if this is really so, {way}"), out)?;
         }
         for (name, deliveries) in &deliveries {
             for line in deliveries.iter().filter_map(|delivery| told(name, delivery)) {
-                writeln!(out, "\n{}", sanitize(&line))?;
+                tell(&line, out)?;
             }
         }
         for (name, error) in &status.failures {
-            writeln!(out, "\n{}: the last sync failed: {}", sanitize(name), sanitize(error))?;
+            tell(&format!("{name}: the last sync failed: {error}"), out)?;
         }
         Ok(Exit::Done)
     }
+}
+
+/// A sentence below the table.
+fn tell(text: &str, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out)?;
+    write_text(0, text, out)
 }
 
 /// For each environment, its name, and what is known of the receivers that are told of it.

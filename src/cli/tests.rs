@@ -2,16 +2,16 @@
 
 use std::io::Write;
 
-use super::reading::minute;
-use super::show::shortened;
+use super::reading::{ENVIRONMENT, with_environment};
 use super::{Choosing, Exit, Files, Printing, Reading};
-use crate::answers::{Environment, Row, Table};
+use crate::answers::{Row, Table};
 
 /// How a test ends.
 const STATUSES: [&str; 5] = ["error", "fail", "warn", "skipped", "pass"];
 
-/// So many characters of a message are shown to people.
-const MESSAGE: usize = 120;
+/// What people see; the environment only where there are several.
+const COLUMNS: [&str; 8] =
+    [ENVIRONMENT, "test_name", "tested_id", "column_name", "status", "failures", "last_run_at", "message"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,35 +38,22 @@ impl Tests {
         let (reader, environment_id) = self.reading.open(files)?;
         let question = self.choosing.question(&reader, environment_id)?.only("status", &self.status);
         let table = reader.rows("tests", &question)?;
-        let several = if self.reading.has_several(&reader)? { reader.environments()? } else { Vec::new() };
+        let several = self.reading.several(&reader)?;
         drop(reader);
-        match self.printing.is_table() {
-            true => self.printing.print_as(table, |table| readable(&table, &several), out)?,
+        match self.printing.is_for_people() {
+            true => self.printing.print_as(table, |table| readable(with_environment(table, &several)), out)?,
             false => self.printing.print(table, out)?,
         }
         Ok(Exit::Done)
     }
 }
 
-/// For people: the environment where there are several, and messages shortened.
-fn readable(table: &Table, several: &[Environment]) -> Table {
-    let row = |test: Row<'_>| {
-        let environment = several.iter().find(|known| test.int("environment_id") == Some(known.id));
-        let name = test.text("test_name").unwrap_or(test.str("unique_id"));
-        let message = test.text("message").map(|text| shortened(text, MESSAGE));
-        vec![
-            environment.map(|known| known.name.clone()).into(),
-            name.into(),
-            test.get("tested_id").clone(),
-            test.get("column_name").clone(),
-            test.get("status").clone(),
-            test.get("failures").clone(),
-            test.text("last_run_at").map(minute).into(),
-            message.into(),
-        ]
-    };
-    let columns =
-        ["environment", "test_name", "tested_id", "column_name", "status", "failures", "last_run_at", "message"];
-    let table = Table::new(columns, table.iter().map(row).collect());
-    table.only(if several.is_empty() { &columns[1..] } else { &columns }).without_empty()
+/// For people: by names; a test of code alone has only its id.
+fn readable(mut table: Table) -> Table {
+    let name = |test: Row<'_>| test.text("test_name").unwrap_or(test.str("unique_id")).into();
+    let names: Vec<_> = table.iter().map(name).collect();
+    if let Some(place) = table.place("test_name") {
+        table.rows.iter_mut().zip(names).for_each(|(row, name)| row[place] = name);
+    }
+    table.only(&COLUMNS).without_empty()
 }

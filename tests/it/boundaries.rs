@@ -40,7 +40,7 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("sqlparser", &["derive/columns/"]),
     ("cron", &["schedule.rs"]),
     ("figment", &["config"]),
-    ("clap", &["cli/", "output.rs", "main.rs"]),
+    ("clap", &["cli/", "output/", "main.rs"]),
     ("uuid", &["export/"]),
     ("apollo_compiler", &["demo/"]),
     ("axum", &["http/"]),

@@ -33,4 +33,5 @@ mod serve;
 mod show;
 mod soak;
 mod support;
+mod tables;
 mod writers;

@@ -69,7 +69,10 @@ fn runs_are_listed_newest_first_and_by_job_end_and_time() {
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(unknown.stderr.contains("there is no job `Weekly`, but `Never ran`, `Nightly`"), "{unknown:?}");
     let few = world.run(&["runs", "--limit", "1"]);
-    assert_shows(&few.stdout, &["RUN_ID", "Nightly", "2026-03-02T05:58Z", "120 s", " 40 ", "scheduled", "0123456\n"]);
+    assert_shows(
+        &few.stdout,
+        &["RUN_ID", "Nightly", "2026-03-02T05:58:00.000Z", "120 s", " 40 ", "scheduled", "0123456\n"],
+    );
     assert!(few.stderr.contains("1 more rows are left out"), "{few:?}");
     assert!(!few.stdout.contains("ENVIRONMENT") && !few.stdout.contains("COMPLETED_AT"), "{few:?}");
 }

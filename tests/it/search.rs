@@ -18,7 +18,8 @@ fn exact_names_come_first_and_each_hit_tells_where_it_stands() {
     assert_eq!(ids(&world, &["stg_orders"])[0], "model.mini_shop.stg_orders");
     assert_eq!(ids(&world, &["model.mini_shop.orders"])[0], "model.mini_shop.orders");
     let listed = world.ok(&["search", "order", "facts"]);
-    assert!(listed.contains("\nmodel.mini_shop.orders\n    description: «Order» «facts».\n"), "{listed}");
+    assert!(listed.contains("\n model.mini_shop.orders           description     «Order» «facts».\n"), "{listed}");
+    assert!(!listed.contains("DESCRIPTION"), "the context says it: {listed}");
     let hits = json(&world.ok(&["search", "col:order_id", "owner:finance", "--format", "json"]));
     let hit = hits.iter().find(|hit| hit["unique_id"] == "model.mini_shop.orders").expect("a hit");
     assert_eq!(
@@ -41,7 +42,7 @@ fn a_bounded_answer_says_what_it_left_out() {
     let all = ids(&world, &["mini_shop"]);
     assert!(all.len() > 20, "json is whole: {all:?}");
     let shown = world.run(&["search", "mini_shop"]);
-    assert_eq!(shown.stdout.lines().filter(|line| !line.starts_with(' ')).count(), 20, "{shown:?}");
+    assert_eq!(shown.stdout.lines().count(), 1 + 20, "{shown:?}");
     assert!(shown.stderr.contains(&format!("{} more hits are left out", all.len() - 20)), "{shown:?}");
     let few = world.run(&["search", "mini_shop", "--limit", "2", "--format", "json"]);
     assert_eq!(json(&few.stdout).len(), 2);
@@ -90,9 +91,9 @@ fn the_environment_is_told_where_there_are_several() {
     let world = World::with(vec![(1, project()), (2, project())], "");
     world.ok(&["sync"]);
     let both = world.ok(&["search", "model.mini_shop.stg_orders"]);
-    assert!(both.contains("stg_orders in prod\n") && both.contains("stg_orders in env2\n"), "{both}");
+    assert!(both.contains("\n prod         model.mini_shop.stg_orders ") && both.contains("\n env2 "), "{both}");
     let one = world.ok(&["search", "model.mini_shop.stg_orders", "--environment", "env2"]);
-    assert!(one.contains("model.mini_shop.stg_orders\n") && !one.contains(" in "), "{one}");
+    assert!(one.contains("\n model.mini_shop.stg_orders ") && !one.contains("env2"), "{one}");
 }
 
 #[test]

@@ -9,9 +9,9 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::impact::in_brief;
-use super::reading::{since, until};
+use super::reading::{ENVIRONMENT, since, until, with_environment};
 use super::{Choosing, Exit, Files, Misuse, Reading, note};
-use crate::answers::{self, Breaking, Chosen, KINDS, Order, Question, Reader, Table};
+use crate::answers::{self, Breaking, Chosen, Environment, KINDS, Order, Question, Reader, Table};
 use crate::catalog;
 use crate::config::Need;
 use crate::output::{self, Format, sanitize};
@@ -19,9 +19,6 @@ use crate::time::Timestamp;
 
 /// So many changes are listed for people, unless told otherwise.
 const SHOWN: usize = 50;
-
-/// What is longer is shortened for people.
-const VALUE: usize = 80;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,7 +80,7 @@ impl Changes {
         match self.format {
             Format::Markdown => page::page(&reader, &rows, &self, out)?,
             Format::Table if self.diff => code::print(&reader, &rows, out)?,
-            Format::Table => print(&reader, &rows, out)?,
+            Format::Table => print(&reader, &rows, &self.reading.several(&reader)?, out)?,
             format => {
                 drop(reader);
                 output::write(&rows, format, out)?;
@@ -130,20 +127,17 @@ impl Changes {
     }
 }
 
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(VALUE) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-fn print(reader: &Reader, rows: &Table, out: &mut dyn Write) -> anyhow::Result<()> {
+fn print(reader: &Reader, rows: &Table, several: &[Environment], out: &mut dyn Write) -> anyhow::Result<()> {
     let breaking = reader.breaking(rows)?;
-    let mut table = shortened(rows.clone());
+    let mut table = readable(rows.clone());
     for (row, cells) in rows.iter().zip(&mut table.rows) {
         if breaking.iter().any(|change| change.row.get("seq") == row.get("seq")) {
             cells[2] = format!("{} !", row.str("kind")).into();
         }
+    }
+    if !several.is_empty() {
+        let names = with_environment(rows.clone(), several).only(&[ENVIRONMENT]).rows.concat();
+        table = table.led_by(ENVIRONMENT, names);
     }
     output::write(&table.without_empty(), Format::Table, out)?;
     if !breaking.is_empty() {
@@ -158,14 +152,14 @@ fn print(reader: &Reader, rows: &Table, out: &mut dyn Write) -> anyhow::Result<(
         };
         let mut lines = in_brief(&impact, |name| sanitize(name).into_owned()).into_iter();
         let touched = lines.next().unwrap_or_default();
-        writeln!(out, "  ! {id}: {what} (seq {}); {touched}", row.get("seq"))?;
-        lines.try_for_each(|line| writeln!(out, "      {line}"))?;
+        output::write_after("  ! ", &format!("{id}: {what} (seq {}); {touched}", row.get("seq")), out)?;
+        lines.try_for_each(|line| output::write_text(6, &line, out))?;
     }
     Ok(())
 }
 
 /// For people: whole nodes are left to the other formats.
-pub(super) fn shortened(table: Table) -> Table {
+pub(super) fn readable(table: Table) -> Table {
     let columns = ["seq", "changed_at", "kind", "unique_id", "field", "parent_id", "column_name", "before", "after"];
     let mut table = table.only(&columns);
     for row in &mut table.rows {
@@ -177,7 +171,7 @@ pub(super) fn shortened(table: Table) -> Table {
         }
         for value in &mut row[7..] {
             *value = match value.as_str() {
-                Some(text) if !whole => shorten(text).into(),
+                Some(text) if !whole => text.into(),
                 _ => Value::Null,
             };
         }

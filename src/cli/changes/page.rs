@@ -5,11 +5,14 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::{Changes, code, dimensions, shorten};
+use super::{Changes, code, dimensions};
 use crate::answers::{Reader, Row, Table, is_of_code};
 use crate::cli::impact::in_brief;
 use crate::cli::reading::named;
 use crate::output::{markdown, markdown_code};
+
+/// What is longer is shortened.
+const VALUE: usize = 80;
 
 /// So many dimensions of a change are named.
 const DIMENSIONS: usize = 10;
@@ -145,5 +148,12 @@ fn short(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::String(text) => markdown_code(&shorten(text)),
         other => markdown_code(&shorten(&other.to_string())),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(VALUE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

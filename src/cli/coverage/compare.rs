@@ -38,7 +38,7 @@ impl View<'_> {
             cells.into_iter().chain([change.unwrap_or_default()]).map(Value::from).collect()
         };
         let columns = [self.by.as_str(), "figure", "before", "now", "change"];
-        self.aligned(Table::new(columns, pairs.iter().map(row).collect()), 2)
+        Table::new(columns, pairs.iter().map(row).collect())
     }
 
     /// Below the figures, for people: the last changes of each environment's totals, if there were any and all of it is looked at.
@@ -56,7 +56,7 @@ impl View<'_> {
             }
             for point in &points[points.len().saturating_sub(shown)..] {
                 let total = point.moment.total;
-                let mut row: Vec<Value> = vec![environment.name.clone().into(), minute(&point.changed_at).into()];
+                let mut row: Vec<Value> = vec![environment.name.clone().into(), point.changed_at.clone().into()];
                 row.push(cell(total.documented).into());
                 row.push(total.placeholders.into());
                 let shares = [total.documented_columns, total.tested_columns, total.tested];
@@ -69,13 +69,8 @@ impl View<'_> {
         }
         writeln!(out, "\nThe last changes of the total, from `coverage_history`:\n")?;
         let columns = ["environment", "since", "documented", "placeholders", "column docs", "column tests", "tested"];
-        let trend = self.aligned(Table::new(columns, rows), 2);
+        let trend = Table::new(columns, rows);
         let trend = if several { trend } else { trend.only(&columns[1..]) };
         Ok(output::write(&trend, self.format, out)?)
     }
-}
-
-/// A time to the minute.
-fn minute(time: &str) -> String {
-    time.get(..16).unwrap_or(time).replace('T', " ")
 }

@@ -90,11 +90,11 @@ impl View<'_> {
             let environment = (self.environments.len() > 1).then_some(node.environment.as_str());
             let owner = node.owner_name.as_deref().filter(|_| self.asked.by != Some(coverage::By::Owner));
             let facts = [environment, owner, node.file_path.as_deref()];
-            let facts: Vec<_> = facts.into_iter().flatten().map(sanitize).collect();
-            writeln!(out, "{}  ({})", sanitize(&node.unique_id), facts.join(", "))?;
-            writeln!(out, "    {}", sanitize(&self.to_write(&gaps)))?;
+            let facts: Vec<_> = facts.into_iter().flatten().collect();
+            output::write_text(0, &format!("{}  ({})", node.unique_id, facts.join(", ")), out)?;
+            output::write_text(4, &self.to_write(&gaps), out)?;
             for (column, inherited) in inheriting(node, &gaps, inheritance).into_iter().take(COLUMNS_NAMED) {
-                writeln!(out, "      {}: {}", sanitize(column), sanitize(&offer(inherited)))?;
+                output::write_text(6, &format!("{column}: {}", offer(inherited)), out)?;
             }
         }
         Ok(())

@@ -111,7 +111,7 @@ impl View<'_> {
             "unknown",
             "tested",
         ];
-        self.aligned(Table::new(columns, rows), 1)
+        Table::new(columns, rows)
     }
 
     /// What is to be reached, below what is.
@@ -122,22 +122,5 @@ impl View<'_> {
             let nothing = || Value::from("");
             vec!["TARGET".into(), cell(nodes), nothing(), cell(columns), nothing(), nothing(), nothing(), cell(tests)]
         })
-    }
-
-    /// Lets the texts of all columns but the first ones end in one line on a terminal.
-    pub(super) fn aligned(&self, mut table: Table, first: usize) -> Table {
-        if self.format != Format::Table {
-            return table;
-        }
-        for place in first..table.columns.len() {
-            let width = |row: &Vec<Value>| row[place].as_str().map_or(0, |text| text.chars().count());
-            let widest = table.rows.iter().map(width).max().unwrap_or_default();
-            for row in &mut table.rows {
-                if let Some(text) = row[place].as_str() {
-                    row[place] = format!("{text:>widest$}").into();
-                }
-            }
-        }
-        table
     }
 }

@@ -97,7 +97,7 @@ fn list_ties(
         let mut label = sanitize(name).into_owned();
         for (way, ties) in [("from", &from), ("to", &to)] {
             if let Some(words) = tied(ties, name) {
-                writeln!(out, "  {label:width$}  {way:4} {words}")?;
+                output::write_after(&format!("  {label:width$}  {way:4} "), &words, out)?;
                 label.clear();
             }
         }
@@ -147,11 +147,12 @@ fn list_tests(tests: &Table, shown: usize, out: &mut dyn Write) -> std::io::Resu
     writeln!(out, "\ntests: {} ({})", tests.rows.len(), counts.join(", "))?;
     for test in tests.iter().take(shown) {
         let on = test.text("column_name").map(|column| format!(" on {column}")).unwrap_or_default();
-        writeln!(out, "  {}: {}", sanitize(status(test)), sanitize(&format!("{}{on}", test.str("test_name"))))?;
+        let name = format!("{}{on}", test.str("test_name"));
+        writeln!(out, "  {}: {}", output::state(&sanitize(status(test))), sanitize(&name))?;
         if status(test) != "pass" {
             let message = test.text("message").map(|message| format!(": {}", shortened(message, TEXT)));
             let line = format!("{}{}", test.str("unique_id"), message.unwrap_or_default());
-            writeln!(out, "      {}", sanitize(&line))?;
+            output::write_text(6, &line, out)?;
         }
     }
     more(out, tests.rows.len(), shown)

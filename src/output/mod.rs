@@ -1,18 +1,28 @@
 //! A table of a view as text, JSON, CSV or Markdown. Knows no view by name. Text from outside is inert in each of them: nothing in it
 //! moves a cursor, is run, or looks like other text.
 
+mod cell;
+mod colour;
+mod column;
+mod fit;
+mod people;
+
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table as TextTable, TableStyle, Width};
+use comfy_table::{Cell, ContentArrangement, Table as TextTable, TableStyle};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 use crate::answers::Table;
 
-/// A word of so many characters is not broken in a table; what is longer may be, where the terminal is narrow.
-const SHORT: usize = 8;
+pub(crate) use self::colour::{Colour, state};
+use self::people::Sheet;
+pub(crate) use self::people::{write_after, write_text};
+
+/// Facts are so wide where no terminal is.
+const FACTS: usize = 100;
 
 /// How a table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,7 +45,7 @@ pub(crate) enum Format {
 /// If `out` can't be written to.
 pub(crate) fn write(table: &Table, format: Format, out: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Table => write_text(table, out),
+        Format::Table => write_people(table, out),
         Format::Json => write_json(table, out),
         Format::Ndjson => write_ndjson(table, out),
         Format::Csv => write_csv(table, out),
@@ -99,51 +109,24 @@ pub(crate) fn markdown_code(text: &str) -> String {
     format!("`{}`", sanitize(text).replace('`', "'"))
 }
 
-fn write_text(table: &Table, out: &mut dyn Write) -> io::Result<()> {
-    let mut text = TextTable::new();
-    text.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    // A terminal tells its width; whoever captures a table may.
-    if !text.is_tty()
-        && let Some(width) = std::env::var("COLUMNS").ok().and_then(|width| width.parse().ok())
-    {
-        text.set_width(width);
+/// What has no room is told on standard error.
+fn write_people(table: &Table, out: &mut dyn Write) -> io::Result<()> {
+    let sheet = Sheet { room: people::room(), has_colours: colour::is_on() };
+    let left_out = people::write(table, sheet, out)?;
+    match left_out.is_empty() {
+        true => Ok(()),
+        false => writeln!(io::stderr(), "left out for the width: {}", left_out.join(", ")),
     }
-    text.set_header(table.names().map(str::to_uppercase));
-    for (place, column) in text.column_iter_mut().enumerate() {
-        let width = unbroken(table, place).saturating_add(column.padding_width());
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
-    }
-    for row in &table.rows {
-        text.add_row(row.iter().map(|value| match value {
-            Value::Null => Cell::new(""),
-            Value::String(text) => Cell::new(sanitize(text)),
-            number => Cell::new(number).set_alignment(CellAlignment::Right),
-        }));
-    }
-    for line in text.lines() {
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
-/// How wide a column must be so that neither its name nor a short word in it, a number of a run perhaps, is broken.
-fn unbroken(table: &Table, place: usize) -> u16 {
-    let words = table.rows.iter().filter_map(|row| row[place].as_str()).flat_map(str::split_whitespace);
-    let short = words.map(|word| word.chars().count()).filter(|width| *width <= SHORT).max().unwrap_or(0);
-    let name = table.columns[place].name.chars().count();
-    u16::try_from(name.max(short)).unwrap_or(u16::MAX)
-}
-
-/// Prints facts, each after its label, in lines that fit the terminal (or 100 columns where there is none).
+/// Prints facts, each after its label, in lines that fit the terminal (or the width that is told, or 100 columns).
 ///
 /// # Errors
 /// If `out` can't be written to.
 pub(crate) fn write_facts(facts: &[(String, String)], out: &mut dyn Write) -> io::Result<()> {
     let mut text = TextTable::new();
     text.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    if !text.is_tty() {
-        text.set_width(100);
-    }
+    text.set_width(u16::try_from(people::room().unwrap_or(FACTS)).unwrap_or(u16::MAX));
     for (label, fact) in facts {
         text.add_row([Cell::new(label), Cell::new(sanitize(fact))]);
     }
@@ -404,14 +387,6 @@ mod tests {
     fn csv_makes_formulas_inert_and_leaves_numbers_alone() {
         let text = printed(Format::Csv, vec![vec![json!("=cmd()"), json!(-1)], vec![json!("a,\"b\""), Value::Null]]);
         assert_eq!(text, "z_name,a_count\n'=cmd(),-1\n\"a,\"\"b\"\"\",\n");
-    }
-
-    #[test]
-    fn names_of_columns_and_short_words_are_not_broken() {
-        let cell = |text: &str| vec![json!(text), json!("model.shop.a_long_name")];
-        let table =
-            Table::new(["id", "a_long_name"], vec![cell("70403004 is a run"), cell("short"), vec![Value::Null; 2]]);
-        assert_eq!((unbroken(&table, 0), unbroken(&table, 1)), (8, 11));
     }
 
     #[test]
