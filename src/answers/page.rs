@@ -275,7 +275,9 @@ fn conditions(view: &View, question: &Question) -> (String, Vec<Bound>) {
         values.push(Bound::Integer(*revision));
     }
     for (column, any) in equal {
-        conditions.push(format!("{column} IN ({})", vec!["?"; any.len()].join(", ")));
+        // By an index of environments SQLite would look through all syncs before the feed, as above.
+        let plus = if view.has_span() && *column == "environment_id" { "+" } else { "" };
+        conditions.push(format!("{plus}{column} IN ({})", vec!["?"; any.len()].join(", ")));
         values.extend(any.iter().map(bound));
     }
     if view.name == "health" && equal.iter().any(|(column, any)| *column == "status" && *any == ["degraded"]) {

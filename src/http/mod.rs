@@ -6,6 +6,7 @@
 //! ```
 
 mod columns;
+mod filters;
 mod guard;
 mod moments;
 mod nodes;

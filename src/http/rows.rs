@@ -14,15 +14,12 @@ use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, 
 use utoipa::openapi::{ContentBuilder, Header, Required};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::App;
 use super::problem::Problem;
 use super::query::{self, Query};
 use super::reading::{Json, Kept, answer};
+use super::{App, filters};
 use crate::answers::{Column, Kind, Question, Reader, View};
 use crate::time::Timestamp;
-
-const DEFAULT_LIMIT: usize = 500;
-const MAX_LIMIT: usize = 5000;
 
 /// The route of one view, with its description.
 pub(super) fn route(view: &'static View) -> UtoipaMethodRouter<Arc<App>> {
@@ -34,8 +31,8 @@ pub(super) fn route(view: &'static View) -> UtoipaMethodRouter<Arc<App>> {
 
 async fn rows(app: Arc<App>, view: &'static View, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let names: Vec<&str> = parameters(view).iter().map(|parameter| parameter.0).collect();
-    let query = Query::of(&uri, &names)?;
-    let question = question(view, &query)?;
+    let query = Query::with_filters(&uri, &names, &filters::names(view))?;
+    let question = filters::question(view, &query)?;
     let moves = ["since", "until"].iter().filter_map(|name| query.get(name)).any(is_relative);
     let kept = match moves || view.moves_with_the_clock() {
         true => Kept::No,
@@ -45,8 +42,7 @@ async fn rows(app: Arc<App>, view: &'static View, uri: Uri, headers: HeaderMap) 
 }
 
 fn page(reader: &Reader, view: &View, mut question: Question, query: &Query) -> Result<Json, Problem> {
-    question.environment_id = query.environment_id(reader)?;
-    question.chosen = query.chosen(reader, question.environment_id)?;
+    filters::narrow(&mut question, query, reader)?;
     if view.has_span() && reaches_too_far_back(&question, reader.oldest_seq) {
         return Err(Problem::Gone(reader.oldest_seq));
     }
@@ -67,41 +63,6 @@ fn is_relative(text: &str) -> bool {
 fn reaches_too_far_back(question: &Question, oldest_seq: i64) -> bool {
     let after = question.after.as_ref().and_then(|key| key.first()).and_then(Value::as_i64);
     after.is_some_and(|after| after.saturating_add(1) < oldest_seq)
-}
-
-fn question(view: &View, query: &Query) -> Result<Question, Problem> {
-    let mut question = Question { limit: Some(query.limit(DEFAULT_LIMIT, MAX_LIMIT)?), ..Question::default() };
-    for column in view.filters() {
-        let value = match column.kind.is_integer() {
-            true => query.number(column.name, 0)?.map(Value::from),
-            false => query.get(column.name).map(Value::from),
-        };
-        if let (Kind::Word(words), Some(Value::String(text))) = (column.kind, &value)
-            && !words.contains(&text.as_str())
-        {
-            let (name, words) = (column.name, words.join(", "));
-            return Err(Problem::Bad(format!("`{name}` is never `{text}`, but one of {words}")));
-        }
-        question.equal.extend(value.map(|value| (column.name, vec![value])));
-    }
-    if view.resolved_node().is_some() {
-        question.after_revision = query.number("after_revision", 0)?;
-    }
-    // How long ago something was is counted from the moment that is asked for.
-    let now = query.as_of()?.unwrap_or_else(Timestamp::now);
-    let time = |name: &str, end_of_day: bool| {
-        let time = query.get(name).map(|text| Timestamp::of_people(text, now, end_of_day));
-        time.transpose().map_err(Problem::Bad)
-    };
-    (question.since, question.until) = (time("since", false)?, time("until", true)?);
-    question.after = match query.get("after") {
-        None => None,
-        Some(_) if view.has_span() => query.number("after", 0)?.map(|seq| vec![seq.into()]),
-        Some(text) => Some(query::key(text, view.key.len()).ok_or_else(|| {
-            Problem::Bad("`after` is not from a `Link` header of this view: follow that, or leave it out".to_owned())
-        })?),
-    };
-    Ok(question)
 }
 
 /// A cursor; for the feed the plain `seq`.

@@ -33,12 +33,12 @@ const MAX_LIMIT: usize = 500;
     responses(
         (status = 200, description = "`hits`, where each hit stands (between « and »), and how many are `left_out`", body = Value),
         (status = 304, description = "what `If-None-Match` names is still true"),
-        (status = 400, description = "the question can't be understood"),
-        (status = 404, description = "there is no such environment")
+        (status = 400, description = "the question can't be understood, or there is no such environment")
     )
 )]
 pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let query = Query::of(&uri, &["q", "environment", "as_of", "select", "exclude", "limit"])?;
+    let known = ["q", "environment", "as_of", "select", "exclude", "limit"];
+    let query = Query::with_filters(&uri, &known, &["select", "exclude"])?;
     let text = query.get("q").ok_or_else(|| Problem::Bad("`q` is missing: give the words to search for".to_owned()))?;
     let search = Search::of(text)?;
     let limit = query.limit(DEFAULT_LIMIT, MAX_LIMIT)?;

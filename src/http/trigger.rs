@@ -20,9 +20,9 @@ use crate::catalog::Trigger;
     params(("environment" = Option<String>, Query, description = "which one; all if left out")),
     responses(
         (status = 202, description = "these `environments` will be synced as soon as possible", body = Value),
+        (status = 400, description = "there is no such environment"),
         (status = 401, description = "the token is missing or wrong"),
         (status = 403, description = "asked by another web site"),
-        (status = 404, description = "there is no such environment"),
         (status = 409, description = "a sync runs")
     )
 )]
@@ -37,7 +37,7 @@ pub(super) async fn sync(State(app): State<Arc<App>>, uri: Uri) -> Result<(Statu
     if let (Some(wanted), []) = (wanted, chosen.as_slice()) {
         let names: Vec<String> = all.iter().map(|(_, name)| format!("`{name}`")).collect();
         let text = format!("no environment is called `{wanted}`, but {}", names.join(", "));
-        return Err(Problem::NotFound(text, Vec::new()));
+        return Err(Problem::Bad(text));
     }
     if chosen.iter().any(|(id, _)| due.is_running(*id)) {
         return Err(Problem::Conflict("a sync runs: wait for its end in `/api/v1/syncs`".to_owned()));
