@@ -20,6 +20,7 @@ mod search;
 mod server;
 mod status;
 mod trigger;
+mod waiting;
 mod webhook;
 
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub struct State {
     pub due: Due,
     /// Which environments there are.
     pub served: watch::Receiver<Served>,
+    /// Told whenever a sync of this process has ended.
+    pub ended: watch::Receiver<()>,
     /// The catalog's file.
     pub catalog: PathBuf,
     /// `[http]`.
@@ -85,6 +88,8 @@ pub struct Limits {
     pub write: Duration,
     /// A connection, in all.
     pub connection: Duration,
+    /// How long a request that starts a sync waits for the sync's row.
+    pub begin: Duration,
     /// At the end: for requests that are under way.
     pub grace: Duration,
     /// Reads of the catalog at once.
@@ -109,6 +114,7 @@ impl Default for Limits {
             request: Duration::from_secs(30),
             write: Duration::from_secs(30),
             connection: Duration::from_secs(600),
+            begin: Duration::from_secs(1),
             grace: Duration::from_secs(4),
             readers: 4,
             reader_wait: Duration::from_secs(2),
@@ -122,6 +128,8 @@ impl Default for Limits {
 #[derive(Debug)]
 struct App {
     state: State,
+    /// Its sender is dropped when the server stops; nothing is ever sent.
+    stopping: watch::Receiver<()>,
     /// One permit for each read that may run.
     readers: Arc<Semaphore>,
     /// Whoever watches us never waits behind those who read.
@@ -136,10 +144,11 @@ struct App {
 }
 
 impl App {
-    fn new(state: State) -> Arc<Self> {
+    fn new(state: State, stopping: watch::Receiver<()>) -> Arc<Self> {
         let readers = Arc::new(Semaphore::new(state.limits.readers));
         Arc::new(Self {
             state,
+            stopping,
             readers,
             moments: Arc::new(moments::Moments::new()),
             readiness: Arc::new(Semaphore::new(1)),

@@ -48,7 +48,7 @@ impl Kept {
 
 /// JSON, and where the rest of it is.
 pub(super) struct Json {
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
     pub(super) next: Option<String>,
 }
 

@@ -355,7 +355,7 @@ fn only_our_hosts_are_served() {
 #[test]
 fn no_other_web_site_starts_a_sync() {
     let world = synced();
-    let site = Site::of(&world);
+    let site = Site::with(&world, |state| state.limits.begin = Duration::ZERO);
     let own = format!("http://{}", site.address);
     for (headers, code) in [
         (String::new(), 202),
@@ -376,7 +376,6 @@ fn no_other_web_site_starts_a_sync() {
         assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{answer:?}");
     }
     assert_eq!(site.get("/api/v1/sync").code, 405);
-    assert_eq!(site.post("/api/v1/sync", "").json()["environments"][0], "prod");
     assert_eq!(site.post("/api/v1/sync?environment=nowhere", "").code, 400);
     for path in ["/", "/metrics", "/api/v1/nodes", "/nowhere"] {
         let answer = site.get(path);
@@ -393,7 +392,7 @@ fn beyond_loopback_every_route_of_the_api_needs_the_token() {
         Site::with(&world, move |state| {
             state.http.listen = "0.0.0.0:8585".parse().expect("an address");
             state.http.api_token = token.map(Into::into);
-            state.limits.wrong_token = Duration::ZERO;
+            (state.limits.wrong_token, state.limits.begin) = (Duration::ZERO, Duration::ZERO);
         })
     };
     let site = beyond(Some(TOKEN));

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use lineaged::config::HttpConfig;
@@ -22,7 +23,7 @@ pub(crate) struct Site {
     pub(crate) runtime: Runtime,
     pub(crate) address: SocketAddr,
     pub(crate) due: Due,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
     ended: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -74,6 +75,7 @@ impl Site {
             due: due.clone(),
             telemetry: Telemetry::new(&environments),
             served: watch::Sender::new(Served { environments, platforms }).subscribe(),
+            ended: watch::Sender::new(()).subscribe(),
             catalog: world.catalog(),
             http: HttpConfig { listen: address, allowed_hosts: vec!["Catalog.example".to_owned()], api_token: None },
             webhook_secret: Some(SECRET.into()),
@@ -85,7 +87,7 @@ impl Site {
             let _ = stopped.await;
         };
         let ended = runtime.spawn(serve(listener, state, shutdown));
-        Self { runtime, address, due, stop: Some(stop), ended: Some(ended) }
+        Self { runtime, address, due, stop: Mutex::new(Some(stop)), ended: Some(ended) }
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
@@ -121,10 +123,15 @@ impl Site {
         self.send(&format!("{head}{headers}"), body)
     }
 
+    /// Asks the server to stop.
+    pub(crate) fn tell_to_stop(&self) {
+        drop(self.stop.lock().expect("a lock").take());
+    }
+
     /// Asks the server to stop, and tells how long that took.
     pub(crate) fn stop(mut self) -> Duration {
         let begun = Instant::now();
-        drop(self.stop.take());
+        self.tell_to_stop();
         self.runtime.block_on(self.ended.take().expect("a task")).expect("it ended");
         begun.elapsed()
     }
