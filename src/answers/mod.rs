@@ -14,6 +14,7 @@ mod jobs;
 mod lineage;
 mod overview;
 mod page;
+mod parts;
 mod reader;
 mod runs;
 mod search;

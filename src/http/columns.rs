@@ -11,7 +11,7 @@ use super::App;
 use super::nodes::{found, reach};
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::{Json, Kept, answer};
+use super::reading::{Kept, Written, answer};
 use crate::answers::Target;
 
 /// Where a column comes from, and what comes from it
@@ -47,7 +47,7 @@ pub(super) async fn lineage(
     answer(&app, &query.clone(), kept, move |reader| {
         let node = found(reader, &query, &unique_id)?;
         let column = reader.find_column(&node, &name)?;
-        Json::of(&reader.column_lineage(&node, &column, reach)?.rows)
+        Written::json(&reader.column_lineage(&node, &column, reach)?.rows)
     })
     .await
 }
@@ -79,7 +79,7 @@ pub(super) async fn impact(State(app): State<Arc<App>>, uri: Uri, headers: Heade
         let node = found(reader, &query, &node)?;
         let column_name = query.get("column").map(|name| reader.find_column(&node, name)).transpose()?;
         let impact = reader.impact(&Target { node, column_name })?;
-        Json::of(&[impact])
+        Written::json(&[impact])
     })
     .await
 }

@@ -5,6 +5,7 @@
 //! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | search | trigger | webhook | status ──▶ reading ──▶ answers
 //! ```
 
+mod accept;
 mod columns;
 mod filters;
 mod guard;
@@ -19,6 +20,7 @@ mod rows;
 mod search;
 mod server;
 mod status;
+mod stream;
 mod trigger;
 mod waiting;
 mod webhook;
@@ -132,6 +134,8 @@ struct App {
     stopping: watch::Receiver<()>,
     /// One permit for each read that may run.
     readers: Arc<Semaphore>,
+    /// Reads that last as long as a client takes their answers: at most half of all, so that they do not keep the others from theirs.
+    streams: Arc<Semaphore>,
     /// Whoever watches us never waits behind those who read.
     readiness: Arc<Semaphore>,
     scrapes: Arc<Semaphore>,
@@ -146,10 +150,12 @@ struct App {
 impl App {
     fn new(state: State, stopping: watch::Receiver<()>) -> Arc<Self> {
         let readers = Arc::new(Semaphore::new(state.limits.readers));
+        let streams = Arc::new(Semaphore::new(state.limits.readers.div_ceil(2)));
         Arc::new(Self {
             state,
             stopping,
             readers,
+            streams,
             moments: Arc::new(moments::Moments::new()),
             readiness: Arc::new(Semaphore::new(1)),
             scrapes: Arc::new(Semaphore::new(1)),

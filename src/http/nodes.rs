@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::App;
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::{Json, Kept, answer};
+use super::reading::{Kept, Written, answer};
 use crate::answers::{Found, Reach, Reader};
 
 /// A lineage of more rows than this is read from the view.
@@ -43,7 +43,7 @@ pub(super) async fn node(
     let kept = Kept::while_same("nodes", format!("node/{unique_id}?{}", query.canonical()), &headers);
     answer(&app, &query.clone(), kept, move |reader| {
         let node = found(reader, &query, &unique_id)?;
-        Json::of(&reader.overview(&node)?)
+        Written::json(&reader.overview(&node)?)
     })
     .await
 }
@@ -85,7 +85,7 @@ pub(super) async fn lineage(
             let text = "more than 10,000 nodes: give a `depth`, or page through /api/v1/lineage";
             return Err(Problem::Bad(text.to_owned()));
         }
-        Json::of(&around)
+        Written::json(&around)
     })
     .await
 }

@@ -23,6 +23,8 @@ pub(super) enum Problem {
     NotFound(String, Vec<String>),
     /// There is no such method here.
     Method,
+    /// No form that is asked for is one of ours.
+    NotAcceptable,
     /// The body did not come in time.
     BodyTooSlow,
     /// It can't be done now.
@@ -47,6 +49,7 @@ impl Problem {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(..) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Gone(_) => StatusCode::GONE,
@@ -64,6 +67,9 @@ impl Problem {
             Self::Forged => "the signature does not match `webhook.secret`".to_owned(),
             Self::Forbidden(text) => (*text).to_owned(),
             Self::Method => "this method is not allowed here: see `/openapi.json`".to_owned(),
+            Self::NotAcceptable => {
+                "`Accept` must allow one of `application/json`, `text/csv`, `application/x-ndjson`".to_owned()
+            }
             Self::BodyTooSlow => "the body did not come in time".to_owned(),
             Self::Gone(oldest) => {
                 format!(

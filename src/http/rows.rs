@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
+use axum::http::header::VARY;
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::Value;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, Paths};
@@ -14,9 +15,11 @@ use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, 
 use utoipa::openapi::{ContentBuilder, Header, Required};
 use utoipa_axum::router::UtoipaMethodRouter;
 
+use super::accept::Form;
 use super::problem::Problem;
 use super::query::{self, Query};
-use super::reading::{Json, Kept, answer};
+use super::reading::{Kept, Written, answer};
+use super::stream::{Sink, stream};
 use super::{App, filters};
 use crate::answers::{Column, Kind, Question, Reader, View};
 use crate::time::Timestamp;
@@ -25,31 +28,59 @@ use crate::time::Timestamp;
 pub(super) fn route(view: &'static View) -> UtoipaMethodRouter<Arc<App>> {
     let mut paths = Paths::new();
     paths.add_path_operation(path(view), vec![HttpMethod::Get], describe(view));
-    let handler = move |State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap| rows(app, view, uri, headers);
+    let handler = move |State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap| async move {
+        let mut response = rows(&app, view, &uri, &headers).await.into_response();
+        response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+        response
+    };
     (Vec::new(), paths, get(handler))
 }
 
-async fn rows(app: Arc<App>, view: &'static View, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+async fn rows(app: &Arc<App>, view: &'static View, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+    let form = Form::of(headers)?;
     let names: Vec<&str> = parameters(view).iter().map(|parameter| parameter.0).collect();
-    let query = Query::with_filters(&uri, &names, &filters::names(view))?;
+    let query = Query::with_filters(uri, &names, &filters::names(view))?;
+    if form == Form::Ndjson && query.get("limit").is_none() {
+        return whole(app, view, query).await;
+    }
     let question = filters::question(view, &query)?;
     let moves = ["since", "until"].iter().filter_map(|name| query.get(name)).any(is_relative);
     let kept = match moves || view.moves_with_the_clock() {
         true => Kept::No,
-        false => Kept::while_same(view.name, format!("{}?{}", view.name, query.canonical()), &headers),
+        false => Kept::while_same(view.name, format!("{form:?} {}?{}", view.name, query.canonical()), headers),
     };
-    answer(&app, &query.clone(), kept, move |reader| page(reader, view, question, &query)).await
+    answer(app, &query.clone(), kept, move |reader| page(reader, (view, form), question, &query)).await
 }
 
-fn page(reader: &Reader, view: &View, mut question: Question, query: &Query) -> Result<Json, Problem> {
+/// All rows, one in each line.
+async fn whole(app: &Arc<App>, view: &'static View, query: Query) -> Result<Response, Problem> {
+    let (question, own, patience) = (filters::question(view, &query)?, query.clone(), app.state.limits.reading);
+    let make = move |reader: &Reader, sink: &Sink| {
+        let question = Question { limit: None, ..narrowed(reader, view, question, &own)? };
+        let send = |part| {
+            sink.send(&part)?;
+            // Only reading counts, not how long a part waited to be taken.
+            reader.go_on_within(patience);
+            Ok(())
+        };
+        Ok(reader.parts(view, question, send)?)
+    };
+    stream(app, &query, make).await
+}
+
+fn page(reader: &Reader, (view, form): (&View, Form), question: Question, query: &Query) -> Result<Written, Problem> {
+    let page = reader.page(view, &narrowed(reader, view, question, query)?)?;
+    let mut written = Written::rows(&page.table, form)?;
+    written.next = page.next.map(|key| format!("{}?{}", path(view), query.with_after(&cursor(view, &key))));
+    Ok(written)
+}
+
+fn narrowed(reader: &Reader, view: &View, mut question: Question, query: &Query) -> Result<Question, Problem> {
     filters::narrow(&mut question, query, reader)?;
     if view.has_span() && reaches_too_far_back(&question, reader.oldest_seq) {
         return Err(Problem::Gone(reader.oldest_seq));
     }
-    let page = reader.page(view, &question)?;
-    let mut json = Json::of(&page.table)?;
-    json.next = page.next.map(|key| format!("{}?{}", path(view), query.with_after(&written(view, &key))));
-    Ok(json)
+    Ok(question)
 }
 
 /// True if such a time is another one at another moment (`7d`): then the same question has another answer, and nothing may be kept.
@@ -66,7 +97,7 @@ fn reaches_too_far_back(question: &Question, oldest_seq: i64) -> bool {
 }
 
 /// A cursor; for the feed the plain `seq`.
-fn written(view: &View, key: &[Value]) -> String {
+fn cursor(view: &View, key: &[Value]) -> String {
     match key {
         [seq] if view.has_span() => seq.to_string(),
         key => query::cursor(key),

@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::App;
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::{Json, Kept, answer};
+use super::reading::{Kept, Written, answer};
 use crate::answers::Search;
 
 const DEFAULT_LIMIT: usize = 20;
@@ -46,7 +46,7 @@ pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: Heade
     answer(&app, &query.clone(), kept, move |reader| {
         let environment_id = query.environment_id(reader)?;
         let chosen = query.chosen(reader, environment_id)?;
-        Json::of(&reader.search(&search, environment_id, chosen.as_ref(), limit)?)
+        Written::json(&reader.search(&search, environment_id, chosen.as_ref(), limit)?)
     })
     .await
 }

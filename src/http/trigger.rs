@@ -15,7 +15,7 @@ use super::App;
 use super::peers::Peer;
 use super::problem::Problem;
 use super::query::{Query, cursor};
-use super::reading::{Json, read};
+use super::reading::{Written, read};
 use super::waiting::{self, LOOK, Waiting};
 use crate::answers::{Error, Order, Question, Reader, Table};
 use crate::catalog::Trigger;
@@ -139,7 +139,7 @@ impl Started {
 
     fn told(&self, rows: &Table, has_ended: bool) -> Result<Response, Problem> {
         let status = if has_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
-        let mut response = (status, [(CONTENT_TYPE, "application/json")], Json::of(rows)?.body).into_response();
+        let mut response = (status, [(CONTENT_TYPE, "application/json")], Written::json(rows)?.body).into_response();
         // Letters, digits and signs of addresses: always a valid header.
         if let Ok(location) = HeaderValue::from_str(&self.location(rows)) {
             response.headers_mut().insert(LOCATION, location);

@@ -1,5 +1,6 @@
 //! What programs ask the server for: filters, formats, what they wait for.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use lineaged::demo::Project;
@@ -157,4 +158,98 @@ fn who_waits_for_a_sync_is_told_of_its_end_or_where_it_will_be_found() {
         site.tell_to_stop();
         assert_eq!(asked.join().expect("an answer").code, 202, "the server ends");
     });
+}
+
+#[test]
+fn the_rows_of_a_view_come_as_json_csv_or_ndjson() {
+    let world = two();
+    let site = Site::of(&world);
+    let get = |path: &str, accept: &str| site.get_with(&format!("/api/v1/{path}"), &format!("Accept: {accept}"));
+    let json = site.get("/api/v1/nodes?environment=prod&limit=5000");
+    for accept in ["*/*", "application/json", "text/html, */*;q=0.1"] {
+        let answer = get("nodes?environment=prod&limit=5000", accept);
+        assert_eq!((answer.header("content-type"), answer.rows()), (Some("application/json"), json.rows()), "{accept}");
+        assert!(answer.header("vary").is_some_and(|vary| vary.contains("accept")), "{answer:?}");
+    }
+    let csv = get("nodes?environment=prod&limit=5000", "text/csv");
+    assert_eq!((csv.code, csv.header("content-type")), (200, Some("text/csv; charset=utf-8; header=present")));
+    assert_eq!(csv.text(), world.ok(&["ls", "--environment", "prod", "--format", "csv"]));
+    assert_ne!(csv.header("etag"), json.header("etag"), "another form is another answer");
+    let known = format!("If-None-Match: {}\r\nAccept: text/csv", csv.header("etag").expect("a tag"));
+    assert_eq!(site.get_with("/api/v1/nodes?environment=prod&limit=5000", &known).code, 304);
+    let page = get("edges?limit=3", "text/csv");
+    assert_eq!(page.text().lines().count(), 4);
+    assert_eq!(
+        get(&page.next().expect("more")["/api/v1/".len()..], "text/csv").text().lines().next(),
+        page.text().lines().next()
+    );
+    let page = get("edges?limit=3", "application/x-ndjson");
+    assert_eq!(page.text().lines().count(), 3);
+    assert!(page.next().is_some());
+    let refused = get("nodes", "text/html");
+    assert_eq!(refused.code, 406);
+    assert!(refused.text().contains("application/x-ndjson"), "{}", refused.text());
+}
+
+#[test]
+fn ndjson_without_a_limit_is_the_whole_view() {
+    let world = two();
+    let site = Site::of(&world);
+    let get = |path: &str| site.get_with(&format!("/api/v1/{path}"), "Accept: application/x-ndjson");
+    for view in lineaged::answers::VIEWS {
+        let answer = get(view);
+        assert_eq!((answer.code, answer.header("content-type")), (200, Some("application/x-ndjson")), "{view}");
+        assert!(answer.header("lineaged-seq").is_some(), "{view}");
+        let rows: Result<Vec<Value>, _> = answer.text().lines().map(serde_json::from_str).collect();
+        let count = rows.expect("an object in each line").len();
+        assert_eq!(count.to_string(), world.cells(&format!("SELECT count(*) FROM {view}"))[0], "{view}");
+    }
+    let lines = |path: &str| get(path).text().lines().count();
+    assert_eq!(lines("nodes?name=only_here"), 1);
+    let last =
+        site.get("/api/v1/nodes").header("lineaged-seq").and_then(|seq| seq.parse::<usize>().ok()).expect("a seq");
+    assert_eq!(lines("changes?after=3"), last - 3);
+    assert_eq!(lines(&format!("changes?after={last}")), 0);
+    let then = world.cells("SELECT max(finished_at) FROM syncs").remove(0);
+    let before = get(&format!("nodes?environment=prod&as_of={then}"));
+    assert_eq!(before.header("lineaged-as-of"), Some(&*then));
+    assert_eq!(before.text().lines().count(), lines("nodes?environment=prod"));
+    for (path, code) in [("nodes?environment=nowhere", 400), ("nodes?as_of=2026-01-01", 400), ("nodes?colour=red", 400)]
+    {
+        assert_eq!(get(path).code, code, "{path}");
+    }
+}
+
+/// Nodes with so long descriptions that an answer with all of them fits no buffer.
+fn large() -> World {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let catalog = rusqlite::Connection::open(world.catalog()).expect("the catalog");
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+               INSERT INTO node (node_key, environment_id, unique_id, resource_type, name, description, properties, first_seen_at, last_changed_at)
+               SELECT 1000000 + i, 834, printf('model.large.m%05d', i), 'model', 'm' || i, hex(zeroblob(1000)), '{}', '', '' FROM n";
+    catalog.execute(sql, []).expect("inserted");
+    world
+}
+
+#[test]
+fn who_takes_the_whole_of_a_view_too_slowly_is_cut_off_and_keeps_nobody_waiting() {
+    let world = large();
+    let site = Site::with(&world, |state| {
+        state.limits.readers = 2;
+        state.limits.reader_wait = Duration::from_secs(20);
+        state.limits.write = Duration::from_millis(300);
+    });
+    let mut slow = site.connect();
+    let request = "GET /api/v1/nodes HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n";
+    slow.write_all(request.as_bytes()).expect("sent");
+    let mut some = [0; 12];
+    slow.read_exact(&mut some).expect("it begins");
+    assert_eq!(&some, b"HTTP/1.1 200");
+    assert_eq!(site.get("/api/v1/nodes?limit=1").rows().len(), 1, "pages have their turns");
+    let whole = site.get_with("/api/v1/nodes", "Accept: application/x-ndjson").text();
+    assert_eq!(whole.lines().count().to_string(), world.cells("SELECT count(*) FROM nodes")[0]);
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(rest.len() < whole.len() && !rest.ends_with(b"0\r\n\r\n"), "nobody takes it for the whole");
 }
