@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::VARY;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::Value;
@@ -16,10 +18,12 @@ use utoipa::openapi::{ContentBuilder, Header, Required};
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::accept::Form;
+use super::peers::Peer;
 use super::problem::Problem;
 use super::query::{self, Query};
-use super::reading::{Kept, Written, answer};
+use super::reading::{Kept, Nothing, Written, answer};
 use super::stream::{Sink, stream};
+use super::waiting::{self, LOOK, Waiting};
 use super::{App, filters};
 use crate::answers::{Column, Kind, Question, Reader, View};
 use crate::time::Timestamp;
@@ -28,21 +32,35 @@ use crate::time::Timestamp;
 pub(super) fn route(view: &'static View) -> UtoipaMethodRouter<Arc<App>> {
     let mut paths = Paths::new();
     paths.add_path_operation(path(view), vec![HttpMethod::Get], describe(view));
-    let handler = move |State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap| async move {
-        let mut response = rows(&app, view, &uri, &headers).await.into_response();
+    let handler = move |State(app): State<Arc<App>>, Extension(peer): Extension<Arc<Peer>>, asked: Parts| async move {
+        let mut response = rows(&app, &peer, view, &asked).await.into_response();
         response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
         response
     };
     (Vec::new(), paths, get(handler))
 }
 
-async fn rows(app: &Arc<App>, view: &'static View, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
-    let form = Form::of(headers)?;
+async fn rows(app: &Arc<App>, peer: &Arc<Peer>, view: &'static View, asked: &Parts) -> Result<Response, Problem> {
+    let form = Form::of(&asked.headers)?;
     let names: Vec<&str> = parameters(view).iter().map(|parameter| parameter.0).collect();
-    let query = Query::with_filters(uri, &names, &filters::names(view))?;
-    if form == Form::Ndjson && query.get("limit").is_none() {
-        return whole(app, view, query).await;
+    let query = Query::with_filters(&asked.uri, &names, &filters::names(view))?;
+    match waiting::asked(&query)? {
+        Some(_) if query.get("as_of").is_some() => {
+            Err(Problem::Bad("`wait` is for what is to come, and `as_of` for what was: leave one out".to_owned()))
+        }
+        Some(time) => first(app, (view, form), query, Waiting::begin(app, peer, time, LOOK)).await,
+        None if form == Form::Ndjson && query.get("limit").is_none() => whole(app, view, query).await,
+        None => some(app, (view, form), query, &asked.headers).await,
     }
+}
+
+/// A page.
+async fn some(
+    app: &App,
+    (view, form): (&'static View, Form),
+    query: Query,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let question = filters::question(view, &query)?;
     let moves = ["since", "until"].iter().filter_map(|name| query.get(name)).any(is_relative);
     let kept = match moves || view.moves_with_the_clock() {
@@ -50,6 +68,23 @@ async fn rows(app: &Arc<App>, view: &'static View, uri: &Uri, headers: &HeaderMa
         false => Kept::while_same(view.name, format!("{form:?} {}?{}", view.name, query.canonical()), headers),
     };
     answer(app, &query.clone(), kept, move |reader| page(reader, (view, form), question, &query)).await
+}
+
+/// The first page that has a row; an empty one where none comes in time.
+async fn first(
+    app: &App,
+    (view, form): (&'static View, Form),
+    query: Query,
+    mut waiting: Waiting,
+) -> Result<Response, Problem> {
+    loop {
+        let (question, own) = (filters::question(view, &query)?, query.clone());
+        let look = move |reader: &Reader| page(reader, (view, form), question, &own);
+        let response = answer(app, &query, Kept::No, look).await?;
+        if response.extensions().get::<Nothing>().is_none() || !waiting.goes_on().await {
+            return Ok(response);
+        }
+    }
 }
 
 /// All rows, one in each line.
@@ -133,6 +168,7 @@ fn parameters(view: &View) -> Vec<(&'static str, Object, String)> {
         add("after_revision", number(), "only of nodes whose rows changed after this revision");
     }
     if view.has_span() {
+        add("wait", text(), "waits so long for the first row, from `1s` to `60s`; then the answer is empty");
         add("since", text(), "only from then on: a date or time, or how long ago (7d)");
         add("until", text(), "only until then; a date counts to its end");
     }

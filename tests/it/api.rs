@@ -253,3 +253,64 @@ fn who_takes_the_whole_of_a_view_too_slowly_is_cut_off_and_keeps_nobody_waiting(
     let _ = slow.read_to_end(&mut rest);
     assert!(rest.len() < whole.len() && !rest.ends_with(b"0\r\n\r\n"), "nobody takes it for the whole");
 }
+
+#[test]
+fn who_waits_for_a_change_has_it_when_it_is_there() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let site = Site::with(&world, |state| {
+        state.limits.readers = 1;
+        state.limits.request = Duration::from_millis(500);
+    });
+    let seq = || site.get("/api/v1/catalog_info").rows()[0]["last_seq"].as_i64().expect("a seq");
+    let last = seq();
+    let at_once = site.get(&format!("/api/v1/changes?after={}&wait=60s", last - 1));
+    assert_eq!(at_once.rows()[0]["seq"], last);
+    let nothing = site.get(&format!("/api/v1/changes?after={last}&wait=1s"));
+    assert_eq!((nothing.text().as_str(), nothing.header("etag")), ("[]\n", None), "beyond the limit of a request");
+    let found = std::thread::scope(|scope| {
+        let any = scope.spawn(|| site.get(&format!("/api/v1/changes?after={last}&wait=60s")));
+        let gone = scope.spawn(|| site.get(&format!("/api/v1/changes?after={last}&wait=60s&kind=removed")));
+        world.change(|project| project.describe("model.mini_shop.orders", "New words."));
+        world.ok(&["sync"]);
+        let any = any.join().expect("an answer");
+        assert_eq!(site.get("/api/v1/nodes?limit=1").rows().len(), 1, "who waits holds no reader");
+        world.change(|project| project.remove("exposure.mini_shop.churn_notebook"));
+        world.ok(&["sync"]);
+        (any.rows(), gone.join().expect("an answer").rows())
+    });
+    assert!(found.0.iter().all(|row| row["kind"] == "changed" && row["seq"].as_i64() > Some(last)), "{:?}", found.0);
+    assert!(!found.1.is_empty() && found.1.iter().all(|row| row["kind"] == "removed"), "{:?}", found.1);
+    for (query, text) in
+        [("wait=0s", "`1s` to `60s`"), ("wait=1m", "`1s` to `60s`"), ("wait=5s&as_of=1d", "leave one out")]
+    {
+        let answer = site.get(&format!("/api/v1/changes?{query}"));
+        assert_eq!(answer.code, 400, "{query}");
+        assert!(answer.text().contains(text), "{}", answer.text());
+    }
+    assert_eq!(site.get("/api/v1/nodes?wait=5s").code, 400, "only the feed waits");
+}
+
+#[test]
+fn who_waits_is_answered_when_the_server_stops_and_woken_by_its_syncs() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    let (tell, ended) = tokio::sync::watch::channel(());
+    let site = Site::with(&world, |state| state.ended = ended);
+    let last = site.get("/api/v1/catalog_info").rows()[0]["last_seq"].as_i64().expect("a seq");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| site.get(&format!("/api/v1/changes?after={last}&wait=60s")));
+        world.change(|project| project.describe("model.mini_shop.orders", "New words."));
+        world.ok(&["sync"]);
+        tell.send_replace(());
+        assert!(!waiting.join().expect("an answer").rows().is_empty());
+        let mut waiting = site.connect();
+        let path = format!("/api/v1/changes?after={}&wait=60s", last + 1000);
+        waiting.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).expect("sent");
+        // It is asked for before the next request is answered, as far as that can be told from here.
+        assert_eq!(site.get("/-/healthy").code, 200);
+        site.tell_to_stop();
+        let answer = crate::support::site::answer(&mut waiting).expect("an answer");
+        assert_eq!((answer.code, answer.text().as_str()), (200, "[]\n"));
+    });
+}
