@@ -20,6 +20,7 @@ mod runs;
 mod search;
 mod select;
 mod status;
+mod summary;
 mod table;
 mod view;
 mod views;
@@ -27,7 +28,7 @@ mod watched;
 
 use crate::catalog;
 
-pub use changes::{Breaking, Changes, is_of_code};
+pub use changes::{Breaking, Changes, CodeChange, difference, is_of_code};
 pub use column_lineage::{ColumnLineage, ColumnNode, Target, Ties, Unresolved};
 pub use deliveries::Delivery;
 pub use find::Found;
@@ -42,6 +43,7 @@ pub use runs::{RunStory, Wanted};
 pub use search::{Hit, Hits, Search};
 pub use select::Chosen;
 pub use status::Status;
+pub use summary::HealthSummary;
 pub use table::{Head, Row, Table};
 pub use view::{Column, Kind, View, view};
 pub use views::{HEALTH, KINDS, OUTCOMES, RESOURCE_TYPES, SHAPES, VIEWS};

@@ -81,6 +81,7 @@ pub(crate) async fn serve(configured: Config, writers: Writers, mut stop: Stop) 
     let address = listener.local_addr().context("can't tell the address that is listened at")?;
     let (catalog, http, webhook_secret) =
         (config.catalog.path.clone(), config.http.clone(), config.webhook_secret.clone());
+    let targets = config.coverage.targets;
     let shared = Shared {
         due: Due::new([]),
         limits,
@@ -94,7 +95,8 @@ pub(crate) async fn serve(configured: Config, writers: Writers, mut stop: Stop) 
     };
     let (due, telemetry) = (shared.due.clone(), shared.telemetry.clone());
     let (served, ended, limits) = (shared.served.subscribe(), shared.ended.subscribe(), http::Limits::default());
-    let state = http::State { due, catalog: catalog.clone(), http, webhook_secret, telemetry, served, ended, limits };
+    let state =
+        http::State { due, catalog: catalog.clone(), http, webhook_secret, telemetry, served, ended, targets, limits };
     let mut begun = BTreeSet::new();
     begin(&shared, &mut begun, &mut tasks)?;
     let mut stop_http = stop.clone();

@@ -6,6 +6,7 @@
 //! ```
 
 mod accept;
+mod code;
 mod columns;
 mod filters;
 mod guard;
@@ -21,6 +22,7 @@ mod search;
 mod server;
 mod status;
 mod stream;
+mod summaries;
 mod trigger;
 mod waiting;
 mod webhook;
@@ -32,7 +34,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 
-use crate::config::HttpConfig;
+use crate::config::{CoverageTargets, HttpConfig};
 use crate::sync::Due;
 use crate::telemetry::Telemetry;
 
@@ -65,6 +67,8 @@ pub struct State {
     pub webhook_secret: Option<SecretString>,
     /// What is counted.
     pub telemetry: Telemetry,
+    /// What coverage is to reach.
+    pub targets: CoverageTargets,
     /// How much one client, and all together, may take.
     pub limits: Limits,
 }

@@ -122,6 +122,15 @@ impl From<answers::Error> for Problem {
             answers::Error::Unknown { text, removed_at: None, nearest } => {
                 Self::NotFound(format!("there is no node `{text}`"), nearest)
             }
+            answers::Error::Several { text, found }
+                if found.windows(2).any(|pair| pair[0].unique_id != pair[1].unique_id) =>
+            {
+                let ids: Vec<String> = found.iter().map(|node| format!("`{}`", node.unique_id)).collect();
+                Self::Conflict(format!(
+                    "`{text}` is the name of several nodes: give the unique_id of one of {}",
+                    ids.join(", ")
+                ))
+            }
             answers::Error::Several { found, .. } => {
                 let names: Vec<String> = found.iter().map(|node| format!("`{}`", node.environment)).collect();
                 Self::Conflict(format!("several environments have it: add `environment` with {}", names.join(" or ")))

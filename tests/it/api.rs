@@ -314,3 +314,85 @@ fn who_waits_is_answered_when_the_server_stops_and_woken_by_its_syncs() {
         assert_eq!((answer.code, answer.text().as_str()), (200, "[]\n"));
     });
 }
+
+#[test]
+fn what_commands_answer_is_served_as_their_json() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world.change(|project| project.describe("model.mini_shop.orders", "New words."));
+    world.ok(&["sync"]);
+    let site = Site::of(&world);
+    let same = |path: &str, command: &[&str]| {
+        let told = crate::support::json(&world.ok(&[command, &["--format", "json"]].concat()));
+        assert_eq!(site.get(&format!("/api/v1/{path}")).rows(), told, "{path}");
+        assert!(!told.is_empty(), "{path}");
+    };
+    same("coverage/summary", &["coverage"]);
+    same(
+        "coverage/summary?by=layer&packages=all&inherit=1",
+        &["coverage", "--by", "layer", "--packages", "all", "--inherit"],
+    );
+    same(
+        "coverage/summary?select=orders&environment=prod",
+        &["coverage", "--select", "orders", "--environment", "prod"],
+    );
+    same("coverage/missing", &["coverage", "--missing"]);
+    same("coverage/missing?by=owner&inherit=true", &["coverage", "--missing", "--by", "owner", "--inherit"]);
+    same("impact?node=stg_orders", &["impact", "stg_orders"]);
+    let column =
+        world.cells("SELECT name FROM columns WHERE unique_id = 'model.mini_shop.stg_orders' LIMIT 1").remove(0);
+    let whole = format!("stg_orders.{column}");
+    same(&format!("impact?node={whole}"), &["impact", &whole]);
+    same(&format!("impact?node=stg_orders&column={column}"), &["impact", &whole]);
+    let health = site.get("/api/v1/health/summary").rows();
+    let count = |status: &str| {
+        let told = crate::support::json(&world.ok(&["health", "--status", status, "--format", "json"]));
+        Value::from(told.len())
+    };
+    assert_eq!((&health[0]["environment"], health.len()), (&Value::from("prod"), 1));
+    for status in lineaged::answers::HEALTH {
+        assert_eq!(health[0][status], count(status), "{status}");
+    }
+    let overview = site.get("/api/v1/overview").rows();
+    assert_eq!((&overview[0]["name"], &overview[0]["health"]), (&Value::from("prod"), &health[0]));
+    let types = overview[0]["resource_types"].as_array().expect("a list");
+    let models = types.iter().find(|row| row["resource_type"] == "model").expect("models");
+    assert_eq!(models["nodes"].to_string(), world.cells("SELECT count(*) FROM nodes WHERE resource_type = 'model'")[0]);
+    let trend = site.get("/api/v1/coverage/trend").rows();
+    let summary = site.get("/api/v1/coverage/summary").rows();
+    let (last, total) = (trend.last().expect("a point"), summary.last().expect("the total"));
+    for figure in ["node_count", "documented", "documented_columns", "tested", "tested_percent"] {
+        assert_eq!(last[figure], total[figure], "{figure}");
+    }
+    for (path, text) in [
+        ("coverage/summary?by=colour", "one of environment, owner"),
+        ("coverage/missing?packages=some", "one of own, all"),
+        ("coverage/summary?inherit=yes", "one of 0, 1"),
+        ("coverage/trend?environment=nowhere", "`prod`"),
+        ("health/summary?colour=red", "`environment`"),
+        ("overview?environment=nowhere", "`prod`"),
+        ("impact?node=stg_orders.order_id&column=order_id", "leave out `column`"),
+    ] {
+        let answer = site.get(&format!("/api/v1/{path}"));
+        assert_eq!(answer.code, 400, "{path}: {}", answer.text());
+        assert!(answer.text().contains(text), "{path}: {}", answer.text());
+    }
+}
+
+#[test]
+fn a_change_of_code_is_told_with_the_code_before_and_after() {
+    let world = World::bundled();
+    world.ok(&["sync"]);
+    world.change(|project| project.set_code("model.mini_shop.orders", "select 1 as new_words"));
+    world.ok(&["sync"]);
+    let site = Site::of(&world);
+    let seq = world.cells("SELECT seq FROM changes WHERE kind = 'changed' AND field = 'raw_code'").remove(0);
+    let change = site.get(&format!("/api/v1/changes/{seq}/code")).json();
+    let now = world.cells("SELECT raw_code FROM code WHERE unique_id = 'model.mini_shop.orders'").remove(0);
+    assert_eq!((&change["unique_id"], &change["after"]), (&Value::from("model.mini_shop.orders"), &Value::from(now)));
+    assert!(change["difference"].as_str().is_some_and(|text| text.contains("\n+select 1 as new_words")), "{change}");
+    assert!(change["before"].as_str().is_some_and(|text| !text.contains("new_words")), "{change}");
+    for (seq, code) in [("1", 404), ("999999", 404), ("one", 400), ("0", 400)] {
+        assert_eq!(site.get(&format!("/api/v1/changes/{seq}/code")).code, code, "{seq}");
+    }
+}

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use lineaged::config::HttpConfig;
+use lineaged::config::{CoverageTargets, HttpConfig};
 use lineaged::http::{Limits, Platform, Served, State, serve};
 use lineaged::sync::Due;
 use lineaged::telemetry::Telemetry;
@@ -79,6 +79,7 @@ impl Site {
             catalog: world.catalog(),
             http: HttpConfig { listen: address, allowed_hosts: vec!["Catalog.example".to_owned()], api_token: None },
             webhook_secret: Some(SECRET.into()),
+            targets: CoverageTargets::default(),
             limits: Limits::default(),
         };
         change(&mut state);
