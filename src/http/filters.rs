@@ -7,8 +7,11 @@ use super::query::{self, Query};
 use crate::answers::{Column, Kind, Question, Reader, View};
 use crate::time::Timestamp;
 
-const DEFAULT_LIMIT: usize = 500;
-const MAX_LIMIT: usize = 5000;
+/// So many rows are on a page where nothing is said.
+pub(super) const DEFAULT_LIMIT: usize = 500;
+
+/// So many at most.
+pub(super) const MAX_LIMIT: usize = 5000;
 
 /// The parameters that may be repeated: any of their values is meant.
 pub(super) fn names(view: &View) -> Vec<&'static str> {

@@ -8,6 +8,7 @@
 mod accept;
 mod code;
 mod columns;
+mod describe;
 mod filters;
 mod guard;
 mod moments;

@@ -29,6 +29,7 @@ const MOST: usize = 10_000;
     responses(
         (status = 200, description = "the row of the view `nodes`, with `columns`, `parents` and `children`", body = Value),
         (status = 304, description = "what `If-None-Match` names is still true"),
+        (status = 400, description = "the question can't be understood"),
         (status = 404, description = "there is no such node; `nearest` has ids that come near"),
         (status = 409, description = "several environments have it; the text names them")
     )

@@ -11,14 +11,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{no_such_method, no_such_route};
-use super::{App, code, columns, guard, nodes, rows, search, status, summaries, trigger, webhook};
+use super::{App, code, columns, describe, guard, nodes, rows, search, status, summaries, trigger, webhook};
 use crate::answers::SHAPES;
 
 /// The routes, with everything that stands around them.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let (routes, openapi) = listed(app).split_for_parts();
     // Made of our own types: it can be written.
-    let _ = app.openapi.set(openapi.to_json().unwrap_or_default());
+    let described = serde_json::to_value(&openapi).map(describe::complete).unwrap_or_default();
+    let _ = app.openapi.set(described.to_string());
     routes
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)

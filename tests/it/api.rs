@@ -396,3 +396,49 @@ fn a_change_of_code_is_told_with_the_code_before_and_after() {
         assert_eq!(site.get(&format!("/api/v1/changes/{seq}/code")).code, code, "{seq}");
     }
 }
+
+#[test]
+fn the_description_names_every_schema_and_every_answer() {
+    let world = two();
+    let site = Site::of(&world);
+    let described = site.get("/openapi.json").json();
+    let schema = |view: &str, column: &str| described["components"]["schemas"][view]["properties"][column].clone();
+    assert_eq!(schema("changes", "seq")["minimum"], 1);
+    assert_eq!(schema("environments", "node_count")["minimum"], 0);
+    assert_eq!(schema("syncs", "started_at")["format"], "date-time");
+    assert_eq!(
+        schema("tests", "status")["enum"],
+        serde_json::json!(["pass", "warn", "fail", "error", "skipped", null])
+    );
+    let parameter = |view: &str, name: &str| {
+        let all = described["paths"][format!("/api/v1/{view}")]["get"]["parameters"].as_array().expect("a list");
+        all.iter().find(|it| it["name"] == name).expect("a parameter")["schema"].clone()
+    };
+    assert_eq!(parameter("nodes", "limit")["maximum"], 5000);
+    assert_eq!(
+        (&parameter("nodes", "name")["type"], &parameter("changes", "after")["minimum"]),
+        (&"array".into(), &0.into())
+    );
+    assert!(
+        parameter("nodes", "resource_type")["items"]["enum"]
+            .as_array()
+            .is_some_and(|words| words.contains(&"model".into()))
+    );
+    let answers = |path: &str, method: &str| {
+        let responses = described["paths"][path][method]["responses"].as_object().expect("answers");
+        let problem = "/content/application~1problem+json/schema/$ref";
+        for (code, response) in responses.iter().filter(|(code, _)| code.as_str() >= "400") {
+            let has_body = response.pointer(problem).is_some() || path == "/-/ready";
+            assert!(has_body, "{method} {path} {code}");
+        }
+        responses.keys().cloned().collect::<Vec<_>>().join(" ")
+    };
+    for (path, item) in described["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("methods").keys() {
+            answers(path, method);
+        }
+    }
+    assert_eq!(answers("/api/v1/changes", "get"), "200 304 400 401 403 406 410 421 503");
+    assert_eq!(answers("/api/v1/sync", "post"), "200 202 400 401 403 409 421 503");
+    assert_eq!(answers("/api/v1/nodes/{unique_id}", "get"), "200 304 400 401 403 404 409 421 503");
+}

@@ -817,21 +817,21 @@ fn the_rows_of_every_view_are_as_they_are_described() {
     let site = Site::of(&world);
     let described = site.get("/openapi.json").json();
     for view in lineaged::answers::SHAPES {
-        let pointer = format!("/paths/~1api~1v1~1{}/get/responses/200/content/application~1json/schema", view.name);
-        let schema = described.pointer(&pointer).unwrap_or_else(|| panic!("{pointer}"));
-        let properties = schema["items"]["properties"].as_object().expect("columns");
+        let pointer =
+            format!("/paths/~1api~1v1~1{}/get/responses/200/content/application~1json/schema/items/$ref", view.name);
+        assert_eq!(described.pointer(&pointer), Some(&format!("#/components/schemas/{}", view.name).into()));
+        let row = described.pointer(&format!("/components/schemas/{}", view.name)).expect("a schema");
+        let properties = row["properties"].as_object().expect("columns");
+        let schema = serde_json::json!({ "type": "array", "items": row });
         assert_eq!(properties.len(), view.columns.len(), "{}", view.name);
         let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
         compiler.enable_format_assertions();
-        compiler.add_resource("https://rows.test/schema", schema.clone()).expect("added");
+        compiler.add_resource("https://rows.test/schema", schema).expect("added");
         let compiled = compiler.compile("https://rows.test/schema", &mut schemas).expect("compiled");
         let rows = site.get(&format!("/api/v1/{}", view.name)).json();
         schemas.validate(&rows, compiled).unwrap_or_else(|error| panic!("{}: {error:#}", view.name));
     }
-    let of = |view: &str, column: &str| {
-        let path = format!("/paths/~1api~1v1~1{view}/get/responses/200/content/application~1json/schema");
-        described.pointer(&path).expect("a schema")["items"]["properties"][column]["type"].clone()
-    };
+    let of = |view: &str, column: &str| described["components"]["schemas"][view]["properties"][column]["type"].clone();
     assert_eq!(of("nodes", "tags"), serde_json::json!(["array", "null"]));
     assert_eq!(of("nodes", "properties"), serde_json::json!(["object", "null"]));
     assert_eq!(of("changes", "seq"), "integer");
