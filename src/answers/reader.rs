@@ -66,6 +66,11 @@ impl Reader {
         Ok(reader)
     }
 
+    /// What tells this catalog from its copies.
+    pub fn catalog_id(&self) -> &str {
+        self.identity.split('/').next().unwrap_or_default()
+    }
+
     /// Reads through the system's own pages of the file instead of copies of them: for a command, which reads much once. A server would
     /// not outlive that somebody cuts the file off below it.
     pub fn map(&self) -> Result<(), Error> {

@@ -145,6 +145,7 @@ fn responses(view: &View) -> Responses {
     let ok = ResponseBuilder::new()
         .description("the rows, in the order of the view's key")
         .header("Lineaged-Seq", header("the `seq` of the last change; if it moves between pages, begin again"))
+        .header("Lineaged-Catalog", header("which catalog it is of; a copy is another: a follower begins again"))
         .header("Link", header("`rel=\"next\"`, where more rows follow"))
         .content(Form::Json.name(), ContentBuilder::new().schema(Some(rows)).build())
         .content(Form::Csv.name(), text())

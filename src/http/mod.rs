@@ -2,7 +2,7 @@
 //! environments as due.
 //!
 //! ```text
-//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | search | trigger | webhook | status ──▶ reading ──▶ answers
+//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | summaries | trigger | webhook | … ──▶ reading, stream ──▶ answers
 //! ```
 
 mod accept;

@@ -22,6 +22,9 @@ use crate::time::Timestamp;
 /// The `seq` of the last change that an answer knows.
 const SEQ: &str = "lineaged-seq";
 
+/// Which catalog it is of: copies have another.
+const CATALOG: &str = "lineaged-catalog";
+
 /// As of when an answer is, where that was asked for.
 const AS_OF: HeaderName = HeaderName::from_static("lineaged-as-of");
 
@@ -161,18 +164,36 @@ pub(super) async fn answer(
     let kept = if as_of.is_some() { Kept::No } else { kept };
     let answer = move |reader: &Reader| {
         let mut response = response(reader, kept, make).unwrap_or_else(Problem::into_response);
-        tell_moment(&mut response, reader.last_seq, as_of);
+        Moment::of(reader, as_of).tell(&mut response);
         response
     };
     moment(app, as_of, answer).await
 }
 
-/// Says which moment an answer is of.
-pub(super) fn tell_moment(response: &mut Response, seq: i64, as_of: Option<Timestamp>) {
-    response.headers_mut().insert(SEQ, HeaderValue::from(seq));
-    // A time has only letters and digits: always a valid header.
-    if let Some(time) = as_of.and_then(|time| HeaderValue::from_str(&time.to_string()).ok()) {
-        response.headers_mut().extend([(AS_OF, time), OF_NOW]);
+/// Which moment of which catalog an answer is of.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    seq: i64,
+    catalog: String,
+    as_of: Option<Timestamp>,
+}
+
+impl Moment {
+    pub(super) fn of(reader: &Reader, as_of: Option<Timestamp>) -> Self {
+        Self { seq: reader.last_seq, catalog: reader.catalog_id().to_owned(), as_of }
+    }
+
+    /// Says so in the headers.
+    pub(super) fn tell(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(SEQ, HeaderValue::from(self.seq));
+        // An id and a time have only letters, digits and dashes: always valid headers.
+        if let Ok(catalog) = HeaderValue::from_str(&self.catalog) {
+            headers.insert(CATALOG, catalog);
+        }
+        if let Some(time) = self.as_of.and_then(|time| HeaderValue::from_str(&time.to_string()).ok()) {
+            headers.extend([(AS_OF, time), OF_NOW]);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! `GET /api/v1/<view>`: the rows of each view, page by page. JSON: `[{"<column>": value, …}, …]`, as the view has them,
-//! lists and maps as values of their own.
+//! lists and maps as values of their own. Also as csv and ndjson, as the command line writes them.
 
 use std::sync::Arc;
 

@@ -19,13 +19,12 @@ use super::App;
 use super::accept::Form;
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::{Written, moment, tell_moment};
+use super::reading::{Moment, Written, moment};
 use crate::answers::{Error, Reader, Table};
 
 /// A part of an answer.
 struct Part {
-    /// The `seq` of the last change that it knows.
-    seq: i64,
+    of: Moment,
     bytes: Vec<u8>,
     is_last: bool,
 }
@@ -33,7 +32,7 @@ struct Part {
 /// Where the parts go.
 pub(super) struct Sink {
     parts: mpsc::Sender<Part>,
-    seq: i64,
+    of: Moment,
     patience: Duration,
 }
 
@@ -42,7 +41,7 @@ impl Sink {
     pub(super) fn send(&self, rows: &Table) -> Result<(), Error> {
         let written =
             Written::rows(rows, Form::Ndjson).map_err(|_| Error::TookTooLong("it could not be written".to_owned()))?;
-        self.take(Part { seq: self.seq, bytes: written.body, is_last: false })
+        self.take(Part { of: self.of.clone(), bytes: written.body, is_last: false })
     }
 
     fn take(&self, part: Part) -> Result<(), Error> {
@@ -68,21 +67,21 @@ pub(super) async fn stream(
     let reading = tokio::spawn(async move {
         let _turn = turn;
         let make = move |reader: &Reader| {
-            let sink = Sink { parts, seq: reader.last_seq, patience };
+            let sink = Sink { parts, of: Moment::of(reader, as_of), patience };
             make(reader, &sink)?;
-            Ok(sink.take(Part { seq: sink.seq, bytes: Vec::new(), is_last: true })?)
+            Ok(sink.take(Part { of: sink.of.clone(), bytes: Vec::new(), is_last: true })?)
         };
         moment(&own, as_of, make).await?
     });
     let mut parts = Parts { first: None, rest, is_over: false };
     parts.first = parts.rest.recv().await;
-    let Some(seq) = parts.first.as_ref().map(|part| part.seq) else {
+    let Some(of) = parts.first.as_ref().map(|part| part.of.clone()) else {
         let ended: Result<Result<(), Problem>, _> = reading.await;
         return Err(ended.ok().and_then(Result::err).unwrap_or(Problem::Internal));
     };
     let mut response = Response::new(Body::new(parts));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Form::Ndjson.content_type()));
-    tell_moment(&mut response, seq, as_of);
+    of.tell(&mut response);
     Ok(response)
 }
 

@@ -196,10 +196,13 @@ fn ndjson_without_a_limit_is_the_whole_view() {
     let world = two();
     let site = Site::of(&world);
     let get = |path: &str| site.get_with(&format!("/api/v1/{path}"), "Accept: application/x-ndjson");
+    let catalog = world.cells("SELECT catalog_id FROM catalog_info").remove(0);
+    assert_eq!(site.get("/api/v1/nodes").header("lineaged-catalog"), Some(catalog.as_str()));
     for view in lineaged::answers::VIEWS {
         let answer = get(view);
         assert_eq!((answer.code, answer.header("content-type")), (200, Some("application/x-ndjson")), "{view}");
         assert!(answer.header("lineaged-seq").is_some(), "{view}");
+        assert_eq!(answer.header("lineaged-catalog"), Some(catalog.as_str()), "{view}");
         let rows: Result<Vec<Value>, _> = answer.text().lines().map(serde_json::from_str).collect();
         let count = rows.expect("an object in each line").len();
         assert_eq!(count.to_string(), world.cells(&format!("SELECT count(*) FROM {view}"))[0], "{view}");
