@@ -3,6 +3,7 @@
 
 use rusqlite::OptionalExtension;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::{Error, Found, Impact, Question, Reader, Row, Table, Target};
 
@@ -28,6 +29,32 @@ pub struct Breaking<'a> {
     pub row: Row<'a>,
     /// What stands on the column.
     pub impact: Impact,
+}
+
+/// How raw code changed.
+#[derive(Debug, Serialize)]
+pub struct CodeChange {
+    /// The number of the change.
+    pub seq: i64,
+    /// When it was committed.
+    pub changed_at: String,
+    /// The environment.
+    pub environment_id: i64,
+    /// The node.
+    pub unique_id: String,
+    /// What it was, if that is kept.
+    pub before: Option<String>,
+    /// What it is, if that is kept.
+    pub after: Option<String>,
+    /// How they differ, line by line.
+    pub difference: String,
+}
+
+/// How two texts differ, line by line, as `diff -u` writes it.
+pub fn difference(name: &str, before: &str, after: &str) -> String {
+    let diff = similar::TextDiff::from_lines(before, after);
+    let [was, is] = ["before", "after"].map(|when| format!("{name} {when}"));
+    diff.unified_diff().context_radius(3).header(&was, &is).to_string()
 }
 
 /// True if raw code changed.
@@ -61,6 +88,32 @@ impl Reader {
             found.extend(impact.is_any().then_some(Breaking { row, impact }));
         }
         Ok(found)
+    }
+
+    /// The code before and after the change with this number; `None` if there is none, or if it is not of code.
+    pub fn code_change(&self, seq: i64) -> Result<Option<CodeChange>, Error> {
+        let rows = self.rows(
+            "changes",
+            &Question { after: Some(vec![(seq - 1).into()]), limit: Some(1), ..Question::default() },
+        )?;
+        let Some(row) = rows.iter().find(|row| row.int("seq") == Some(seq) && is_of_code(*row)) else {
+            return Ok(None);
+        };
+        let code = |name: &str| {
+            let told: Value = row.json(name);
+            told["sha256"].as_str().map_or(Ok(None), |sha256| self.raw_code(sha256))
+        };
+        let (before, after) = (code("before")?, code("after")?);
+        let of = |code: &Option<String>| code.clone().unwrap_or_default();
+        Ok(Some(CodeChange {
+            seq,
+            changed_at: row.str("changed_at").to_owned(),
+            environment_id: row.int("environment_id").unwrap_or_default(),
+            unique_id: row.str("unique_id").to_owned(),
+            difference: difference(row.str("unique_id"), &of(&before), &of(&after)),
+            before,
+            after,
+        }))
     }
 
     /// Raw code by its hash, as `changes` names it; `None` if it is not kept.

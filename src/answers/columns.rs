@@ -118,7 +118,12 @@ pub(super) const TESTS: &[Column] = &[
     column("column_name", Text, "the column that it tests").filter(),
     column("test_name", Text, "the name of the generic test"),
     column("test_type", Word(&["generic", "singular", "unit"]), "which kind of test it is").filter(),
-    column("status", Text, "how it ended last: pass, warn, fail, error or skipped").filter(),
+    column(
+        "status",
+        Word(&["pass", "warn", "fail", "error", "skipped"]),
+        "how it ended last: pass, warn, fail, error or skipped",
+    )
+    .filter(),
     column("failures", Integer, "how many rows failed then"),
     column("message", Text, "what it said then"),
     column("last_run_at", Time, "when that was"),

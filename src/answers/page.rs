@@ -18,7 +18,7 @@ const TO: &str = "seq <= (SELECT max((SELECT max(c.seq) FROM change c WHERE c.sy
     FROM sync s WHERE s.finished_at <= ?)";
 
 /// A view of pairs of nodes: the column with the node by which its pages go, how many rows each has at least, and which have any.
-struct Pairs {
+pub(super) struct Pairs {
     view: &'static str,
     column: &'static str,
     count: &'static str,
@@ -51,7 +51,7 @@ const PAIRS: [Pairs; 3] = [
 ];
 
 impl Pairs {
-    fn of(view: &View) -> Option<&'static Self> {
+    pub(super) fn of(view: &View) -> Option<&'static Self> {
         PAIRS.iter().find(|pairs| pairs.view == view.name)
     }
 
@@ -150,7 +150,7 @@ impl Reader {
                 break;
             }
             let cells = cells(row, found.columns.len())?;
-            bytes += cells.iter().map(|value| value.as_str().map_or(8, str::len)).sum::<usize>();
+            bytes += bytes_of(&cells);
             found.rows.push(cells);
         }
         let last = found.iter().last().filter(|_| more);
@@ -212,17 +212,22 @@ impl Reader {
     }
 }
 
+/// About how much memory the cells take.
+pub(super) fn bytes_of(cells: &[Value]) -> usize {
+    cells.iter().map(|value| value.as_str().map_or(8, str::len)).sum()
+}
+
 fn named(name: &str) -> Result<&'static View, Error> {
     view(name).ok_or_else(|| Error::Question(format!("there is no view `{name}`")))
 }
 
-fn columns(view: &View, question: &Question) -> impl Iterator<Item = &'static Column> {
+pub(super) fn columns(view: &View, question: &Question) -> impl Iterator<Item = &'static Column> {
     let all = view.columns.iter().filter(|_| question.columns.is_empty());
     all.chain(question.columns.iter().filter_map(|name| view.column(name)))
 }
 
 /// Names come from the view only; whatever was asked is bound. One row more than the limit tells whether more follow.
-fn sql(view: &View, question: &Question, conditions: &str) -> String {
+pub(super) fn sql(view: &View, question: &Question, conditions: &str) -> String {
     let limit = question.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     let columns: Vec<&str> = columns(view, question).map(|column| column.name).collect();
     let from = format!("SELECT {} FROM {} WHERE {conditions}", columns.join(", "), view.name);
@@ -246,7 +251,7 @@ fn key(view: &View) -> Vec<String> {
     view.key.iter().map(term).collect()
 }
 
-fn conditions(view: &View, question: &Question) -> (String, Vec<Bound>) {
+pub(super) fn conditions(view: &View, question: &Question) -> (String, Vec<Bound>) {
     let Question { environment_id, chosen, since, until, equal, after_revision, after, limit: _, order: _, columns: _ } =
         question;
     let (mut conditions, mut values) = (vec!["TRUE".to_owned()], Vec::new());
@@ -275,7 +280,9 @@ fn conditions(view: &View, question: &Question) -> (String, Vec<Bound>) {
         values.push(Bound::Integer(*revision));
     }
     for (column, any) in equal {
-        conditions.push(format!("{column} IN ({})", vec!["?"; any.len()].join(", ")));
+        // By an index of environments SQLite would look through all syncs before the feed, as above.
+        let plus = if view.has_span() && *column == "environment_id" { "+" } else { "" };
+        conditions.push(format!("{plus}{column} IN ({})", vec!["?"; any.len()].join(", ")));
         values.extend(any.iter().map(bound));
     }
     if view.name == "health" && equal.iter().any(|(column, any)| *column == "status" && *any == ["degraded"]) {

@@ -1,6 +1,7 @@
 //! One moment of one catalog: whatever is read through a [`Reader`] belongs together. It is the only way to read.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, Row};
@@ -30,7 +31,7 @@ pub struct Environment {
 pub struct Reader {
     pub(super) connection: Connection,
     /// When reading is given up.
-    pub(super) deadline: Option<Instant>,
+    deadline: Arc<Mutex<Option<Instant>>>,
     /// The `seq` of the last change.
     pub last_seq: i64,
     /// The `seq` of the first change that is still there.
@@ -59,9 +60,15 @@ impl Reader {
     }
 
     fn begin(connection: Connection) -> Result<Self, Error> {
-        let mut reader = Self { connection, deadline: None, last_seq: 0, oldest_seq: 0, identity: String::new() };
+        let mut reader =
+            Self { connection, deadline: Arc::default(), last_seq: 0, oldest_seq: 0, identity: String::new() };
         reader.renew()?;
         Ok(reader)
+    }
+
+    /// What tells this catalog from its copies.
+    pub fn catalog_id(&self) -> &str {
+        self.identity.split('/').next().unwrap_or_default()
     }
 
     /// Reads through the system's own pages of the file instead of copies of them: for a command, which reads much once. A server would
@@ -81,14 +88,25 @@ impl Reader {
 
     /// From now on, what is not read when `patience` has passed is given up ([`Error::is_interrupted`]).
     pub fn within(&mut self, patience: Duration) -> Result<(), Error> {
-        let deadline = Instant::now() + patience;
-        self.deadline = Some(deadline);
-        Ok(self.connection.progress_handler(STEPS, Some(move || Instant::now() >= deadline))?)
+        self.go_on_within(patience);
+        let deadline = Arc::clone(&self.deadline);
+        let is_over = move || locked(&deadline).is_some_and(|deadline| Instant::now() >= deadline);
+        Ok(self.connection.progress_handler(STEPS, Some(is_over))?)
+    }
+
+    /// The same for what follows of a read that is [`Reader::within`] a time.
+    pub fn go_on_within(&self, patience: Duration) {
+        *locked(&self.deadline) = Some(Instant::now() + patience);
+    }
+
+    /// When reading is given up.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        *locked(&self.deadline)
     }
 
     /// Puts the clock of a copy to another moment, between the same syncs, and begins to read anew.
     pub fn turn_to(&mut self, time: Timestamp) -> Result<(), Error> {
-        self.deadline = None;
+        *locked(&self.deadline) = None;
         self.connection.progress_handler(0, None::<fn() -> bool>)?;
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
@@ -107,7 +125,7 @@ impl Reader {
 
     /// [`Error::TookTooLong`] if the time for reading is over.
     pub(super) fn in_time(&self, what: &str) -> Result<(), Error> {
-        match self.deadline {
+        match self.deadline() {
             Some(deadline) if Instant::now() >= deadline => Err(Error::TookTooLong(format!("{what} took too long"))),
             _ => Ok(()),
         }
@@ -172,6 +190,10 @@ impl Reader {
     }
 }
 
+fn locked(deadline: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    deadline.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Error {
     /// True if the time for reading was over.
     pub fn is_interrupted(&self) -> bool {
@@ -201,7 +223,7 @@ pub(super) mod tests {
             let connection = Connection::open_in_memory().expect("open");
             connection.execute_batch(include_str!("../../schema.sql")).expect("the schema");
             connection.execute_batch(sql).expect("the rows");
-            Self { connection, deadline: None, last_seq: 0, oldest_seq: 0, identity: String::new() }
+            Self { connection, deadline: Arc::default(), last_seq: 0, oldest_seq: 0, identity: String::new() }
         }
     }
 

@@ -31,7 +31,7 @@ impl Chosen {
         let selected = if select.is_empty() { None } else { Some(parse(select)?) };
         let excluded = parse(exclude)?;
         let needs = selected.as_ref().map(Selector::needs).unwrap_or_default().and(excluded.needs());
-        let (mut chosen, budget) = (Self::default(), Budget::until(reader.deadline));
+        let (mut chosen, budget) = (Self::default(), Budget::until(reader.deadline()));
         let mut unmatched: Option<BTreeSet<String>> = None;
         let environments = reader.environments()?.into_iter().map(|environment| environment.id);
         for id in environments.filter(|id| environment_id.is_none_or(|only| only == *id)) {

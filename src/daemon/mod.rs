@@ -40,6 +40,8 @@ struct Shared {
     stop: Stop,
     /// By environment, who is told when a sync of it was applied.
     applied: Arc<Mutex<BTreeMap<i64, watch::Sender<()>>>>,
+    /// Whoever waits over HTTP is told when a sync has ended, whatever came of it.
+    ended: watch::Sender<()>,
 }
 
 impl Shared {
@@ -79,19 +81,22 @@ pub(crate) async fn serve(configured: Config, writers: Writers, mut stop: Stop) 
     let address = listener.local_addr().context("can't tell the address that is listened at")?;
     let (catalog, http, webhook_secret) =
         (config.catalog.path.clone(), config.http.clone(), config.webhook_secret.clone());
+    let targets = config.coverage.targets;
     let shared = Shared {
         due: Due::new([]),
         limits,
         telemetry: Telemetry::new(&[]),
         applied: Arc::default(),
+        ended: watch::Sender::default(),
         served: watch::Sender::default(),
         writers,
         stop: stop.clone(),
         config: watch::Sender::new(Arc::new(config)),
     };
     let (due, telemetry) = (shared.due.clone(), shared.telemetry.clone());
-    let (served, limits) = (shared.served.subscribe(), http::Limits::default());
-    let state = http::State { due, catalog: catalog.clone(), http, webhook_secret, telemetry, served, limits };
+    let (served, ended, limits) = (shared.served.subscribe(), shared.ended.subscribe(), http::Limits::default());
+    let state =
+        http::State { due, catalog: catalog.clone(), http, webhook_secret, telemetry, served, ended, targets, limits };
     let mut begun = BTreeSet::new();
     begin(&shared, &mut begun, &mut tasks)?;
     let mut stop_http = stop.clone();

@@ -146,6 +146,7 @@ pub(super) async fn keep_synced(shared: Shared, environment: Environment) {
         let Err(error) = result else {
             telemetry.cooldown(name, None);
             shared.due.done(environment.id);
+            shared.ended.send_replace(());
             (failures, full) = (0, false);
             continue;
         };
@@ -158,6 +159,7 @@ pub(super) async fn keep_synced(shared: Shared, environment: Environment) {
             .cooldown(name, Some(Timestamp::now().plus_millis(i64::try_from(rest.as_millis()).unwrap_or(i64::MAX))));
         tracing::error!(environment = name, error = format!("{error:#}"), rest = rest.as_secs(), "sync failed");
         shared.due.failed(environment.id, rest);
+        shared.ended.send_replace(());
     }
 }
 

@@ -11,8 +11,8 @@ use super::App;
 use super::nodes::{found, reach};
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::{Json, Kept, answer};
-use crate::answers::Target;
+use super::reading::{Kept, Written, answer};
+use crate::answers::{Reader, Target};
 
 /// Where a column comes from, and what comes from it
 #[utoipa::path(
@@ -47,7 +47,7 @@ pub(super) async fn lineage(
     answer(&app, &query.clone(), kept, move |reader| {
         let node = found(reader, &query, &unique_id)?;
         let column = reader.find_column(&node, &name)?;
-        Json::of(&reader.column_lineage(&node, &column, reach)?.rows)
+        Written::json(&reader.column_lineage(&node, &column, reach)?.rows)
     })
     .await
 }
@@ -58,7 +58,7 @@ pub(super) async fn lineage(
     path = "/api/v1/impact",
     tag = "nodes",
     params(
-        ("node" = String, Query, description = "the node's unique_id"),
+        ("node" = String, Query, description = "a unique_id, or a name that is unique; with `.COLUMN` after it for a column"),
         ("column" = Option<String>, Query, description = "only this column of it"),
         ("environment" = Option<String>, Query, description = "needed where several environments have the node")
     ),
@@ -73,13 +73,26 @@ pub(super) async fn lineage(
 )]
 pub(super) async fn impact(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     let query = Query::of(&uri, &["node", "column", "environment"])?;
-    let node = query.get("node").ok_or_else(|| Problem::Bad("`node` says of what: a unique_id".to_owned()))?.to_owned();
+    let what = query
+        .get("node")
+        .ok_or_else(|| Problem::Bad("`node` says of what: a unique_id or a name".to_owned()))?
+        .to_owned();
     let kept = Kept::while_same("column_lineage", format!("impact?{}", query.canonical()), &headers);
-    answer(&app, &query.clone(), kept, move |reader| {
-        let node = found(reader, &query, &node)?;
-        let column_name = query.get("column").map(|name| reader.find_column(&node, name)).transpose()?;
-        let impact = reader.impact(&Target { node, column_name })?;
-        Json::of(&[impact])
-    })
-    .await
+    answer(&app, &query.clone(), kept, move |reader| Written::json(&[reader.impact(&target(reader, &query, &what)?)?]))
+        .await
+}
+
+/// What is meant, as the command takes it: `orders`, `orders.amount`, or the column apart.
+fn target(reader: &Reader, query: &Query, what: &str) -> Result<Target, Problem> {
+    let target = reader.find_target(query.environment_id(reader)?, what)?;
+    match (query.get("column"), &target.column_name) {
+        (None, _) => Ok(target),
+        (Some(_), Some(column)) => {
+            Err(Problem::Bad(format!("`{what}` is the column `{column}` already: leave out `column`")))
+        }
+        (Some(name), None) => {
+            let column_name = Some(reader.find_column(&target.node, name)?);
+            Ok(Target { column_name, ..target })
+        }
+    }
 }

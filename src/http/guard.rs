@@ -16,9 +16,9 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use tokio::time::{sleep, timeout};
 
-use super::App;
 use super::peers::Peer;
 use super::problem::Problem;
+use super::{App, waiting};
 
 /// The address at which a connection arrived.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,7 @@ const ALWAYS: [(HeaderName, &str); 4] = [
 
 /// Around everything: time, host, token, other web sites, headers, and a line in the log (without the query and without headers: they may hold secrets).
 pub(super) async fn everywhere(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let patience = app.state.limits.request + waiting::allowed(request.uri());
     let (begun, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
     let answered = async {
         match admit(&app, &request) {
@@ -50,7 +51,7 @@ pub(super) async fn everywhere(State(app): State<Arc<App>>, request: Request, ne
         }
     };
     let too_long = || Problem::Unavailable("the answer took too long".to_owned()).into_response();
-    let mut response = timeout(app.state.limits.request, answered).await.unwrap_or_else(|_| too_long());
+    let mut response = timeout(patience, answered).await.unwrap_or_else(|_| too_long());
     for (name, value) in ALWAYS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }

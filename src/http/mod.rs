@@ -2,10 +2,14 @@
 //! environments as due.
 //!
 //! ```text
-//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | search | trigger | webhook | status ──▶ reading ──▶ answers
+//! server (connections) ──▶ guard (who may ask) ──▶ rows | nodes | summaries | trigger | webhook | … ──▶ reading, stream ──▶ answers
 //! ```
 
+mod accept;
+mod code;
 mod columns;
+mod describe;
+mod filters;
 mod guard;
 mod moments;
 mod nodes;
@@ -18,7 +22,10 @@ mod rows;
 mod search;
 mod server;
 mod status;
+mod stream;
+mod summaries;
 mod trigger;
+mod waiting;
 mod webhook;
 
 use std::path::PathBuf;
@@ -28,7 +35,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::{Semaphore, watch};
 
-use crate::config::HttpConfig;
+use crate::config::{CoverageTargets, HttpConfig};
 use crate::sync::Due;
 use crate::telemetry::Telemetry;
 
@@ -51,6 +58,8 @@ pub struct State {
     pub due: Due,
     /// Which environments there are.
     pub served: watch::Receiver<Served>,
+    /// Told whenever a sync of this process has ended.
+    pub ended: watch::Receiver<()>,
     /// The catalog's file.
     pub catalog: PathBuf,
     /// `[http]`.
@@ -59,6 +68,8 @@ pub struct State {
     pub webhook_secret: Option<SecretString>,
     /// What is counted.
     pub telemetry: Telemetry,
+    /// What coverage is to reach.
+    pub targets: CoverageTargets,
     /// How much one client, and all together, may take.
     pub limits: Limits,
 }
@@ -84,6 +95,8 @@ pub struct Limits {
     pub write: Duration,
     /// A connection, in all.
     pub connection: Duration,
+    /// How long a request that starts a sync waits for the sync's row.
+    pub begin: Duration,
     /// At the end: for requests that are under way.
     pub grace: Duration,
     /// Reads of the catalog at once.
@@ -108,6 +121,7 @@ impl Default for Limits {
             request: Duration::from_secs(30),
             write: Duration::from_secs(30),
             connection: Duration::from_secs(600),
+            begin: Duration::from_secs(1),
             grace: Duration::from_secs(4),
             readers: 4,
             reader_wait: Duration::from_secs(2),
@@ -121,8 +135,12 @@ impl Default for Limits {
 #[derive(Debug)]
 struct App {
     state: State,
+    /// Its sender is dropped when the server stops; nothing is ever sent.
+    stopping: watch::Receiver<()>,
     /// One permit for each read that may run.
     readers: Arc<Semaphore>,
+    /// Reads that last as long as a client takes their answers: at most half of all, so that they do not keep the others from theirs.
+    streams: Arc<Semaphore>,
     /// Whoever watches us never waits behind those who read.
     readiness: Arc<Semaphore>,
     scrapes: Arc<Semaphore>,
@@ -135,11 +153,14 @@ struct App {
 }
 
 impl App {
-    fn new(state: State) -> Arc<Self> {
+    fn new(state: State, stopping: watch::Receiver<()>) -> Arc<Self> {
         let readers = Arc::new(Semaphore::new(state.limits.readers));
+        let streams = Arc::new(Semaphore::new(state.limits.readers.div_ceil(2)));
         Arc::new(Self {
             state,
+            stopping,
             readers,
+            streams,
             moments: Arc::new(moments::Moments::new()),
             readiness: Arc::new(Semaphore::new(1)),
             scrapes: Arc::new(Semaphore::new(1)),

@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::App;
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::{Json, Kept, answer};
+use super::reading::{Kept, Written, answer};
 use crate::answers::{Found, Reach, Reader};
 
 /// A lineage of more rows than this is read from the view.
@@ -29,6 +29,7 @@ const MOST: usize = 10_000;
     responses(
         (status = 200, description = "the row of the view `nodes`, with `columns`, `parents` and `children`", body = Value),
         (status = 304, description = "what `If-None-Match` names is still true"),
+        (status = 400, description = "the question can't be understood"),
         (status = 404, description = "there is no such node; `nearest` has ids that come near"),
         (status = 409, description = "several environments have it; the text names them")
     )
@@ -43,7 +44,7 @@ pub(super) async fn node(
     let kept = Kept::while_same("nodes", format!("node/{unique_id}?{}", query.canonical()), &headers);
     answer(&app, &query.clone(), kept, move |reader| {
         let node = found(reader, &query, &unique_id)?;
-        Json::of(&reader.overview(&node)?)
+        Written::json(&reader.overview(&node)?)
     })
     .await
 }
@@ -85,7 +86,7 @@ pub(super) async fn lineage(
             let text = "more than 10,000 nodes: give a `depth`, or page through /api/v1/lineage";
             return Err(Problem::Bad(text.to_owned()));
         }
-        Json::of(&around)
+        Written::json(&around)
     })
     .await
 }

@@ -23,6 +23,8 @@ pub(super) enum Problem {
     NotFound(String, Vec<String>),
     /// There is no such method here.
     Method,
+    /// No form that is asked for is one of ours.
+    NotAcceptable,
     /// The body did not come in time.
     BodyTooSlow,
     /// It can't be done now.
@@ -47,6 +49,7 @@ impl Problem {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(..) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Gone(_) => StatusCode::GONE,
@@ -64,6 +67,9 @@ impl Problem {
             Self::Forged => "the signature does not match `webhook.secret`".to_owned(),
             Self::Forbidden(text) => (*text).to_owned(),
             Self::Method => "this method is not allowed here: see `/openapi.json`".to_owned(),
+            Self::NotAcceptable => {
+                "`Accept` must allow one of `application/json`, `text/csv`, `application/x-ndjson`".to_owned()
+            }
             Self::BodyTooSlow => "the body did not come in time".to_owned(),
             Self::Gone(oldest) => {
                 format!(
@@ -115,6 +121,15 @@ impl From<answers::Error> for Problem {
             }
             answers::Error::Unknown { text, removed_at: None, nearest } => {
                 Self::NotFound(format!("there is no node `{text}`"), nearest)
+            }
+            answers::Error::Several { text, found }
+                if found.windows(2).any(|pair| pair[0].unique_id != pair[1].unique_id) =>
+            {
+                let ids: Vec<String> = found.iter().map(|node| format!("`{}`", node.unique_id)).collect();
+                Self::Conflict(format!(
+                    "`{text}` is the name of several nodes: give the unique_id of one of {}",
+                    ids.join(", ")
+                ))
             }
             answers::Error::Several { found, .. } => {
                 let names: Vec<String> = found.iter().map(|node| format!("`{}`", node.environment)).collect();

@@ -1,20 +1,27 @@
 //! The part of an address after the `?`: read strictly, so that a misspelt filter does not answer everything.
 
+use std::collections::BTreeSet;
+
 use axum::http::Uri;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::problem::Problem;
-use crate::answers::{Chosen, Reader};
+use crate::answers::{self, Chosen, Reader};
 use crate::time::Timestamp;
 
-/// The parameters of a request, each known to its route and given once.
+/// The parameters of a request, each known to its route; filters may be given more than once, and any of their values is meant.
 #[derive(Debug, Clone)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads the parameters of `uri`; others than `known` are refused.
+    /// Reads the parameters of `uri`; others than `known` are refused, and those that are given more than once.
     pub(super) fn of(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
+        Self::with_filters(uri, known, &[])
+    }
+
+    /// The same, where those of `known` that are `filters` may be repeated.
+    pub(super) fn with_filters(uri: &Uri, known: &[&str], filters: &[&str]) -> Result<Self, Problem> {
         let mut found: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
             if !known.contains(&name.as_ref()) {
@@ -22,7 +29,7 @@ impl Query {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(Problem::Bad(format!("there is no parameter `{name}` here, but {known}")));
             }
-            if found.iter().any(|(other, _)| *other == name) {
+            if found.iter().any(|(other, _)| *other == name) && !filters.contains(&name.as_ref()) {
                 return Err(Problem::Bad(format!("the parameter `{name}` is given more than once")));
             }
             found.push((name.into_owned(), value.into_owned()));
@@ -35,6 +42,11 @@ impl Query {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// All values of a parameter, in their order.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
     /// As of when the catalog is asked for; the time to come has not happened yet.
     pub(super) fn as_of(&self) -> Result<Option<Timestamp>, Problem> {
         let now = Timestamp::now();
@@ -42,25 +54,32 @@ impl Query {
         Ok(time.transpose()?.map(|time| time.min(now)))
     }
 
-    /// A selector in dbt's grammar; none if it was not given. Whoever writes `+orders` into an address has asked for ` orders`, which
+    /// Selectors in dbt's grammar; none if none was given. Whoever writes `+orders` into an address has asked for ` orders`, which
     /// means something else.
-    fn selector(&self, name: &str) -> Result<Vec<String>, Problem> {
-        match self.get(name) {
-            Some(text) if text.starts_with(' ') || text.ends_with(' ') => {
-                Err(Problem::Bad(format!("in an address `+` means a blank: write `%2B` for it in `{name}`")))
-            }
-            text => Ok(text.map(str::to_owned).into_iter().collect()),
+    fn selectors(&self, name: &str) -> Result<Vec<String>, Problem> {
+        if self.all(name).any(|text| text.starts_with(' ') || text.ends_with(' ')) {
+            return Err(Problem::Bad(format!("in an address `+` means a blank: write `%2B` for it in `{name}`")));
         }
+        Ok(self.all(name).map(str::to_owned).collect())
     }
 
     /// The environment that is asked for, if one is.
     pub(super) fn environment_id(&self, reader: &Reader) -> Result<Option<i64>, Problem> {
-        Ok(reader.environment_id(self.get("environment"))?)
+        Ok(self.environment_ids(reader)?.first().copied())
+    }
+
+    /// The environments that are asked for, by their names or numbers; an unknown one can't be.
+    pub(super) fn environment_ids(&self, reader: &Reader) -> Result<BTreeSet<i64>, Problem> {
+        let id = |name| match reader.environment(name) {
+            Err(answers::Error::Question(text)) => Err(Problem::Bad(text)),
+            found => Ok(found?.id),
+        };
+        self.all("environment").map(id).collect()
     }
 
     /// The nodes that are asked for by selectors, if any are.
     pub(super) fn chosen(&self, reader: &Reader, environment_id: Option<i64>) -> Result<Option<Chosen>, Problem> {
-        Ok(reader.chosen(environment_id, &self.selector("select")?, &self.selector("exclude")?)?)
+        Ok(reader.chosen(environment_id, &self.selectors("select")?, &self.selectors("exclude")?)?)
     }
 
     /// How many rows are asked for.
@@ -74,10 +93,7 @@ impl Query {
 
     /// The value of a parameter that is a whole number of at least `least`.
     pub(super) fn number(&self, name: &str, least: i64) -> Result<Option<i64>, Problem> {
-        let Some(text) = self.get(name) else { return Ok(None) };
-        let number = text.parse().ok().filter(|number| *number >= least);
-        let wrong = || Problem::Bad(format!("`{name}` must be a whole number of at least {least}"));
-        number.map(Some).ok_or_else(wrong)
+        self.get(name).map(|text| number(name, text, least)).transpose()
     }
 
     /// The same parameters with another `after`.
@@ -92,6 +108,12 @@ impl Query {
         pairs.sort();
         form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
     }
+}
+
+/// The value of the parameter `name` as a whole number of at least `least`.
+pub(super) fn number(name: &str, text: &str, least: i64) -> Result<i64, Problem> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| Problem::Bad(format!("`{name}` must be a whole number of at least {least}")))
 }
 
 /// The key of a row as a text that goes into an address as it is.
@@ -126,11 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_known_and_given_once() {
+    fn parameters_are_known_and_given_once_unless_they_are_filters() {
         let of = |text: &'static str| Query::of(&Uri::from_static(text), &["limit", "after"]);
         assert_eq!(of("/x?limit=5&after=%C3%BC").expect("fine").get("after"), Some("ü"));
         assert_eq!(of("/x?after=1&limit=5").expect("fine").with_after("9"), "limit=5&after=9");
         assert!(matches!(of("/x?as_of=1"), Err(Problem::Bad(text)) if text.contains("`limit`, `after`")));
         assert!(matches!(of("/x?limit=5&limit=6"), Err(Problem::Bad(text)) if text.contains("more than once")));
+        let query = Query::with_filters(&Uri::from_static("/x?a=1&b=2&a=3"), &["a", "b"], &["a"]).expect("fine");
+        assert_eq!(query.all("a").collect::<Vec<_>>(), ["1", "3"]);
+        assert_eq!(
+            (query.with_after("9").as_str(), query.canonical().as_str()),
+            ("a=1&b=2&a=3&after=9", "a=1&a=3&b=2")
+        );
     }
 }

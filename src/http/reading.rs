@@ -12,14 +12,18 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::App;
+use super::accept::Form;
 use super::problem::Problem;
 use super::query::Query;
-use crate::answers::Reader;
+use crate::answers::{Reader, Table};
 use crate::output;
 use crate::time::Timestamp;
 
 /// The `seq` of the last change that an answer knows.
 const SEQ: &str = "lineaged-seq";
+
+/// Which catalog it is of: copies have another.
+const CATALOG: &str = "lineaged-catalog";
 
 /// As of when an answer is, where that was asked for.
 const AS_OF: HeaderName = HeaderName::from_static("lineaged-as-of");
@@ -46,22 +50,37 @@ impl Kept {
     }
 }
 
-/// JSON, and where the rest of it is.
-pub(super) struct Json {
-    body: Vec<u8>,
+/// An answer as it is sent, and where the rest of it is.
+pub(super) struct Written {
+    pub(super) body: Vec<u8>,
+    form: Form,
     pub(super) next: Option<String>,
+    is_empty: bool,
 }
 
-impl Json {
-    /// An answer that is whole.
-    pub(super) fn of<T: Serialize>(answer: &T) -> Result<Self, Problem> {
-        let body = output::json(answer).map_err(|error| {
-            tracing::error!(%error, "an answer could not be written");
-            Problem::Internal
-        })?;
-        Ok(Self { body, next: None })
+impl Written {
+    /// An answer that is whole, as JSON.
+    pub(super) fn json<T: Serialize>(answer: &T) -> Result<Self, Problem> {
+        let body = output::json(answer).map_err(unwritten)?;
+        Ok(Self { body, form: Form::Json, next: None, is_empty: false })
+    }
+
+    /// Rows in some form.
+    pub(super) fn rows(table: &Table, form: Form) -> Result<Self, Problem> {
+        let mut body = Vec::new();
+        output::write(table, form.format(), &mut body).map_err(unwritten)?;
+        Ok(Self { body, form, next: None, is_empty: table.rows.is_empty() })
     }
 }
+
+fn unwritten(error: std::io::Error) -> Problem {
+    tracing::error!(%error, "an answer could not be written");
+    Problem::Internal
+}
+
+/// Stands in the extensions of an answer that has no row.
+#[derive(Debug, Clone)]
+pub(super) struct Nothing;
 
 /// Reads the catalog when it is this request's turn among those that share `turns`.
 pub(super) async fn read<T: Send + 'static>(
@@ -76,6 +95,18 @@ pub(super) async fn read<T: Send + 'static>(
         Ok(read(&reader))
     })
     .await
+}
+
+/// Reads the catalog as it is, or as it was.
+pub(super) async fn moment<T: Send + 'static>(
+    app: &App,
+    as_of: Option<Timestamp>,
+    read_then: impl FnOnce(&Reader) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    match as_of {
+        None => read(app, &app.readers, read_then).await,
+        Some(time) => read_as_of(app, time, read_then).await,
+    }
 }
 
 /// Reads the catalog as it was. While it is taken back, others have their turns.
@@ -120,40 +151,61 @@ async fn in_turn<T: Send + 'static>(
     })
 }
 
-/// Answers with JSON of one moment, or that what the client has is still true.
+/// Answers with one moment, or that what the client has is still true.
 ///
 /// The parameter `as_of` of `query` tells as of when.
 pub(super) async fn answer(
     app: &App,
     query: &Query,
     kept: Kept,
-    make: impl FnOnce(&Reader) -> Result<Json, Problem> + Send + 'static,
+    make: impl FnOnce(&Reader) -> Result<Written, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let as_of = query.as_of()?;
     let kept = if as_of.is_some() { Kept::No } else { kept };
     let answer = move |reader: &Reader| {
         let mut response = response(reader, kept, make).unwrap_or_else(Problem::into_response);
-        response.headers_mut().insert(SEQ, HeaderValue::from(reader.last_seq));
+        Moment::of(reader, as_of).tell(&mut response);
         response
     };
-    let Some(time) = as_of else { return read(app, &app.readers, answer).await };
-    let mut response = read_as_of(app, time, answer).await?;
-    // A time has only letters and digits: always a valid header.
-    if let Ok(time) = HeaderValue::from_str(&time.to_string()) {
-        response.headers_mut().extend([(AS_OF, time), OF_NOW]);
+    moment(app, as_of, answer).await
+}
+
+/// Which moment of which catalog an answer is of.
+#[derive(Debug, Clone)]
+pub(super) struct Moment {
+    seq: i64,
+    catalog: String,
+    as_of: Option<Timestamp>,
+}
+
+impl Moment {
+    pub(super) fn of(reader: &Reader, as_of: Option<Timestamp>) -> Self {
+        Self { seq: reader.last_seq, catalog: reader.catalog_id().to_owned(), as_of }
     }
-    Ok(response)
+
+    /// Says so in the headers.
+    pub(super) fn tell(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.insert(SEQ, HeaderValue::from(self.seq));
+        // An id and a time have only letters, digits and dashes: always valid headers.
+        if let Ok(catalog) = HeaderValue::from_str(&self.catalog) {
+            headers.insert(CATALOG, catalog);
+        }
+        if let Some(time) = self.as_of.and_then(|time| HeaderValue::from_str(&time.to_string()).ok()) {
+            headers.extend([(AS_OF, time), OF_NOW]);
+        }
+    }
 }
 
 fn response(
     reader: &Reader,
     kept: Kept,
-    make: impl FnOnce(&Reader) -> Result<Json, Problem>,
+    make: impl FnOnce(&Reader) -> Result<Written, Problem>,
 ) -> Result<Response, Problem> {
-    let Kept::While { view, question, known } = kept else { return Ok(json(make(reader)?)) };
+    let Kept::While { view, question, known } = kept else { return Ok(written(make(reader)?)) };
     let tag = tag(&reader.stamp(view)?, &question);
     let is_known = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag || one.trim() == "*"));
-    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { json(make(reader)?) };
+    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { written(make(reader)?) };
     // Made of hexadecimal digits: always a valid header.
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(ETAG, tag);
@@ -162,11 +214,14 @@ fn response(
     Ok(response)
 }
 
-fn json(json: Json) -> Response {
-    let mut response = ([(CONTENT_TYPE, "application/json")], json.body).into_response();
-    let link = json.next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
+fn written(written: Written) -> Response {
+    let mut response = ([(CONTENT_TYPE, written.form.content_type())], written.body).into_response();
+    let link = written.next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
+    }
+    if written.is_empty {
+        response.extensions_mut().insert(Nothing);
     }
     response
 }

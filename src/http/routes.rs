@@ -11,14 +11,15 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{no_such_method, no_such_route};
-use super::{App, columns, guard, nodes, rows, search, status, trigger, webhook};
+use super::{App, code, columns, describe, guard, nodes, rows, search, status, summaries, trigger, webhook};
 use crate::answers::SHAPES;
 
 /// The routes, with everything that stands around them.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let (routes, openapi) = listed(app).split_for_parts();
     // Made of our own types: it can be written.
-    let _ = app.openapi.set(openapi.to_json().unwrap_or_default());
+    let described = serde_json::to_value(&openapi).map(describe::complete).unwrap_or_default();
+    let _ = app.openapi.set(described.to_string());
     routes
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
@@ -38,6 +39,12 @@ fn listed(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(nodes::lineage)) // GET /api/v1/nodes/{unique_id}/lineage
         .routes(routes!(columns::lineage)) // GET /api/v1/nodes/{unique_id}/columns/{name}/lineage
         .routes(routes!(columns::impact)) // GET /api/v1/impact
+        .routes(routes!(code::code)) // GET /api/v1/changes/{seq}/code
+        .routes(routes!(summaries::overview)) // GET /api/v1/overview
+        .routes(routes!(summaries::health)) // GET /api/v1/health/summary
+        .routes(routes!(summaries::covered)) // GET /api/v1/coverage/summary
+        .routes(routes!(summaries::missing)) // GET /api/v1/coverage/missing
+        .routes(routes!(summaries::trend)) // GET /api/v1/coverage/trend
         .routes(routes!(search::search)) // GET /api/v1/search
         .routes(routes!(trigger::sync)); // POST /api/v1/sync
     let open = OpenApiRouter::new()

@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::App;
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::{Json, Kept, answer};
+use super::reading::{Kept, Written, answer};
 use crate::answers::Search;
 
 const DEFAULT_LIMIT: usize = 20;
@@ -33,12 +33,12 @@ const MAX_LIMIT: usize = 500;
     responses(
         (status = 200, description = "`hits`, where each hit stands (between « and »), and how many are `left_out`", body = Value),
         (status = 304, description = "what `If-None-Match` names is still true"),
-        (status = 400, description = "the question can't be understood"),
-        (status = 404, description = "there is no such environment")
+        (status = 400, description = "the question can't be understood, or there is no such environment")
     )
 )]
 pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    let query = Query::of(&uri, &["q", "environment", "as_of", "select", "exclude", "limit"])?;
+    let known = ["q", "environment", "as_of", "select", "exclude", "limit"];
+    let query = Query::with_filters(&uri, &known, &["select", "exclude"])?;
     let text = query.get("q").ok_or_else(|| Problem::Bad("`q` is missing: give the words to search for".to_owned()))?;
     let search = Search::of(text)?;
     let limit = query.limit(DEFAULT_LIMIT, MAX_LIMIT)?;
@@ -46,7 +46,7 @@ pub(super) async fn search(State(app): State<Arc<App>>, uri: Uri, headers: Heade
     answer(&app, &query.clone(), kept, move |reader| {
         let environment_id = query.environment_id(reader)?;
         let chosen = query.chosen(reader, environment_id)?;
-        Json::of(&reader.search(&search, environment_id, chosen.as_ref(), limit)?)
+        Written::json(&reader.search(&search, environment_id, chosen.as_ref(), limit)?)
     })
     .await
 }

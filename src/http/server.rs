@@ -40,9 +40,9 @@ const TOO_MANY: &[u8] =
 /// Serves until `shutdown` is done, and then lets requests that are under way end (for [`Limits::grace`] at most).
 pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Output = ()>) {
     let limits = state.limits.clone();
-    let router = routes::router(&App::new(state));
-    let peers = Peers::new(limits.connections, limits.per_address);
     let (stop, stopping) = watch::channel(());
+    let router = routes::router(&App::new(state, stopping.clone()));
+    let peers = Peers::new(limits.connections, limits.per_address);
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {

@@ -2,167 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
 use lineaged::answers::VIEWS;
-use lineaged::config::HttpConfig;
 use lineaged::demo::Project;
-use lineaged::http::{Limits, Platform, Served, State, serve};
-use lineaged::sync::Due;
-use lineaged::telemetry::Telemetry;
 use lineaged::time::Timestamp;
 use serde_json::Value;
 use sha2::Sha256;
-use tokio::runtime::Runtime;
-use tokio::sync::{oneshot, watch};
 
+use crate::support::site::{SECRET, Site, answer};
 use crate::support::{ENVIRONMENT, World};
 
-const SECRET: &str = "a secret of the webhook";
 const TOKEN: &str = "a token of the api";
-
-/// A server in this process.
-struct Site {
-    runtime: Runtime,
-    address: SocketAddr,
-    due: Due,
-    stop: Option<oneshot::Sender<()>>,
-    ended: Option<tokio::task::JoinHandle<()>>,
-}
-
-/// What came back.
-#[derive(Debug)]
-struct Answer {
-    code: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.body.clone()).expect("text")
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    fn rows(&self) -> Vec<Value> {
-        assert_eq!(self.code, 200, "{}", self.text());
-        self.json().as_array().expect("a list").clone()
-    }
-
-    fn next(&self) -> Option<String> {
-        let link = self.header("link")?.strip_prefix('<').expect("a link");
-        Some(link.strip_suffix(">; rel=\"next\"").expect("the next").to_owned())
-    }
-}
-
-impl Site {
-    fn of(world: &World) -> Self {
-        Self::with(world, |_| {})
-    }
-
-    fn with(world: &World, change: impl FnOnce(&mut State)) -> Self {
-        let runtime = Runtime::new().expect("a runtime");
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let environments = vec![(ENVIRONMENT, "prod".to_owned())];
-        let platforms = vec![Platform { id: ENVIRONMENT, platform_id: ENVIRONMENT, account_id: None }];
-        let due = Due::new([ENVIRONMENT]);
-        let mut state = State {
-            due: due.clone(),
-            telemetry: Telemetry::new(&environments),
-            served: watch::Sender::new(Served { environments, platforms }).subscribe(),
-            catalog: world.catalog(),
-            http: HttpConfig { listen: address, allowed_hosts: vec!["Catalog.example".to_owned()], api_token: None },
-            webhook_secret: Some(SECRET.into()),
-            limits: Limits::default(),
-        };
-        change(&mut state);
-        let (stop, stopped) = oneshot::channel();
-        let shutdown = async move {
-            let _ = stopped.await;
-        };
-        let ended = runtime.spawn(serve(listener, state, shutdown));
-        Self { runtime, address, due, stop: Some(stop), ended: Some(ended) }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-        stream
-    }
-
-    /// Sends a header (lines without the blank one at the end) and a body, and reads to the end.
-    fn send(&self, head: &str, body: &[u8]) -> Answer {
-        let mut stream = self.connect();
-        let head = format!("{head}\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("sent");
-        // A server that has refused already may have closed its side.
-        let _ = stream.write_all(body);
-        answer(&mut stream).unwrap_or_else(|| panic!("no answer to {head}"))
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}", self.address), b"")
-    }
-
-    fn get_with(&self, path: &str, header: &str) -> Answer {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{header}", self.address), b"")
-    }
-
-    fn post(&self, path: &str, headers: &str) -> Answer {
-        self.send(&format!("POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0{headers}", self.address), b"")
-    }
-
-    fn deliver(&self, body: &[u8], headers: &str) -> Answer {
-        let head = format!("POST /webhooks/dbt HTTP/1.1\r\nHost: {}\r\nContent-Length: {}", self.address, body.len());
-        self.send(&format!("{head}{headers}"), body)
-    }
-
-    /// Asks the server to stop, and tells how long that took.
-    fn stop(mut self) -> Duration {
-        let begun = Instant::now();
-        drop(self.stop.take());
-        self.runtime.block_on(self.ended.take().expect("a task")).expect("it ended");
-        begun.elapsed()
-    }
-}
-
-/// Everything until the other side closes; `None` if that is nothing.
-fn answer(stream: &mut TcpStream) -> Option<Answer> {
-    let mut bytes = Vec::new();
-    let _ = stream.read_to_end(&mut bytes);
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = String::from_utf8(bytes[..end].to_vec()).expect("text");
-    let mut lines = head.split("\r\n");
-    let code = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    let headers: Vec<_> = lines.filter_map(header).collect();
-    let body = bytes[end + 4..].to_vec();
-    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-    Some(Answer { code, headers, body: if chunked { unchunked(&body) } else { body } })
-}
-
-fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
-    while let Some(end) = bytes.windows(2).position(|window| window == b"\r\n") {
-        let size = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).expect("a size"), 16).expect("a size");
-        whole.extend_from_slice(&bytes[end + 2..end + 2 + size]);
-        bytes = &bytes[end + 4 + size..];
-        if size == 0 {
-            break;
-        }
-    }
-    whole
-}
 
 #[test]
 fn as_of_a_time_the_api_shows_what_was_then() {
@@ -315,7 +168,7 @@ fn filters_are_those_that_are_named_and_unknown_ones_are_refused() {
         ("nodes?after=7", 400, "`Link`"),
         ("changes?after=-1", 400, "at least 0"),
         ("changes?sync_id=one", 400, "whole number"),
-        ("nodes?environment=nowhere", 404, "`prod`"),
+        ("nodes?environment=nowhere", 400, "`prod`"),
         ("catalog_info?limit=1", 400, "`as_of`"),
         ("nowhere", 404, "openapi"),
     ] {
@@ -502,7 +355,7 @@ fn only_our_hosts_are_served() {
 #[test]
 fn no_other_web_site_starts_a_sync() {
     let world = synced();
-    let site = Site::of(&world);
+    let site = Site::with(&world, |state| state.limits.begin = Duration::ZERO);
     let own = format!("http://{}", site.address);
     for (headers, code) in [
         (String::new(), 202),
@@ -523,8 +376,7 @@ fn no_other_web_site_starts_a_sync() {
         assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{answer:?}");
     }
     assert_eq!(site.get("/api/v1/sync").code, 405);
-    assert_eq!(site.post("/api/v1/sync", "").json()["environments"][0], "prod");
-    assert_eq!(site.post("/api/v1/sync?environment=nowhere", "").code, 404);
+    assert_eq!(site.post("/api/v1/sync?environment=nowhere", "").code, 400);
     for path in ["/", "/metrics", "/api/v1/nodes", "/nowhere"] {
         let answer = site.get(path);
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
@@ -540,7 +392,7 @@ fn beyond_loopback_every_route_of_the_api_needs_the_token() {
         Site::with(&world, move |state| {
             state.http.listen = "0.0.0.0:8585".parse().expect("an address");
             state.http.api_token = token.map(Into::into);
-            state.limits.wrong_token = Duration::ZERO;
+            (state.limits.wrong_token, state.limits.begin) = (Duration::ZERO, Duration::ZERO);
         })
     };
     let site = beyond(Some(TOKEN));
@@ -927,7 +779,9 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
     schemas.validate(&described, schema).unwrap_or_else(|error| panic!("{error:#}"));
     let mut expected: BTreeSet<String> = VIEWS.iter().map(|view| format!("/api/v1/{view}")).collect();
     let others = "/api/v1/nodes/{unique_id} /api/v1/nodes/{unique_id}/lineage \
-                  /api/v1/nodes/{unique_id}/columns/{name}/lineage /api/v1/impact /api/v1/search /api/v1/sync /webhooks/dbt / \
+                  /api/v1/nodes/{unique_id}/columns/{name}/lineage /api/v1/impact /api/v1/search /api/v1/sync \
+                  /api/v1/overview /api/v1/health/summary /api/v1/coverage/summary /api/v1/coverage/missing \
+                  /api/v1/coverage/trend /api/v1/changes/{seq}/code /webhooks/dbt / \
                   /metrics /-/healthy /-/ready /openapi.json";
     expected.extend(others.split_whitespace().map(str::to_owned));
     let paths = described["paths"].as_object().expect("paths");
@@ -938,6 +792,7 @@ fn the_description_is_openapi_3_1_and_names_every_route() {
             let id = operation["operationId"].as_str().expect("an id");
             assert!(operations.insert(id.to_owned()), "`{id}` is there twice");
             let address = path.replace("{unique_id}", "model.mini_shop.orders").replace("{name}", "amount");
+            let address = address.replace("{seq}", "no_number");
             let code = if method == "get" { site.get(&address).code } else { site.post(&address, "").code };
             assert!(!matches!(code, 404 | 405), "{method} {address}: {code}");
         }
@@ -962,21 +817,21 @@ fn the_rows_of_every_view_are_as_they_are_described() {
     let site = Site::of(&world);
     let described = site.get("/openapi.json").json();
     for view in lineaged::answers::SHAPES {
-        let pointer = format!("/paths/~1api~1v1~1{}/get/responses/200/content/application~1json/schema", view.name);
-        let schema = described.pointer(&pointer).unwrap_or_else(|| panic!("{pointer}"));
-        let properties = schema["items"]["properties"].as_object().expect("columns");
+        let pointer =
+            format!("/paths/~1api~1v1~1{}/get/responses/200/content/application~1json/schema/items/$ref", view.name);
+        assert_eq!(described.pointer(&pointer), Some(&format!("#/components/schemas/{}", view.name).into()));
+        let row = described.pointer(&format!("/components/schemas/{}", view.name)).expect("a schema");
+        let properties = row["properties"].as_object().expect("columns");
+        let schema = serde_json::json!({ "type": "array", "items": row });
         assert_eq!(properties.len(), view.columns.len(), "{}", view.name);
         let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
         compiler.enable_format_assertions();
-        compiler.add_resource("https://rows.test/schema", schema.clone()).expect("added");
+        compiler.add_resource("https://rows.test/schema", schema).expect("added");
         let compiled = compiler.compile("https://rows.test/schema", &mut schemas).expect("compiled");
         let rows = site.get(&format!("/api/v1/{}", view.name)).json();
         schemas.validate(&rows, compiled).unwrap_or_else(|error| panic!("{}: {error:#}", view.name));
     }
-    let of = |view: &str, column: &str| {
-        let path = format!("/paths/~1api~1v1~1{view}/get/responses/200/content/application~1json/schema");
-        described.pointer(&path).expect("a schema")["items"]["properties"][column]["type"].clone()
-    };
+    let of = |view: &str, column: &str| described["components"]["schemas"][view]["properties"][column]["type"].clone();
     assert_eq!(of("nodes", "tags"), serde_json::json!(["array", "null"]));
     assert_eq!(of("nodes", "properties"), serde_json::json!(["object", "null"]));
     assert_eq!(of("changes", "seq"), "integer");
@@ -1000,7 +855,7 @@ fn a_search_answers_like_the_command_and_says_what_it_left_out() {
         ("?q=a&limit=501", 400, "500 at most"),
         ("?q=a&limit=x", 400, "whole number"),
         ("?q=a&page=2", 400, "no parameter `page`"),
-        ("?q=a&environment=nowhere", 404, "no environment `nowhere`"),
+        ("?q=a&environment=nowhere", 400, "no environment `nowhere`"),
     ] {
         let answer = site.get(&format!("/api/v1/search{query}"));
         assert_eq!(answer.code, code, "{query}: {answer:?}");

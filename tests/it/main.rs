@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod api;
 mod boundaries;
 mod changes;
 mod check_platform;

@@ -192,7 +192,7 @@ fn a_sync_that_is_asked_for_over_http_says_so() {
     assert_eq!(row, [["api", "full", "applied"]]);
     assert_same(&world.content(), &world.truth(), "by hand");
     let unknown = daemon.connect().ask("POST", "/api/v1/sync?environment=prd", &[], "");
-    assert_eq!(unknown.status, 404, "{unknown:?}");
+    assert_eq!(unknown.status, 400, "{unknown:?}");
 }
 
 #[test]

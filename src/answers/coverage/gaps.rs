@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Inheritance, Inherited, NodeCoverage};
+use super::{By, Inheritance, Inherited, NodeCoverage};
 use crate::answers::{Error, Reader};
 
 /// Something that a node lacks.
@@ -109,6 +109,22 @@ pub fn new_gaps<'a>(now: Vec<Lacking<'a>>, before: &[Lacking<'_>]) -> Vec<Lackin
         .map(|(node, gaps)| (node, gaps.into_iter().filter(|gap| is_new(node, gap)).collect::<Vec<_>>()))
         .filter(|(_, gaps)| !gaps.is_empty())
         .collect()
+}
+
+/// Leaves out columns that would inherit their description.
+pub fn leave_inherited(lacking: &mut Vec<Lacking<'_>>, inheritance: &Inheritance) {
+    for (node, gaps) in lacking.iter_mut() {
+        gaps.retain(|gap| gap.inherited(node, inheritance).is_none());
+    }
+    lacking.retain(|(_, gaps)| !gaps.is_empty());
+}
+
+/// By group, those without one last; within it as they came.
+pub fn sort_by_group(lacking: &mut [Lacking<'_>], by: By) {
+    lacking.sort_by_cached_key(|(node, _)| {
+        let group = node.groups(by).swap_remove(0);
+        (group.is_none(), group)
+    });
 }
 
 #[cfg(test)]

@@ -17,11 +17,11 @@ use crate::inventory::Placeholders;
 
 pub use by::By;
 pub use falls::{Fall, Moment, falls};
-pub use gaps::{Gap, Lacking, new_gaps};
+pub use gaps::{Gap, Lacking, leave_inherited, new_gaps, sort_by_group};
 pub use inherited::{Inheritance, Inherited};
 pub use report::{Measure, Report};
 pub use rows::{Compared, GroupRow, Missing, compared, figures, missing};
-pub use trend::Point;
+pub use trend::{Point, TrendRow};
 
 /// So many of so many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -155,6 +155,11 @@ pub struct NodeCoverage {
 }
 
 impl NodeCoverage {
+    /// True if it is in the figures: of the root project's own packages, or of all.
+    pub fn counts(&self, all_packages: bool) -> bool {
+        !self.is_excluded && (all_packages || self.is_own_package.unwrap_or(true))
+    }
+
     /// True for what stands in the warehouse, so can have columns and tests.
     pub fn is_relation(&self) -> bool {
         is_relation(&self.resource_type)

@@ -1,9 +1,10 @@
 //! How the figures came to be what they are, from the view `coverage_history`.
 
 use rusqlite::Row;
+use serde::Serialize;
 
 use super::{By, Figures, Moment, Share, is_relation};
-use crate::answers::{Error, Reader};
+use crate::answers::{Environment, Error, Reader};
 
 /// The figures of an environment from some moment on. The history has no number of unknown columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,50 @@ pub struct Point {
     pub changed_at: String,
     /// What they were; a group is a resource type with its package and owner.
     pub moment: Moment,
+}
+
+/// The totals of an environment from some moment on, as programs take them. What is unknown is not 0.
+#[derive(Debug, Serialize)]
+pub struct TrendRow {
+    environment_id: i64,
+    environment: String,
+    changed_at: String,
+    node_count: u64,
+    documented: u64,
+    documented_percent: Option<f64>,
+    placeholders: u64,
+    column_count: Option<u64>,
+    documented_columns: Option<u64>,
+    documented_columns_percent: Option<f64>,
+    tested_columns: Option<u64>,
+    tested_columns_percent: Option<f64>,
+    testable: u64,
+    tested: u64,
+    tested_percent: Option<f64>,
+}
+
+impl TrendRow {
+    fn of(environment: &Environment, Point { changed_at, moment }: Point) -> Self {
+        let Figures { documented, placeholders, documented_columns: docs, tested_columns: tests, tested, .. } =
+            moment.total;
+        Self {
+            environment_id: environment.id,
+            environment: environment.name.clone(),
+            changed_at,
+            node_count: documented.whole,
+            documented: documented.part,
+            documented_percent: documented.percent(),
+            placeholders,
+            column_count: docs.known().map(|share| share.whole),
+            documented_columns: docs.known().map(|share| share.part),
+            documented_columns_percent: docs.percent(),
+            tested_columns: tests.known().map(|share| share.part),
+            tested_columns_percent: tests.percent(),
+            testable: tested.whole,
+            tested: tested.part,
+            tested_percent: tested.percent(),
+        }
+    }
 }
 
 /// As for nodes: where it is unknown which package is the project's own, each may be.
@@ -26,6 +71,16 @@ const HISTORY: &str = "
     ORDER BY h.sync_id";
 
 impl Reader {
+    /// The totals of each environment, or of one, whenever they changed.
+    pub fn coverage_trends(&self, environment_id: Option<i64>, all_packages: bool) -> Result<Vec<TrendRow>, Error> {
+        let mut rows = Vec::new();
+        for environment in self.environments()?.iter().filter(|it| environment_id.is_none_or(|id| id == it.id)) {
+            let points = self.coverage_trend(environment.id, all_packages)?;
+            rows.extend(points.into_iter().map(|point| TrendRow::of(environment, point)));
+        }
+        Ok(rows)
+    }
+
     /// The moments at which the total figures of an environment changed, oldest first: of the root project's own packages, or of all.
     pub fn coverage_trend(&self, environment_id: i64, all_packages: bool) -> Result<Vec<Point>, Error> {
         let mut statement = self.connection.prepare(HISTORY)?;

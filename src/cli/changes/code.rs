@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use crate::answers::{Error, Reader, Row, Table, is_of_code};
+use crate::answers::{self, Error, Reader, Row, Table, is_of_code};
 use crate::output::sanitize;
 
 /// For a terminal or a pager.
@@ -28,9 +28,7 @@ pub(super) fn print_markdown(reader: &Reader, rows: &Table, out: &mut dyn Write)
 
 fn difference(reader: &Reader, row: Row<'_>) -> Result<String, Error> {
     let (before, after) = (lines(reader, &row.json("before"))?, lines(reader, &row.json("after"))?);
-    let diff = similar::TextDiff::from_lines(&before, &after);
-    let [before, after] = ["before", "after"].map(|when| format!("{} {when}", sanitize(row.str("unique_id"))));
-    Ok(diff.unified_diff().context_radius(3).header(&before, &after).to_string())
+    Ok(answers::difference(&sanitize(row.str("unique_id")), &before, &after))
 }
 
 /// The code that a change names by its hash; empty where there was none. Its own line breaks are all that may reach a terminal.

@@ -26,10 +26,7 @@ impl View<'_> {
             lacking = coverage::new_gaps(lacking, &before.reader.gaps(&before.nodes)?);
         }
         if self.asked.inherit {
-            for (node, gaps) in &mut lacking {
-                gaps.retain(|gap| gap.inherited(node, &now.inheritance).is_none());
-            }
-            lacking.retain(|(_, gaps)| !gaps.is_empty());
+            coverage::leave_inherited(&mut lacking, &now.inheritance);
         }
         self.sort(&mut lacking);
         self.tell(&lacking, before.is_some());
@@ -46,11 +43,8 @@ impl View<'_> {
 
     /// By group where one was asked for; within it as they come, by environment and file.
     fn sort(&self, lacking: &mut [Lacking<'_>]) {
-        if self.asked.by.is_some() {
-            lacking.sort_by_cached_key(|(node, _)| {
-                let group = self.group(node);
-                (group.is_none(), group)
-            });
+        if let Some(by) = self.asked.by {
+            coverage::sort_by_group(lacking, by);
         }
     }
 

@@ -183,7 +183,7 @@ impl Coverage {
     }
 
     fn is_wanted(&self, node: &NodeCoverage) -> bool {
-        !node.is_excluded && (self.packages.are_all() || node.is_own_package.unwrap_or(true))
+        node.counts(self.packages.are_all())
     }
 
     /// Leaves those nodes that count, and says which do not.

@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod receiver;
+pub(crate) mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
