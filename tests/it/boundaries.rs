@@ -44,7 +44,7 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("uuid", &["export/"]),
     ("apollo_compiler", &["demo/"]),
     ("axum", &["http/"]),
-    ("prometheus_client", &["telemetry.rs"]),
+    ("prometheus_client", &["telemetry/"]),
 ];
 
 /// The path of each source file below `src`, and its code: without comments, and without tests, which may use everything.

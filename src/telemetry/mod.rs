@@ -3,12 +3,13 @@
 //! Gauges, and what syncs came to, are read from the catalog when somebody asks: so they are right after a restart, and a sync that
 //! another process made counts, too. Counters begin at 0 with the process.
 
+mod labels;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,6 +18,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+pub use self::labels::Delivery;
+use self::labels::{CodeLabels, InterfaceLabels, NodeLabels, Of, ReceiverLabels, ResultLabels, SyncLabels};
 use crate::answers::{self, Delivery as Delivered, Ended, OUTCOMES, RESOURCE_TYPES, Reader, Watched};
 use crate::time::Timestamp;
 
@@ -25,101 +28,6 @@ const CODES: [u16; 15] = [200, 202, 304, 400, 401, 403, 404, 405, 408, 409, 410,
 
 /// Upper bounds of the durations, in seconds.
 const SECONDS: [f64; 11] = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
-
-/// What became of a call of the webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// It made an environment due.
-    Accepted,
-    /// Its event had been delivered before.
-    Duplicate,
-    /// Its event is too long ago.
-    Old,
-    /// Its event is too far ahead.
-    Ahead,
-    /// Its event has no time.
-    Undated,
-    /// Its event is of a kind that starts nothing.
-    Ignored,
-    /// Its environment is not one of ours.
-    UnknownEnvironment,
-    /// It is authentic, but can't be read.
-    Unreadable,
-    /// It is not signed with our secret.
-    Forged,
-    /// Its body is too large, or took too long.
-    Refused,
-}
-
-impl Delivery {
-    const ALL: [Self; 10] = [
-        Self::Accepted,
-        Self::Duplicate,
-        Self::Old,
-        Self::Ahead,
-        Self::Undated,
-        Self::Ignored,
-        Self::UnknownEnvironment,
-        Self::Unreadable,
-        Self::Forged,
-        Self::Refused,
-    ];
-
-    /// The word for it in metrics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::Old => "old",
-            Self::Ahead => "ahead",
-            Self::Undated => "undated",
-            Self::Ignored => "ignored",
-            Self::UnknownEnvironment => "unknown_environment",
-            Self::Unreadable => "unreadable",
-            Self::Forged => "forged",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Of {
-    environment: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SyncLabels {
-    environment: String,
-    outcome: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReceiverLabels {
-    receiver: String,
-    environment: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct InterfaceLabels {
-    environment: String,
-    interface: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct NodeLabels {
-    environment: String,
-    resource_type: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabels {
-    code: u16,
-}
 
 type Moment = Gauge<f64, AtomicU64>;
 
@@ -523,7 +431,7 @@ mod tests {
         telemetry.catalog(Path::new("nowhere"), false);
         telemetry.receiver("prod", &Delivered::default());
         let text = telemetry.render();
-        let watching = concat!(include_str!("../deploy/alerts.yml"), include_str!("../deploy/grafana.json"));
+        let watching = concat!(include_str!("../../deploy/alerts.yml"), include_str!("../../deploy/grafana.json"));
         let words =
             watching.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| word.starts_with("lineaged_"));
         let words: std::collections::BTreeSet<&str> = words.collect();
