@@ -1158,7 +1158,8 @@ SELECT n.environment_id, n.unique_id, s.status, s.reason, s.column_count, s.reso
 FROM column_status s
 JOIN node n ON n.node_key = s.node_key;
 
-CREATE VIEW run_results AS
+-- What syncs saw of runs, one row for each node of a run: its last attempt before its last success, and the newer sync before the older.
+CREATE VIEW _seen_results AS
 SELECT
     n.environment_id,
     n.unique_id,
@@ -1175,13 +1176,14 @@ WHERE r.run_id IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM run_result b
     WHERE b.run_id = r.run_id AND b.node_key = r.node_key
     AND (b.is_attempt > r.is_attempt OR b.is_attempt = r.is_attempt AND b.sync_id > r.sync_id))
-AND (r.is_attempt OR NOT EXISTS (SELECT 1 FROM told_result t WHERE t.node_key = r.node_key AND t.run_id = r.run_id))
-UNION ALL
+AND (r.is_attempt OR NOT EXISTS (SELECT 1 FROM told_result t WHERE t.node_key = r.node_key AND t.run_id = r.run_id));
+
+-- What files tell of runs beside that.
+CREATE VIEW _told_beside AS
 SELECT
     n.environment_id,
     n.unique_id,
     t.run_id,
-    NULL AS job_id,
     t.status,
     t.completed_at,
     t.execution_seconds,
@@ -1192,15 +1194,14 @@ JOIN node n ON n.node_key = t.node_key
 WHERE NOT EXISTS (
     SELECT 1 FROM run_result r WHERE r.run_id = t.run_id AND r.node_key = t.node_key AND r.is_attempt);
 
--- What files tell of runs beside `run_result`.
-CREATE VIEW _told_beside AS
-SELECT n.environment_id, t.run_id, t.status, t.completed_at
-FROM told_result t
-JOIN node n ON n.node_key = t.node_key
-WHERE NOT EXISTS (
-    SELECT 1 FROM run_result r WHERE r.run_id = t.run_id AND r.node_key = t.node_key AND r.is_attempt);
+CREATE VIEW run_results AS
+SELECT environment_id, unique_id, run_id, job_id, status, completed_at, execution_seconds, error, failures
+FROM _seen_results
+UNION ALL
+SELECT environment_id, unique_id, run_id, NULL AS job_id, status, completed_at, execution_seconds, error, failures
+FROM _told_beside;
 
--- The figures of each run, from the rows of `run_results`. They are grouped over the tables, each by itself, since no condition from outside
+-- The figures of each run, from the rows of `run_results`. Each part is grouped by itself, since no condition from outside
 -- gets through a group to the parts of that view: so one run is a look-up.
 CREATE VIEW _run_figures AS
 SELECT
@@ -1218,20 +1219,14 @@ SELECT
         WHERE t.environment_id = s.environment_id AND t.run_id = s.run_id), '')), '') AS completed_at
 FROM (
     SELECT
-        n.environment_id,
+        r.environment_id,
         r.run_id,
         max(r.job_id) AS job_id,
         count(*) AS node_count,
         count(*) FILTER (WHERE r.status IN ('error', 'fail')) AS failed_count,
         max(r.completed_at) AS completed_at
-    FROM run_result r
-    JOIN node n ON n.node_key = r.node_key
-    WHERE r.run_id IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM run_result b
-        WHERE b.run_id = r.run_id AND b.node_key = r.node_key
-        AND (b.is_attempt > r.is_attempt OR b.is_attempt = r.is_attempt AND b.sync_id > r.sync_id))
-    AND (r.is_attempt OR NOT EXISTS (SELECT 1 FROM told_result t WHERE t.node_key = r.node_key AND t.run_id = r.run_id))
-    GROUP BY n.environment_id, r.run_id
+    FROM _seen_results r
+    GROUP BY r.environment_id, r.run_id
 ) s
 UNION ALL
 SELECT

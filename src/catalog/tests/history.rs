@@ -210,7 +210,7 @@ fn the_clock_of_then_tells_how_late_a_source_was() {
 
 /// What a pruned catalog still says of a time that it reaches back to.
 fn without_the_pruned(mut shown: Shown) -> Shown {
-    let runs = ["run_results", "runs", "_run_figures", "_told_beside"];
+    let runs = ["run_results", "runs", "_run_figures", "_seen_results", "_told_beside"];
     let listed = ["changes", "catalog_info", "syncs", "freshness_results", "health_history"].into_iter().chain(runs);
     let listed: Vec<&str> = listed.collect();
     shown.retain(|view, _| !listed.contains(&view.as_str()));
