@@ -117,8 +117,8 @@ impl Client {
     /// Asks until there is an answer, or the failure will not pass by itself.
     async fn answer(&self, place: &Place<'_>, ask: impl Fn() -> RequestBuilder) -> Result<Value, Error> {
         let name = format!("{} {}", place.name, place.host);
-        let mut pause = PAUSE;
-        for tried in 1.. {
+        let (mut tried, mut pause) = (1, PAUSE);
+        loop {
             if let Some(wait) = self.limits.quiet(&name) {
                 return Err(Error::RateLimited { wait });
             }
@@ -134,9 +134,8 @@ impl Client {
             }
             tracing::debug!(%error, interface = place.name, "asking again");
             tokio::time::sleep(pause).await;
-            pause *= 2;
+            (tried, pause) = (tried + 1, pause * 2);
         }
-        unreachable!("the last try has returned")
     }
 }
 
