@@ -102,6 +102,18 @@ pub fn open_to_read(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// The same, for whom a catalog that is not there yet is an empty one: `None`.
+///
+/// # Errors
+/// If it is not ours, of another version or damaged.
+pub fn open_if_there(path: &Path) -> Result<Option<Connection>, Error> {
+    match open_to_read(path) {
+        Ok(connection) => Ok(Some(connection)),
+        Err(Error::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Begins a transaction that reads: SQLite chooses its moment with the first read.
 fn begin_to_read(connection: &Connection) -> Result<(), Error> {
     connection.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema").map_err(Error::sqlite("read"))

@@ -180,13 +180,12 @@ fn decide(
 /// What a sync would do, without a lock and without a write.
 fn plan_only(request: &Request, whole: Whole) -> anyhow::Result<Finished> {
     let environment_id = request.environment.id;
-    let (stored, standing) = match catalog::open_to_read(&request.config.catalog.path) {
-        Ok(connection) => (
+    let (stored, standing) = match catalog::open_if_there(&request.config.catalog.path)? {
+        Some(connection) => (
             Stored::load(&connection, environment_id, &mut Pool::default(), &Inventory::default())?,
             Standing::load(&connection, environment_id)?,
         ),
-        Err(catalog::Error::Missing(_)) => (Stored::default(), Standing { is_first: true, ..Standing::default() }),
-        Err(error) => return Err(error.into()),
+        None => (Stored::default(), Standing { is_first: true, ..Standing::default() }),
     };
     let Standing { doubts, is_first } = standing;
     let before = Before { stored: &stored.inventory, doubts, is_first };

@@ -1,7 +1,5 @@
 //! Which environments there are: those of the configuration, each with its number in the catalog.
 
-use std::path::Path;
-
 use crate::catalog::{self, Configured};
 use crate::config::{Config, EnvironmentConfig};
 
@@ -24,19 +22,10 @@ pub fn environments(config: &Config) -> Result<Vec<Environment>, catalog::Error>
     let is_given = |environment: &Configured| environment.id.is_some() && environment.account_id.is_none();
     let numbers = match configured.iter().all(is_given) {
         true => catalog::numbers(None, &configured),
-        false => numbers(&config.catalog.path, &configured),
+        false => catalog::numbers(catalog::open_if_there(&config.catalog.path)?.as_ref(), &configured),
     };
     let environment = |(id, config): (i64, &EnvironmentConfig)| Environment { id, config: config.clone() };
     Ok(numbers?.into_iter().zip(&config.environments).map(environment).collect())
-}
-
-/// Without a catalog nobody has a number yet.
-fn numbers(path: &Path, configured: &[Configured]) -> Result<Vec<i64>, catalog::Error> {
-    match catalog::open_to_read(path) {
-        Ok(connection) => catalog::numbers(Some(&connection), configured),
-        Err(catalog::Error::Missing(_)) => catalog::numbers(None, configured),
-        Err(error) => Err(error),
-    }
 }
 
 /// What the catalog keeps of the configured environments.

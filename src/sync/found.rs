@@ -163,11 +163,7 @@ fn last(kept: Vec<Kept>) -> Vec<Kept> {
 
 /// For which setting the catalog keeps what was found.
 fn meant_before(path: &Path) -> Result<Option<String>, catalog::Error> {
-    match catalog::open_to_read(path) {
-        Ok(connection) => catalog::found_for(&connection),
-        Err(catalog::Error::Missing(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+    catalog::open_if_there(path)?.map_or(Ok(None), |connection| catalog::found_for(&connection))
 }
 
 async fn keep(config: Config, found: Vec<Kept>, (writers, meant): (Writers, String)) -> anyhow::Result<Config> {

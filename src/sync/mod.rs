@@ -137,10 +137,9 @@ async fn begin(request: Request) -> anyhow::Result<Begun> {
         let (names, now) = (sharers(&request), Timestamp::now());
         let since = now.plus_millis(-MINUTE);
         if request.dry_run {
-            let spent = match catalog::open_to_read(&request.config.catalog.path) {
-                Ok(connection) => catalog::requests_since(&connection, &names, since, now)?,
-                Err(catalog::Error::Missing(_)) => Vec::new(),
-                Err(error) => return Err(error),
+            let spent = match catalog::open_if_there(&request.config.catalog.path)? {
+                Some(connection) => catalog::requests_since(&connection, &names, since, now)?,
+                None => Vec::new(),
             };
             return Ok(Begun { writing: None, spent });
         }

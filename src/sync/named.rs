@@ -38,10 +38,9 @@ pub fn name(
     listed.sort_by_key(|environment| (environment.platform_id, environment.account_id));
     let kept = kept(&config.catalog.path)?;
     let numbers = super::environments(config)?;
-    let mut taken = match catalog::open_to_read(&config.catalog.path) {
-        Ok(connection) => catalog::taken_numbers(&connection)?,
-        Err(catalog::Error::Missing(_)) => BTreeSet::new(),
-        Err(error) => return Err(error),
+    let mut taken = match catalog::open_if_there(&config.catalog.path)? {
+        Some(connection) => catalog::taken_numbers(&connection)?,
+        None => BTreeSet::new(),
     };
     taken.extend(numbers.iter().map(|environment| environment.id));
     let is_alone =
@@ -115,11 +114,7 @@ fn names(environments: &[PlatformEnvironment], used: &BTreeSet<&str>) -> Vec<Str
 
 /// The environments of the platform that the catalog holds; none where there is no catalog yet.
 pub(super) fn kept(path: &Path) -> Result<Vec<Kept>, catalog::Error> {
-    match catalog::open_to_read(path) {
-        Ok(connection) => catalog::kept(&connection),
-        Err(catalog::Error::Missing(_)) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+    catalog::open_if_there(path)?.map_or(Ok(Vec::new()), |connection| catalog::kept(&connection))
 }
 
 /// Whether a configured environment is the one with these ids of the platform's. One that names no account is, if no other account has the id.
